@@ -1,0 +1,317 @@
+//! assay.toml: which providers exist, what they allow, what their tokens cost. Keys are never written here, only
+//! where to find them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::money::{NanoUsd, Price};
+
+/// assay.toml as written.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The store to use when neither a flag nor `ASSAY_STORE` names one.
+    pub store: Option<String>,
+    /// How long a job may take from its first claim on before it is given up, such as `15m`.
+    pub give_up_after: Option<Span>,
+    /// Providers by the name that suites use.
+    pub providers: BTreeMap<String, Provider>,
+    /// Prices by `provider/model`.
+    pub prices: BTreeMap<String, PriceUsd>,
+}
+
+/// One provider account.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// Which protocol it speaks.
+    pub kind: ProviderKind,
+    /// Where it answers, up to and without `/chat/completions`.
+    #[serde(default)]
+    pub base_url: Option<String>,
+    /// The environment variable that holds its key.
+    #[serde(default)]
+    pub api_key_env: Option<String>,
+    /// The file that holds its key.
+    #[serde(default)]
+    pub api_key_file: Option<PathBuf>,
+    /// The longest one call may take in all, such as `10m`.
+    #[serde(default)]
+    pub timeout: Option<Span>,
+    /// What the account allows, for all its models together.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What the account allows one model by itself.
+    #[serde(default)]
+    pub models: BTreeMap<String, ModelLimits>,
+}
+
+/// The protocol a provider speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderKind {
+    /// OpenAI's chat completions over HTTP, as most servers speak it.
+    #[serde(alias = "openai-compatible")]
+    OpenAi,
+    /// Plays back the answers frozen with the suite.
+    Recorded,
+    /// Answers with the prompt itself.
+    Echo,
+}
+
+/// The part of [`Provider`] that one model can have by itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelLimits {
+    /// What the account allows this model.
+    pub limits: Limits,
+}
+
+/// What a provider account allows. A limit belongs to the account, not to a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Requests begun in any minute.
+    pub requests_per_minute: Option<std::num::NonZeroU32>,
+    /// Tokens counted in any minute.
+    pub tokens_per_minute: Option<std::num::NonZeroU64>,
+    /// Requests begun and not yet answered.
+    pub in_flight: Option<std::num::NonZeroU32>,
+}
+
+/// Requests in flight where assay.toml does not say: the account's, for all its models together.
+pub const DEFAULT_IN_FLIGHT: u32 = 50;
+/// How long a job may take from its first claim on, where assay.toml does not say.
+pub const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// A price as people write it: US dollars for 10⁶ tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PriceUsd {
+    /// Of input.
+    pub input_per_mtok: f64,
+    /// Of output.
+    pub output_per_mtok: f64,
+}
+
+impl PriceUsd {
+    /// In whole nano-dollars; `None` when a number is negative or absurd.
+    pub fn exact(self) -> Option<Price> {
+        Some(Price {
+            input_per_mtok: NanoUsd::from_usd(self.input_per_mtok)?,
+            output_per_mtok: NanoUsd::from_usd(self.output_per_mtok)?,
+        })
+    }
+}
+
+/// Why assay.toml cannot be used. The message of a parse error holds line, column and snippet.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It is no TOML, or holds what no assay.toml holds.
+    #[error("{0}")]
+    Parse(String),
+    /// It parses and makes no sense.
+    #[error("{0}")]
+    Meaning(String),
+}
+
+impl Config {
+    /// Reads the text of an assay.toml and adds the providers known by name.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Parse(error.to_string()))?;
+        for (name, provider) in &config.providers {
+            let wrong = |what: &str| Err(ConfigError::Meaning(format!("[providers.{name}]: {what}")));
+            if !is_provider_name(name) {
+                return wrong("a provider's name has letters, digits, `-` and `_`, at most 64 of them");
+            }
+            if provider.kind == ProviderKind::OpenAi && provider.base_url.is_none() && known(name).is_none() {
+                return wrong(
+                    "add `base_url`, where its OpenAI-compatible server answers (it usually ends in /v1)",
+                );
+            }
+            if provider.api_key_env.is_some() && provider.api_key_file.is_some() {
+                return wrong("keep one of `api_key_env` and `api_key_file`");
+            }
+        }
+        for (model, price) in &config.prices {
+            if price.exact().is_none() {
+                return Err(ConfigError::Meaning(format!(
+                    "[prices.\"{model}\"]: a price is US dollars for a million tokens, 0 or more"
+                )));
+            }
+        }
+        Ok(config)
+    }
+
+    /// The provider of that name: as configured, with what is known of that name filled in.
+    pub fn provider(&self, name: &str) -> Option<Provider> {
+        match (self.providers.get(name), known(name)) {
+            (Some(written), Some(known)) => {
+                let mut provider = written.clone();
+                if provider.api_key_env.is_none()
+                    && provider.api_key_file.is_none()
+                    && provider.base_url.is_none()
+                {
+                    provider.api_key_env = known.api_key_env;
+                }
+                provider.base_url = provider.base_url.or(known.base_url);
+                Some(provider)
+            }
+            (Some(written), None) => Some(written.clone()),
+            (None, known) => known,
+        }
+    }
+
+    /// Every name that [`Config::provider`] answers to.
+    pub fn provider_names(&self) -> Vec<&str> {
+        let mut names: Vec<_> = self.providers.keys().map(String::as_str).chain(KNOWN).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The price of `provider/model`. `recorded` and `echo` cost nothing.
+    pub fn price(&self, model: &str) -> Option<Price> {
+        let free = Price { input_per_mtok: NanoUsd(0), output_per_mtok: NanoUsd(0) };
+        match self.prices.get(model) {
+            Some(price) => price.exact(),
+            None if model.starts_with("echo/") => Some(free),
+            None => None,
+        }
+    }
+}
+
+const KNOWN: [&str; 5] = ["anthropic", "echo", "gemini", "openai", "recorded"];
+
+/// Providers known without being written. Each of the three services offers an OpenAI-compatible endpoint.
+fn known(name: &str) -> Option<Provider> {
+    let http = |base_url: &str, key: &str| Provider {
+        kind: ProviderKind::OpenAi,
+        base_url: Some(base_url.to_owned()),
+        api_key_env: Some(key.to_owned()),
+        api_key_file: None,
+        timeout: None,
+        limits: Limits::default(),
+        models: BTreeMap::new(),
+    };
+    let local = |kind| Provider { kind, base_url: None, api_key_env: None, ..http("", "") };
+    match name {
+        "openai" => Some(http("https://api.openai.com/v1", "OPENAI_API_KEY")),
+        "anthropic" => Some(http("https://api.anthropic.com/v1", "ANTHROPIC_API_KEY")),
+        "gemini" => Some(http("https://generativelanguage.googleapis.com/v1beta/openai", "GEMINI_API_KEY")),
+        "recorded" => Some(local(ProviderKind::Recorded)),
+        "echo" => Some(local(ProviderKind::Echo)),
+        _ => None,
+    }
+}
+
+fn is_provider_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+}
+
+/// A length of time as people write it: `90s`, `15m`, `2h`, `14d`, `500ms`, or several together (`1h30m`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Span(pub Duration);
+
+impl std::str::FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no length of time; write 500ms, 90s, 15m, 2h, 14d or 1h30m");
+        let mut total = Duration::ZERO;
+        let mut rest = text.trim();
+        if rest.is_empty() {
+            return Err(wrong());
+        }
+        while !rest.is_empty() {
+            let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+            let count: u64 = rest[..digits].parse().map_err(|_| wrong())?;
+            let unit_end =
+                rest[digits..].find(|c: char| !c.is_ascii_lowercase()).map_or(rest.len(), |at| digits + at);
+            let millis = match &rest[digits..unit_end] {
+                "ms" => 1,
+                "s" => 1_000,
+                "m" => 60_000,
+                "h" => 3_600_000,
+                "d" => 86_400_000,
+                _ => return Err(wrong()),
+            };
+            let part = count.checked_mul(millis).ok_or_else(wrong)?;
+            total = total.checked_add(Duration::from_millis(part)).ok_or_else(wrong)?;
+            rest = rest[unit_end..].trim_start();
+        }
+        Ok(Self(total))
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Span> for String {
+    fn from(span: Span) -> Self {
+        format!("{}ms", span.0.as_millis())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_providers_limits_and_prices() {
+        let config = Config::parse(
+            r#"
+            [providers.local]
+            kind = "openai"
+            base_url = "http://127.0.0.1:8080/v1"
+            [providers.local.limits]
+            requests_per_minute = 3000
+            tokens_per_minute = 2_000_000
+            [prices."local/m"]
+            input_per_mtok = 0.40
+            output_per_mtok = 1.60
+            "#,
+        )
+        .unwrap();
+        let local = config.provider("local").unwrap();
+        assert_eq!(local.limits.requests_per_minute.unwrap().get(), 3000);
+        assert_eq!(config.price("local/m").unwrap().output_per_mtok, NanoUsd(1_600_000_000));
+        assert_eq!(config.price("local/other"), None);
+        assert!(config.provider("openai").unwrap().api_key_env.is_some());
+        assert_eq!(config.provider("opnai"), None);
+    }
+
+    #[test]
+    fn says_what_is_wrong_and_where() {
+        let check = |text: &str, part: &str| {
+            let message = Config::parse(text).unwrap_err().to_string();
+            assert!(message.contains(part), "{message}");
+        };
+        check("[providers.x]\nkind = \"openai\"", "base_url");
+        check("[providers.x]\nkind = \"opnai\"", "line 2");
+        check("[providers.x.limits]\nrequests_per_minute = 0", "line 2");
+        check("[prices.\"a/b\"]\ninput_per_mtok = -1.0\noutput_per_mtok = 1.0", "a/b");
+        check("give_up_after = \"soon\"", "length of time");
+    }
+
+    #[test]
+    fn reads_lengths_of_time() {
+        let seconds = |text: &str| text.parse::<Span>().ok().map(|span| span.0.as_secs_f64());
+        assert_eq!(seconds("1h30m"), Some(5400.0));
+        assert_eq!(seconds("14d"), Some(1_209_600.0));
+        assert_eq!(seconds("500ms"), Some(0.5));
+        for wrong in ["", "5", "h", "-1s", "1 year", "99999999999999999999s"] {
+            assert_eq!(seconds(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! The vocabulary of assay. Every other crate speaks these words; none of them does I/O.
+//!
+//! In the order in which a run meets them:
+//!
+//! - [`config`]: assay.toml: providers, their limits, prices
+//! - [`suite`]: a suite frozen with everything it refers to, and its parts:
+//!   [`prompt`], [`model`], [`case`], [`scorer`], [`reduce`], [`gate`]
+//! - [`plan`]: the run's product of cases × variants × trials, and its ordinals
+//! - [`job`]: what is queued, paid for and scored
+//! - [`template`], [`pattern`], [`schema`]: the untrusted little languages inside a suite, bounded
+//! - [`outcome`], [`score`], [`usage`], [`money`]: how a job ended
+//! - [`verdict`]: what a gate says of a run
+//!
+//! and what they all stand on: [`id`], [`clock`], [`committed`], [`trace`].
+
+pub mod case;
+pub mod clock;
+pub mod committed;
+pub mod config;
+pub mod gate;
+pub mod id;
+pub mod job;
+pub mod model;
+pub mod money;
+pub mod outcome;
+pub mod pattern;
+pub mod plan;
+pub mod prompt;
+pub mod reduce;
+pub mod schema;
+pub mod score;
+pub mod scorer;
+pub mod suite;
+pub mod template;
+pub mod trace;
+pub mod usage;
+pub mod verdict;

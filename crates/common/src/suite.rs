@@ -1,0 +1,136 @@
+//! A suite frozen with everything it refers to: what a run executes. Prompts are copied in, files of cases and
+//! of recorded answers are referred to by digest.
+
+use serde::{Deserialize, Serialize};
+
+use crate::gate::Gate;
+use crate::id::Digest;
+use crate::model::Model;
+use crate::money::NanoUsd;
+use crate::plan::Product;
+use crate::prompt::PromptEntry;
+use crate::reduce::Reducer;
+use crate::score::Millionths;
+use crate::scorer::Scorer;
+
+/// One suite revision. Equal content serialises to equal bytes, so [`Suite::revision`] is its identity.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Suite {
+    /// `suite:`, its name.
+    pub name: String,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// What it is for.
+    pub description: Option<String>,
+    /// At least one; labels are unique; at most one is the baseline.
+    pub prompts: Vec<PromptEntry>,
+    /// At least one.
+    pub models: Vec<Model>,
+    /// What is asked.
+    pub dataset: DatasetRef,
+    /// How outputs are judged. Empty: every answer passes.
+    pub scorers: Vec<Scorer>,
+    /// A case passes at this weighted score; when absent every scorer must pass.
+    pub threshold: Option<Millionths>,
+    /// Trials of each case, at least 1.
+    pub repeats: u32,
+    /// How trials become one value.
+    pub reduce: Reducer,
+    /// Its weight against other runs.
+    pub priority: Priority,
+    /// The most a run may cost.
+    pub budget: Option<NanoUsd>,
+    /// The longest a run may take, in seconds.
+    pub deadline_seconds: u64,
+    /// What a version must satisfy to ship.
+    pub gate: Option<Gate>,
+}
+
+/// A frozen dataset: its cases are rows in the store, once per revision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatasetRef {
+    /// Digest of all cases in order.
+    pub digest: Digest,
+    /// How many.
+    pub cases: u64,
+    /// Whether any case names a cluster: then statistics count clusters, not cases.
+    pub clustered: bool,
+}
+
+/// A run's weight in the deficit round robin between runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// A person waits.
+    Interactive,
+    /// The default.
+    #[default]
+    Normal,
+    /// A nightly sweep: yields to everything else.
+    Sweep,
+}
+
+impl Priority {
+    /// The word in a suite and in rows.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Interactive => "interactive",
+            Self::Normal => "normal",
+            Self::Sweep => "sweep",
+        }
+    }
+}
+
+/// A prompt entry on a model, by index: the grain of every table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Variant {
+    /// Index into [`Suite::prompts`].
+    pub prompt: usize,
+    /// Index into [`Suite::models`].
+    pub model: usize,
+}
+
+impl Suite {
+    /// The digest of everything frozen: the identity of this revision.
+    ///
+    /// # Panics
+    /// Never: the type holds nothing that JSON cannot say.
+    pub fn revision(&self) -> Digest {
+        #[expect(clippy::expect_used, reason = "string keys and finite numbers only, by type")]
+        let json = serde_json::to_vec(self).expect("a suite serialises");
+        Digest::of(&json)
+    }
+
+    /// The run's shape.
+    pub fn product(&self) -> Product {
+        let variants = self.prompts.len() * self.models.len();
+        Product {
+            cases: self.dataset.cases,
+            variants: u32::try_from(variants).unwrap_or(u32::MAX),
+            trials: self.repeats,
+        }
+    }
+
+    /// Every variant, in the order of its index: by prompt, then by model.
+    pub fn variants(&self) -> impl Iterator<Item = Variant> + '_ {
+        (0..self.prompts.len())
+            .flat_map(|prompt| (0..self.models.len()).map(move |model| Variant { prompt, model }))
+    }
+
+    /// The variant of an index below `product().variants`.
+    pub fn variant(&self, index: u32) -> Variant {
+        let index = index as usize;
+        Variant { prompt: index / self.models.len(), model: index % self.models.len() }
+    }
+
+    /// The index of a variant.
+    pub fn variant_index(&self, variant: Variant) -> usize {
+        variant.prompt * self.models.len() + variant.model
+    }
+
+    /// The entry the others are compared with: the one that says so, else the first of several.
+    pub fn baseline(&self) -> Option<usize> {
+        let marked = self.prompts.iter().position(|prompt| prompt.baseline);
+        marked.or_else(|| (self.prompts.len() > 1).then_some(0))
+    }
+}

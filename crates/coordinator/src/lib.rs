@@ -1,0 +1,1 @@
+//! A run's life: suite, plan, dispatch, sweep, aggregate, verdict.

@@ -1,0 +1,1 @@
+//! The Store: the only SQL. SQLite and PostgreSQL from one text.

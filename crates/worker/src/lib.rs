@@ -1,0 +1,1 @@
+//! One job's path: consume, claim, limit, ask, score, record, ack.

@@ -1,0 +1,1 @@
+//! Flows, conformance of ports, faults.
