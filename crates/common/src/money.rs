@@ -15,7 +15,7 @@ impl NanoUsd {
     pub fn from_usd(usd: f64) -> Option<Self> {
         let nanos = (usd * 1e9).round();
         #[expect(clippy::cast_possible_truncation, reason = "the range is checked by the condition")]
-        (nanos >= 0.0 && nanos < 9.2e18).then_some(Self(nanos as i64))
+        (0.0..9.2e18).contains(&nanos).then_some(Self(nanos as i64))
     }
 
     /// As a number of dollars, for people and documents.
