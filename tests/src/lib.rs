@@ -1,1 +1,6 @@
 //! Flows, conformance of ports, faults.
+
+pub mod assay;
+pub mod queue_conformance;
+pub mod rabbitmq;
+pub mod store_conformance;

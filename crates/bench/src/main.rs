@@ -1,2 +1,99 @@
-//! The `assay` binary.
-fn main() {}
+//! The benchmark: a whole `assay run` against the fake provider, measured from outside.
+//!
+//! - `binaries`: the two programs it measures with, built and found
+//! - `workload`: what is run, as files in a folder of its own
+//! - `provider`: the fake provider as a process, and its bill
+//! - `measure`: one workload, run and measured
+//! - `figures`: the figures to reach
+//! - `table`: what a person reads
+
+mod binaries;
+mod figures;
+mod measure;
+mod provider;
+mod table;
+mod workload;
+
+use std::io::{self, Write as _};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, ensure};
+use clap::Parser;
+
+use crate::binaries::Binaries;
+use crate::measure::Measured;
+use crate::workload::{StoreKind, Workload};
+
+/// Runs `assay` on N cases against a fake provider and prints what it took.
+#[derive(Parser)]
+#[command(name = "assay-bench")]
+struct Arguments {
+    /// How many cases, one call each
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    cases: u64,
+    /// How long the provider takes for an answer
+    #[arg(long, default_value_t = 100)]
+    latency_ms: u64,
+    /// How many calls may be in flight
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    in_flight: u32,
+    /// `sqlite`, a file of its own, or a postgres:// URL
+    #[arg(long, default_value = "sqlite")]
+    store: StoreKind,
+    /// Measure the figures to reach, one after the other, and say which are reached
+    #[arg(long, conflicts_with_all = ["cases", "latency_ms", "in_flight"])]
+    figures: bool,
+    /// Print one JSON document instead of a table
+    #[arg(long)]
+    json: bool,
+    /// Measure in this very process, which has no other child
+    #[arg(long, hide = true)]
+    measure: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let workload =
+        Workload { cases: arguments.cases, latency_ms: arguments.latency_ms, in_flight: arguments.in_flight };
+    let binaries = Binaries::beside_this()?;
+    if arguments.measure {
+        let measured = measure::measure(&binaries, workload, &arguments.store)?;
+        return Ok(serde_json::to_writer(io::stdout(), &measured)?);
+    }
+    binaries.build()?;
+    if let StoreKind::Url(url) = &arguments.store {
+        binaries.migrate(url)?;
+    }
+    let workloads = if arguments.figures { figures::WORKLOADS.to_vec() } else { vec![workload] };
+    let mut all = Vec::new();
+    for workload in workloads {
+        writeln!(io::stderr(), "measuring {workload}")?;
+        all.push(in_child(workload, &arguments.store)?);
+    }
+    if arguments.json {
+        let document =
+            if arguments.figures { serde_json::to_string(&all)? } else { serde_json::to_string(&all[0])? };
+        writeln!(io::stdout(), "{document}")?;
+    } else {
+        write!(io::stdout(), "{}", table::table(&all))?;
+        if arguments.figures {
+            write!(io::stdout(), "\n{}", table::findings(&figures::findings(&all)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Measures in a process of its own: the peak memory of children is one maximum over all that a process had.
+fn in_child(workload: Workload, store: &StoreKind) -> anyhow::Result<Measured> {
+    let child = Command::new(std::env::current_exe()?)
+        .arg("--measure")
+        .args(["--cases", &workload.cases.to_string()])
+        .args(["--latency-ms", &workload.latency_ms.to_string()])
+        .args(["--in-flight", &workload.in_flight.to_string()])
+        .args(["--store", store.as_str()])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("failed to start the measuring process")?;
+    ensure!(child.status.success(), "the measuring process failed");
+    serde_json::from_slice(&child.stdout).context("failed to read what the measuring process found")
+}

@@ -43,6 +43,24 @@ impl fmt::Debug for Digest {
     }
 }
 
+impl FromStr for Digest {
+    type Err = NotADigest;
+
+    fn from_str(text: &str) -> Result<Self, NotADigest> {
+        let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if text.len() == 64 && text.bytes().all(hex) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NotADigest(text.to_owned()))
+        }
+    }
+}
+
+/// Text that should have been a digest.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a digest; digests are 64 lower-case hex digits")]
+pub struct NotADigest(String);
+
 /// A digest of content that arrives in pieces.
 #[derive(Default, Clone)]
 pub struct Digester(Sha256);
@@ -149,6 +167,9 @@ mod tests {
         let digest = Digest::of(b"abc");
         assert_eq!(digest.as_str(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(digest.short(), "ba7816bf8f01");
+        assert_eq!(digest.as_str().parse::<Digest>().unwrap(), digest);
+        assert!(digest.short().parse::<Digest>().is_err());
+        assert!(digest.as_str().to_uppercase().parse::<Digest>().is_err());
     }
 
     #[test]

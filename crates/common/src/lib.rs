@@ -7,7 +7,8 @@
 //!   [`prompt`], [`model`], [`case`], [`scorer`], [`reduce`], [`gate`]
 //! - [`plan`]: the run's product of cases × variants × trials, and its ordinals
 //! - [`job`]: what is queued, paid for and scored
-//! - [`template`], [`pattern`], [`schema`]: the untrusted little languages inside a suite, bounded
+//! - [`template`], [`pattern`], [`jsonpath`], [`schema`]: the untrusted little languages inside a suite, bounded
+//! - [`decimal`]: how a number is read out of text
 //! - [`outcome`], [`score`], [`usage`], [`money`]: how a job ended
 //! - [`verdict`]: what a gate says of a run
 //!
@@ -17,9 +18,11 @@ pub mod case;
 pub mod clock;
 pub mod committed;
 pub mod config;
+pub mod decimal;
 pub mod gate;
 pub mod id;
 pub mod job;
+pub mod jsonpath;
 pub mod model;
 pub mod money;
 pub mod outcome;

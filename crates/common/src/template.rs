@@ -181,10 +181,17 @@ impl Templates {
         })
     }
 
-    /// The names of the variables that all templates so far refer to.
+    /// The names of the variables that all templates so far refer to, without what every template has (`range`, …).
     pub fn variables(&self) -> BTreeSet<String> {
-        let names = self.environment.templates();
-        names.flat_map(|(_, template)| template.undeclared_variables(false)).collect()
+        let environment = &self.environment;
+        // Naming the variables parses the source again.
+        let mut names: BTreeSet<String> = on_deep_stack(|| {
+            environment.templates().flat_map(|(_, template)| template.undeclared_variables(false)).collect()
+        });
+        for (global, _) in environment.globals() {
+            names.remove(global);
+        }
+        names
     }
 }
 
@@ -286,7 +293,9 @@ mod tests {
     fn names_the_variables_it_needs() {
         let mut templates = Templates::default();
         templates.add("{{ a.b }} {% for x in list %}{{ x }}{% endfor %}").unwrap();
+        templates.add("{% for i in range(3) %}{{ i }}{% endfor %}").unwrap();
+        templates.add(&format!("{{{{ {}b }}}}", "1+".repeat(100_000))).unwrap();
         let names: Vec<_> = templates.variables().into_iter().collect();
-        assert_eq!(names, ["a", "list"]);
+        assert_eq!(names, ["a", "b", "list"]);
     }
 }

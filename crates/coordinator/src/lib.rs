@@ -1,1 +1,20 @@
 //! A run's life: suite, plan, dispatch, sweep, aggregate, verdict.
+//!
+//! In the order in which a run meets them:
+//!
+//! - [`suite`]: a suite file is loaded, validated as a whole and frozen
+//! - [`order`]: the committed order of its units
+//! - [`run`]: jobs are expanded, dispatched and swept until the run has ended
+//! - [`verdict`]: results become pass rates and a verdict; pure
+//! - [`report`]: the document that tables, JSON and exit codes are made of
+//!
+//! **Invariant:** nothing here talks to a provider; workers and coordinator meet only in the store and the queue.
+
+mod environment;
+pub mod order;
+pub mod report;
+pub mod run;
+pub mod suite;
+pub mod verdict;
+
+pub use environment::Environment;

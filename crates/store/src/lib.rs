@@ -1,1 +1,54 @@
-//! The Store: the only SQL. SQLite and PostgreSQL from one text.
+//! The Store: the truth about runs and jobs, and the only SQL. SQLite and PostgreSQL from one text.
+//!
+//! What stands under everything:
+//!
+//! - [`url`]: where a store is; [`open`]: opening it, its schema; [`lock`]: one owner for a SQLite file
+//! - `pools`: the two databases, and the macros that run one body on either; `bulk`: many rows in one statement
+//! - [`error`]: what can go wrong; `row`: from columns back to types
+//!
+//! What a run meets, in its order:
+//!
+//! - [`dataset`], [`recording`], [`revision`]: what is frozen before a run exists
+//! - [`run`]: a run and its state; [`expand`]: its jobs; [`due`]: which of them may be dispatched
+//! - [`member`]: who can hold claims; [`claim`], [`settle`], [`release`]: a job taken and given back
+//! - [`cancel`], [`finish`]: how a run ends; [`account`]: what a provider account suffers from
+//! - [`outcome`], [`result`]: reading what came out; [`maintenance`]: around the store rather than in it
+//!
+//! **Invariant:** every write is one transaction in a task of its own that no caller can cancel half-way.
+
+pub mod account;
+mod bulk;
+pub mod cancel;
+pub mod claim;
+pub mod dataset;
+pub mod due;
+pub mod error;
+pub mod expand;
+pub mod finish;
+mod job_state;
+pub mod lock;
+pub mod maintenance;
+pub mod member;
+pub mod open;
+pub mod outcome;
+mod pools;
+pub mod recording;
+pub mod release;
+pub mod result;
+pub mod revision;
+mod row;
+pub mod run;
+pub mod settle;
+pub mod url;
+
+pub use account::AccountProblem;
+pub use error::StoreError;
+pub use expand::NewJob;
+pub use lock::FileLock;
+pub use maintenance::{create_database, drop_database};
+pub use member::Member;
+pub use open::{Schema, Store};
+pub use outcome::OutcomeRow;
+pub use result::ResultRow;
+pub use run::{NewRun, Run, RunState};
+pub use url::StoreUrl;

@@ -1,1 +1,177 @@
 //! One job's path: consume, claim, limit, ask, score, record, ack.
+//!
+//! ```text
+//! queue ── consume ──► claim ──► [grants] ──► execute: limit ─ ask ─ retry? ─ score ──► [given back] ──► record ── ack
+//!           hints      store     bounded      at most the pool's slots at once           bounded          store    queue
+//! ```
+//!
+//! In the order of that path:
+//!
+//! - [`environment`]: what a worker is given; [`keys`]: the secrets among it
+//! - `member`: joining, beating once a second, leaving
+//! - `pool`: what the tasks of one pool share; `held`: the jobs in this process's hands
+//! - `consume`: from hints to grants
+//! - `execute`: one grant to its settlement, with `plan` (its run's suite, compiled), `limit` (its account's gate),
+//!   `provider` (who answers), `retry` (what follows a call) and [`scorer`] (what the answer is worth)
+//! - `record`: settlements to the store in groups, then acknowledgements
+//! - `persist`: calls to the store that outlast an outage of it
+//!
+//! **Invariants:** no call without an earlier committed claim; no acknowledgement without a commit; nothing here
+//! grows with the length of a run.
+
+pub mod environment;
+pub mod keys;
+pub mod scorer;
+
+mod consume;
+mod execute;
+mod held;
+mod limit;
+mod member;
+mod persist;
+mod plan;
+mod pool;
+mod provider;
+mod record;
+mod retry;
+
+pub use environment::{Environment, PoolSpec, Shutdown};
+pub use keys::{KeyError, Keys};
+pub use pool::prefetch;
+pub use provider::ProviderError;
+pub use scorer::{Fault, Judged, Scoring, score_output};
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use assay_queue::QueueError;
+use assay_store::StoreError;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use held::Held;
+
+/// Jobs given back and not yet recorded; beyond it, executing waits for recording.
+const GIVEN_BACK: usize = 1_000;
+/// How long a hard end waits for what is in the middle of a statement.
+const LAST_STATEMENT: Duration = Duration::from_secs(1);
+
+/// Why a worker stopped before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// A pool names a provider that is not configured.
+    #[error("provider `{0}` is not configured")]
+    UnknownProvider(String),
+    /// A provider cannot be called with its configuration.
+    #[error("provider `{name}` cannot be used: {source}")]
+    Provider {
+        /// The provider.
+        name: String,
+        /// Why.
+        source: ProviderError,
+    },
+    /// The store failed in a way that waiting does not cure.
+    #[error("failed to {doing}")]
+    Store {
+        /// What was being done.
+        doing: &'static str,
+        /// What the store said.
+        source: StoreError,
+    },
+    /// The queue is gone.
+    #[error("failed to receive hints")]
+    Queue(#[from] QueueError),
+    /// A task ended in a panic: a bug.
+    #[error("a task of the worker ended in a panic")]
+    Panicked,
+}
+
+/// Makes rustls use ring. The first call of a process decides, later ones change nothing.
+pub fn install_tls() {
+    // The error says that a provider is already installed.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Works on `pools` until `shutdown`: joins as a member, claims, executes and records, and leaves.
+///
+/// Ends with `Ok` once the soft token has fired and everything in hand is recorded or released, or soon after the
+/// hard one. The caller gives the grace: it fires the hard token when that is over.
+pub async fn run(
+    environment: Environment,
+    pools: Vec<PoolSpec>,
+    shutdown: Shutdown,
+) -> Result<(), WorkerError> {
+    install_tls();
+    let environment = Arc::new(environment);
+    let hard = shutdown.hard;
+    // Fired by the caller, or by the first task that fails.
+    let stop = shutdown.soft.child_token();
+    let held = Arc::new(Held::default());
+    let pools = pool::open(&environment, pools, &held, &stop, &hard)?;
+
+    member::join(&environment).await?;
+    tracing::info!(
+        member.id = %environment.member,
+        pools = pools.len(),
+        "worker {} serves {} pools",
+        environment.member,
+        pools.len()
+    );
+    let (give_back, given_back) = mpsc::channel(GIVEN_BACK);
+    let gone = CancellationToken::new();
+    let beating = tokio::spawn(member::beat(Arc::clone(&environment), gone.clone()));
+    let recorder = record::record(Arc::clone(&environment), held, given_back, hard.clone());
+    let mut tasks = vec![start(recorder, &stop)];
+    for pool in pools {
+        let pool = Arc::new(pool);
+        let (grant, granted) = mpsc::channel(pool.waiting_room);
+        tasks.push(start(consume::consume(Arc::clone(&pool), grant), &stop));
+        tasks.push(start(execute::execute_all(pool, granted, give_back.clone()), &stop));
+    }
+    // The recorder ends when the last executor has dropped its sender.
+    drop(give_back);
+
+    let worked = tokio::select! {
+        worked = all(tasks) => worked,
+        () = overdue(&hard, &stop) => Ok(()),
+    };
+    gone.cancel();
+    let left = tokio::select! {
+        left = member::leave(&environment, beating) => left,
+        () = overdue(&hard, &stop) => Ok(()),
+    };
+    tracing::info!(member.id = %environment.member, "worker {} left", environment.member);
+    worked.and(left)
+}
+
+/// Starts a task. When it fails, or panics, the others are told to stop: nobody is left to do its part.
+fn start(
+    task: impl Future<Output = Result<(), WorkerError>> + Send + 'static,
+    stop: &CancellationToken,
+) -> JoinHandle<Result<(), WorkerError>> {
+    let failed = stop.clone().drop_guard();
+    tokio::spawn(async move {
+        let result = task.await;
+        if result.is_ok() {
+            failed.disarm();
+        }
+        result
+    })
+}
+
+/// Waits for every task; the first error in their order is the one that is told.
+async fn all(tasks: Vec<JoinHandle<Result<(), WorkerError>>>) -> Result<(), WorkerError> {
+    let mut result = Ok(());
+    for task in tasks {
+        result = result.and(task.await.unwrap_or(Err(WorkerError::Panicked)));
+    }
+    result
+}
+
+/// Ready when a hard end has had its time.
+async fn overdue(hard: &CancellationToken, stop: &CancellationToken) {
+    hard.cancelled().await;
+    stop.cancel();
+    tokio::time::sleep(LAST_STATEMENT).await;
+}

@@ -1,1 +1,24 @@
-//! A fake LLM provider for tests and benchmarks: OpenAI-compatible, scripted, with an append-only bill.
+//! A fake LLM provider for tests and benchmarks: it speaks OpenAI's chat completions over HTTP on loopback, does
+//! what its [`Script`] says, and writes every call on an append-only [`Bill`] that no client can argue with.
+//!
+//! - `script`: what it answers and when it misbehaves
+//! - `expression`: answers to questions of arithmetic
+//! - `plan`: a script made ready, and the decision about each call
+//! - `bill`: the calls it saw
+//! - `reply`: decisions as HTTP
+//! - `connection`: connections that can be cut
+//! - `serve`: the routes
+//! - `provider`: a running provider, for tests
+
+mod bill;
+mod connection;
+mod expression;
+mod plan;
+mod provider;
+mod reply;
+mod script;
+mod serve;
+
+pub use bill::{Bill, Entry, JobTag, NotAJobTag, Totals};
+pub use provider::FakeProvider;
+pub use script::{Answer, Latency, Price, Reaction, Rule, Script, When};

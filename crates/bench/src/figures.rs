@@ -1,0 +1,39 @@
+//! The figures to reach, and whether a measurement reaches them.
+
+use crate::measure::Measured;
+use crate::workload::Workload;
+
+/// What is measured, in the order that [`findings`] reads: a slow provider, a fast one, ten times as many cases.
+pub(crate) const WORKLOADS: [Workload; 3] = [
+    Workload { cases: 10_000, latency_ms: 100, in_flight: 200 },
+    Workload { cases: 10_000, latency_ms: 0, in_flight: 200 },
+    Workload { cases: 100_000, latency_ms: 0, in_flight: 200 },
+];
+
+/// One figure.
+pub(crate) struct Finding {
+    /// What is asked for.
+    pub(crate) wanted: &'static str,
+    /// What was measured.
+    pub(crate) measured: f64,
+    /// Whether that will do.
+    pub(crate) reached: bool,
+}
+
+/// Judges the measurements of [`WORKLOADS`].
+pub(crate) fn findings(measured: &[Measured]) -> Vec<Finding> {
+    let [slow, fast, many] = measured else { return Vec::new() };
+    let at_least = |wanted, measured, least: f64| Finding { wanted, measured, reached: measured >= least };
+    let at_most = |wanted, measured, most: f64| Finding { wanted, measured, reached: measured <= most };
+    vec![
+        at_least("efficiency at 100 ms: at least 0.95", slow.efficiency.unwrap_or_default(), 0.95),
+        at_most("CPU seconds for 1,000 cases at 100 ms: at most 0.3", slow.cpu_s_per_1000_cases, 0.3),
+        at_least("cases a second without latency: at least 3,000", fast.cases_per_s, 3_000.0),
+        at_most("peak MiB at 100,000 cases: at most 100", many.peak_rss_mib, 100.0),
+        at_most(
+            "MiB above the peak at 10,000 cases: at most 20",
+            many.peak_rss_mib - fast.peak_rss_mib,
+            20.0,
+        ),
+    ]
+}

@@ -1,0 +1,57 @@
+//! The fake provider as a process of its own, so that its work is not counted as assay's.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::Context as _;
+use fake_provider::Totals;
+
+/// A running fake provider; it ends when this is dropped.
+pub(crate) struct Provider {
+    process: Child,
+    base_url: String,
+}
+
+impl Provider {
+    /// Starts it and waits until it listens.
+    pub(crate) fn start(program: &Path, latency_ms: u64) -> anyhow::Result<Self> {
+        let mut process = Command::new(program)
+            .args(["--latency-ms", &latency_ms.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("failed to start {}", program.display()))?;
+        let stdout = process.stdout.take().context("the fake provider has no stdout")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let base_url =
+            line.trim_end().strip_prefix("listening on ").context("the fake provider did not start")?;
+        Ok(Self { process, base_url: base_url.to_owned() })
+    }
+
+    /// What assay.toml names.
+    pub(crate) fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// Its bill so far.
+    pub(crate) fn bill(&self) -> anyhow::Result<Totals> {
+        let address = self.base_url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/v1"));
+        let mut stream = TcpStream::connect(address.context("an address without http and v1")?)?;
+        stream.write_all(b"GET /bill HTTP/1.0\r\n\r\n")?;
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply)?;
+        let (_, body) = reply.split_once("\r\n\r\n").context("the bill has no body")?;
+        Ok(serde_json::from_str(body)?)
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        // The end of its stdin is its signal to leave.
+        drop(self.process.stdin.take());
+        let _ = self.process.wait();
+    }
+}

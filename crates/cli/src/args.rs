@@ -1,0 +1,118 @@
+//! The command line, and the help that teaches it.
+
+use std::path::PathBuf;
+
+use assay_common::config::Span;
+use assay_common::id::RunId;
+use clap::{Parser, Subcommand, ValueHint};
+
+/// Prompt evaluation that lets a prompt ship only when the numbers say so.
+#[derive(Debug, Parser)]
+#[command(
+    name = "assay",
+    version,
+    propagate_version = true,
+    after_help = "\
+Exit codes:
+  0  done; with a gate, the verdict is pass
+  1  the verdict is fail
+  2  the input is wrong (usage, suite, configuration); nothing was stored or called
+  3  the verdict is inconclusive; without a gate, jobs errored or were cancelled
+  4  could not finish; stderr says why and how to go on
+
+Start here:
+  assay run examples/first-look/suite.yaml"
+)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, clap::Args)]
+pub struct Common {
+    /// Where results live: sqlite:PATH or postgres://USER@HOST/DATABASE
+    ///
+    /// Without it: `store` in assay.toml, else sqlite:.assay/assay.db beside assay.toml, else in this folder.
+    #[arg(long, global = true, value_name = "URL", env = "ASSAY_STORE", hide_env_values = true)]
+    pub store: Option<String>,
+    /// The configuration to use instead of the nearest assay.toml upward from this folder
+    #[arg(long, global = true, value_name = "FILE", env = "ASSAY_CONFIG", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Print one JSON document on stdout, and everything else on stderr
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to log on stderr, such as `info` or `assay_worker=debug,warn` (default: RUST_LOG, else `warn`)
+    #[arg(long, global = true, value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a suite here and print pass rates and verdict
+    ///
+    /// Runs coordinator and worker in this process; no server is needed. An unfinished run of the same suite
+    /// revision in the store is resumed, and nothing is paid for twice.
+    #[command(after_help = "\
+Examples:
+  assay run suite.yaml
+  assay run suite.yaml --json > report.json
+  assay run suite.yaml --new --store postgres://assay@db/assay")]
+    Run(RunArgs),
+    /// Check a suite: every problem, with its place in the file
+    Validate {
+        /// The suite file
+        #[arg(value_hint = ValueHint::FilePath)]
+        suite: PathBuf,
+    },
+    /// Print the JSON Schema of the suite file, for editors
+    ///
+    /// For YAML language servers, put this on the first line of a suite:
+    ///   # yaml-language-server: $schema=suite.schema.json
+    Schema,
+    /// Show a run: its state, pass rates and verdict; without RUN the latest runs
+    Status {
+        /// The run's id
+        run: Option<RunId>,
+        #[command(flatten)]
+        files: Files,
+    },
+    /// Print every result of a run, one JSON object a line
+    Results {
+        /// The run's id; the latest run when absent
+        run: Option<RunId>,
+    },
+    /// Create or upgrade the schema of a store
+    Migrate,
+}
+
+/// Reports for machines and reviewers, beside the one on stdout.
+#[derive(Debug, clap::Args)]
+pub struct Files {
+    /// Write every job as a JUnit test case to this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub junit: Option<PathBuf>,
+    /// Write the report as Markdown to this file, for a pull request
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub markdown: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct RunArgs {
+    /// The suite file
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub suite: PathBuf,
+    /// Start a new run even if an unfinished one could be resumed
+    #[arg(long)]
+    pub new: bool,
+    /// How long the run may stand still while an account needs attention
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub patience: Span,
+    /// Where hints wait; one process needs no broker
+    #[arg(long, value_name = "URL", env = "ASSAY_QUEUE", default_value = "memory:")]
+    pub queue: String,
+    #[command(flatten)]
+    pub files: Files,
+}

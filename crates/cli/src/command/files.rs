@@ -1,0 +1,30 @@
+//! `--junit` and `--markdown`: the report in files, beside the one on stdout.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use assay_common::suite::Suite;
+use assay_coordinator::report::Report;
+use assay_store::Store;
+
+use crate::args::Files;
+use crate::exit::Exit;
+use crate::render;
+
+/// Writes the files that were asked for.
+pub async fn write(files: &Files, store: &Store, suite: &Suite, report: &Report) -> Result<(), Exit> {
+    if let Some(path) = &files.markdown {
+        put(path, &render::markdown(report))?;
+    }
+    if let Some(path) = &files.junit {
+        let xml = render::junit(store, suite, report).await?;
+        put(path, &xml)?;
+    }
+    Ok(())
+}
+
+fn put(path: &Path, text: &str) -> Result<(), Exit> {
+    std::fs::write(path, text)
+        .with_context(|| format!("cannot write {}", path.display()))
+        .map_err(Exit::Unfinished)
+}

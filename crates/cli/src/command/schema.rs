@@ -1,0 +1,12 @@
+//! `assay schema`: the JSON Schema of the suite file.
+
+use std::io::Write as _;
+
+use crate::exit::Exit;
+
+/// Prints the schema.
+pub fn call() -> Result<Exit, Exit> {
+    let schema = assay_coordinator::suite::json_schema();
+    writeln!(std::io::stdout().lock(), "{schema:#}")?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,44 @@
+//! `assay validate`: every problem of a suite, with its place.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use assay_coordinator::suite::load;
+use serde_json::json;
+
+use crate::exit::Exit;
+use crate::render::warn;
+use crate::settings::Settings;
+
+/// Loads the suite as `run` would, and stops there.
+pub fn call(settings: &Settings, path: &Path) -> Result<Exit, Exit> {
+    let loaded = load(path, &settings.config).map_err(Exit::input)?;
+    warn(&loaded.warnings);
+    let suite = &loaded.suite;
+    let jobs = suite.product().jobs();
+    let mut out = std::io::stdout().lock();
+    if settings.json {
+        let document = json!({
+            "suite": suite.name,
+            "revision": suite.revision(),
+            "cases": suite.dataset.cases,
+            "variants": suite.product().variants,
+            "repeats": suite.repeats,
+            "jobs": jobs,
+            "warnings": loaded.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        });
+        writeln!(out, "{document:#}")?;
+    } else {
+        writeln!(
+            out,
+            "{}: valid. {} cases × {} prompts × {} models × {} trials = {} jobs",
+            path.display(),
+            suite.dataset.cases,
+            suite.prompts.len(),
+            suite.models.len(),
+            suite.repeats,
+            jobs.unwrap_or(u64::MAX),
+        )?;
+    }
+    Ok(Exit::Done)
+}

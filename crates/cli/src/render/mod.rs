@@ -1,0 +1,43 @@
+//! What people see. Colour and movement only on a terminal; `anstream` strips colour elsewhere.
+
+mod junit;
+mod markdown;
+mod progress;
+mod report;
+mod runs;
+
+use std::fmt::Display;
+use std::io::Write as _;
+
+pub use junit::junit;
+pub use markdown::markdown;
+pub use progress::Progress;
+pub use report::report;
+pub use runs::runs;
+
+/// Says warnings on stderr.
+pub fn warn<W: Display>(warnings: &[W]) {
+    let mut err = anstream::stderr().lock();
+    for warning in warnings {
+        // Nobody is left to warn when stderr is gone.
+        let _ = writeln!(err, "{}", warning.to_string().trim_end());
+    }
+}
+
+/// A table in the house form: no frame, a rule below the header, numbers to the right where `right` says so.
+fn table(header: &[&str], right: &[usize]) -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_header(header.to_vec());
+    for column in right {
+        if let Some(column) = table.column_mut(*column) {
+            column.set_cell_alignment(comfy_table::CellAlignment::Right);
+        }
+    }
+    table
+}
+
+/// A rate in per cent, to a tenth.
+fn percent(rate: f64) -> String {
+    format!("{:.1} %", rate * 100.0)
+}

@@ -1,0 +1,147 @@
+//! The report of a run: pass rates per prompt version, which cases flipped and how, the verdict.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+use assay_common::gate::Tier;
+use assay_common::verdict::{Decision, RuleVerdict, Verdict};
+use assay_coordinator::report::{Excerpt, NamedFlips, Report};
+use assay_coordinator::verdict::VariantReport;
+
+use super::{percent, table};
+
+/// The report as text.
+pub fn report(report: &Report) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = write!(text, "{}", heading(report));
+    let _ = writeln!(text, "{}\n", variants(&report.variants).trim_fmt());
+    for flips in &report.flips {
+        let _ = write!(text, "{}", self::flips(flips));
+    }
+    if let Some(verdict) = &report.verdict {
+        let _ = write!(text, "{}", self::verdict(verdict));
+    }
+    text
+}
+
+fn heading(report: &Report) -> String {
+    let run = &report.run;
+    let mut line = format!("{}: {} jobs, {}", run.suite, run.jobs, run.state);
+    if let Some(reason) = &run.reason {
+        let _ = write!(line, " because {reason}");
+    }
+    line.push_str("\n\n");
+    line
+}
+
+fn variants(variants: &[VariantReport]) -> comfy_table::Table {
+    let measured = variants.iter().any(|variant| variant.latency_ms.p95.is_some());
+    let priced = variants.iter().any(|variant| variant.cost_usd.is_some());
+    let mut header = vec!["PROMPT", "VERSION", "MODEL", "PASS RATE", "INTERVAL", "PASSED", "FAILED", "ERRORED"];
+    let mut right = vec![3, 5, 6, 7];
+    if measured {
+        right.push(header.len());
+        header.push("P95 MS");
+    }
+    if priced {
+        right.push(header.len());
+        header.push("COST");
+    }
+    let mut table = table(&header, &right);
+    for variant in variants {
+        let mut row = vec![
+            variant.label.clone(),
+            variant.version.map_or_else(|| "–".to_owned(), |number| format!("{}@{number}", variant.prompt)),
+            variant.model.clone(),
+            variant.pass_rate.map_or_else(|| "–".to_owned(), percent),
+            format!("{} – {}", percent(variant.interval[0]), percent(variant.interval[1])),
+            variant.passed.to_string(),
+            variant.failed.to_string(),
+            (variant.errored + variant.cancelled).to_string(),
+        ];
+        if measured {
+            row.push(variant.latency_ms.p95.map_or_else(|| "–".to_owned(), |ms| format!("{ms:.0}")));
+        }
+        if priced {
+            row.push(variant.cost_usd.map_or_else(|| "–".to_owned(), |usd| format!("${usd:.4}")));
+        }
+        table.add_row(row);
+    }
+    table
+}
+
+fn flips(flips: &NamedFlips) -> String {
+    let mut text = format!(
+        "{} against {} on {}: {} better, {} worse, {} the same\n",
+        flips.candidate, flips.baseline, flips.model, flips.improved, flips.regressed, flips.unchanged
+    );
+    for (heading, count, excerpts) in
+        [("worse", flips.regressed, &flips.worse), ("better", flips.improved, &flips.better)]
+    {
+        for excerpt in excerpts {
+            let _ = writeln!(text, "  {heading:<7}{}", self::excerpt(excerpt));
+        }
+        let more = count.saturating_sub(excerpts.len() as u64);
+        if more > 0 {
+            let _ = writeln!(text, "  {heading:<7}… and {more} more");
+        }
+    }
+    text.push('\n');
+    text
+}
+
+fn excerpt(excerpt: &Excerpt) -> String {
+    let word = |value: f64| match value {
+        0.0 => "fail".to_owned(),
+        1.0 => "pass".to_owned(),
+        between => format!("{between:.2}"),
+    };
+    format!(
+        "{}  {} → {}  “{}” → “{}”",
+        excerpt.case, word(excerpt.before), word(excerpt.after), excerpt.before_output, excerpt.after_output
+    )
+}
+
+fn verdict(verdict: &Verdict) -> String {
+    let mut text = String::new();
+    for version in &verdict.versions {
+        let name = match version.version {
+            Some(number) => format!("{} ({}@{number})", version.label, version.prompt),
+            None => version.label.clone(),
+        };
+        let _ = writeln!(text, "{}  {name}", coloured(version.outcome));
+        for rule in &version.rules {
+            let _ = writeln!(text, "  {} {}", mark(rule.outcome), self::rule(rule));
+        }
+    }
+    let _ = writeln!(text, "Verdict: {}\n", coloured(verdict.outcome));
+    text
+}
+
+fn rule(rule: &RuleVerdict) -> String {
+    let tier = match rule.tier {
+        Tier::Critical => "",
+        Tier::Supporting => " (supporting)",
+        Tier::Advisory => " (advisory)",
+    };
+    format!("{} on {}{tier}: {}", rule.name, rule.model, rule.reason)
+}
+
+fn mark(decision: Decision) -> char {
+    match decision {
+        Decision::Pass => '✓',
+        Decision::Inconclusive => '?',
+        Decision::Fail => '✗',
+    }
+}
+
+fn coloured(decision: Decision) -> String {
+    let (colour, word) = match decision {
+        Decision::Pass => (AnsiColor::Green, "PASS"),
+        Decision::Inconclusive => (AnsiColor::Yellow, "INCONCLUSIVE"),
+        Decision::Fail => (AnsiColor::Red, "FAIL"),
+    };
+    let style = Style::new().bold().fg_color(Some(colour.into()));
+    format!("{style}{word}{style:#}")
+}

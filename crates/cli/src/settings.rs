@@ -1,0 +1,62 @@
+//! Flags, then the environment, then assay.toml, become one answer.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use assay_common::config::Config;
+use assay_store::StoreUrl;
+
+use crate::args::Common;
+use crate::exit::Exit;
+
+/// The name of the configuration file.
+const FILE_NAME: &str = "assay.toml";
+
+/// What a command works with.
+#[derive(Debug)]
+pub struct Settings {
+    /// Providers, limits, prices.
+    pub config: Arc<Config>,
+    /// Where results live.
+    pub store: StoreUrl,
+    /// Whether the result goes to stdout as JSON.
+    pub json: bool,
+}
+
+impl Settings {
+    /// Reads the configuration; what is wrong with it is wrong input.
+    pub fn load(common: &Common) -> Result<Self, Exit> {
+        let file = match &common.config {
+            Some(path) => Some(path.clone()),
+            None => nearest().map_err(Exit::input)?,
+        };
+        let config = match &file {
+            Some(path) => read(path).map_err(Exit::input)?,
+            None => Config::default(),
+        };
+        let folder = file.as_deref().and_then(Path::parent).map(Path::to_path_buf).unwrap_or_default();
+        let store = match common.store.as_deref().or(config.store.as_deref()) {
+            Some(url) => url.parse().map_err(Exit::input)?,
+            None => StoreUrl::Sqlite(folder.join(".assay").join("assay.db")),
+        };
+        Ok(Self { config: Arc::new(config), store, json: common.json })
+    }
+}
+
+/// The nearest assay.toml upward from the working folder.
+fn nearest() -> Result<Option<PathBuf>, anyhow::Error> {
+    let here = std::env::current_dir().context("cannot tell the working folder")?;
+    Ok(here.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file()))
+}
+
+fn read(path: &Path) -> Result<Config, anyhow::Error> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut config = Config::parse(&text).with_context(|| format!("{} cannot be used", path.display()))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    for provider in config.providers.values_mut() {
+        // A key file is named from where the configuration lies, not from where the command is typed.
+        provider.api_key_file = provider.api_key_file.take().map(|file| folder.join(file));
+    }
+    Ok(config)
+}

@@ -1,0 +1,238 @@
+//! The document that tables, `--json` and exit codes are made of: what became of a run.
+//!
+//! Results are read in pages and folded, so its memory does not grow with the number of cases.
+
+use std::collections::HashMap;
+
+use assay_common::clock::Micros;
+use assay_common::id::{Digest, RunId};
+use assay_common::suite::Suite;
+use assay_common::verdict::Verdict;
+use assay_store::{ResultRow, Run, RunState, Store, StoreError};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::verdict::{Aggregation, Flip, Flips, Quantiles, VariantReport, judge};
+
+/// How many results are read at a time.
+const PAGE: u32 = 5_000;
+/// Characters of an answer beside a flipped case.
+const EXCERPT_CHARS: usize = 40;
+/// How many improved cases are shown.
+const BETTER_SHOWN: usize = 3;
+
+/// What became of a run; serialised it is the contract of `--json`.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The run itself.
+    pub run: RunSummary,
+    /// A row for each prompt entry and model.
+    pub variants: Vec<VariantReport>,
+    /// What the gate says; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Which cases changed sides against the baseline, and how; for people.
+    #[serde(skip)]
+    pub flips: Vec<NamedFlips>,
+}
+
+/// A candidate against the baseline on one model, in words.
+#[derive(Clone, Debug)]
+pub struct NamedFlips {
+    /// The candidate's label.
+    pub candidate: String,
+    /// The baseline's label.
+    pub baseline: String,
+    /// `provider/model`.
+    pub model: String,
+    /// Cases whose reduced value rose.
+    pub improved: u64,
+    /// Cases whose reduced value fell.
+    pub regressed: u64,
+    /// Cases whose reduced value stayed.
+    pub unchanged: u64,
+    /// The first that fell.
+    pub worse: Vec<Excerpt>,
+    /// The first that rose; fewer, since they worry nobody.
+    pub better: Vec<Excerpt>,
+}
+
+/// One case that changed sides, with what was answered.
+#[derive(Clone, Debug)]
+pub struct Excerpt {
+    /// The case.
+    pub case: String,
+    /// Its reduced value under the baseline, in [0, 1].
+    pub before: f64,
+    /// Its reduced value under the candidate, in [0, 1].
+    pub after: f64,
+    /// The end of the baseline's answer.
+    pub before_output: String,
+    /// The end of the candidate's answer.
+    pub after_output: String,
+}
+
+/// The run in a report.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunSummary {
+    /// Its id.
+    pub id: RunId,
+    /// The suite's name.
+    pub suite: String,
+    /// The suite revision.
+    pub revision: Digest,
+    /// running, paused, cancelling, completed or cancelled.
+    pub state: &'static str,
+    /// How many jobs were planned.
+    pub jobs: u64,
+    /// RFC 3339, in UTC; null before the first claim.
+    pub started_at: Option<String>,
+    /// RFC 3339, in UTC; null while it goes on.
+    pub finished_at: Option<String>,
+    /// Whether the gate decided before every job was done.
+    pub stopped_early: bool,
+    /// Why it was cancelled, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+impl RunSummary {
+    /// The summary of a row.
+    pub fn of(run: &Run) -> Self {
+        Self {
+            id: run.id,
+            suite: run.suite_name.clone(),
+            revision: run.revision.clone(),
+            state: run.state.word(),
+            jobs: run.planned,
+            started_at: run.started_at.map(civil),
+            finished_at: run.finished_at.map(civil),
+            stopped_early: false,
+            reason: run.reason.clone(),
+        }
+    }
+}
+
+/// Reads the results of `run` and says what they come to. A run that goes on is reported as far as it is.
+pub async fn assemble(store: &Store, suite: &Suite, run: &Run) -> Result<Report, StoreError> {
+    let versions = store.version_numbers(suite).await?;
+    let mut aggregation = Aggregation::new(suite);
+    let mut after = None;
+    loop {
+        let page = store.outcomes(run.id, after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.ordinal);
+        page.iter().for_each(|row| aggregation.push(row));
+    }
+    let mut quantiles = Quantiles::default();
+    for (variant, percent) in Quantiles::needed(suite) {
+        if let Some(micros) = store.latency_quantile(run.id, variant, percent).await? {
+            quantiles.insert(variant, percent, micros);
+        }
+    }
+    let aggregate = aggregation.finish(&quantiles, &versions);
+    let complete = run.state == RunState::Completed;
+    let verdict = judge(suite, &aggregate, complete, &versions);
+    let mut flips = Vec::with_capacity(aggregate.flips.len());
+    for counted in &aggregate.flips {
+        flips.push(name(store, suite, run.id, counted).await?);
+    }
+    Ok(Report { run: RunSummary::of(run), variants: aggregate.variants, verdict, flips })
+}
+
+async fn name(store: &Store, suite: &Suite, run: RunId, flips: &Flips) -> Result<NamedFlips, StoreError> {
+    let label = |variant: u32| suite.prompts[suite.variant(variant).prompt].label.clone();
+    let regressed = excerpts(store, run, &flips.first_regressed).await?;
+    let improved = &flips.first_improved[..flips.first_improved.len().min(BETTER_SHOWN)];
+    Ok(NamedFlips {
+        candidate: label(flips.candidate),
+        baseline: label(flips.baseline),
+        model: suite.models[suite.variant(flips.candidate).model].name(),
+        improved: flips.improved,
+        regressed: flips.regressed,
+        unchanged: flips.unchanged,
+        worse: regressed,
+        better: excerpts(store, run, improved).await?,
+    })
+}
+
+async fn excerpts(store: &Store, run: RunId, flips: &[Flip]) -> Result<Vec<Excerpt>, StoreError> {
+    let ordinals = flips.iter().flat_map(|flip| [flip.baseline_ordinal, flip.candidate_ordinal]).collect();
+    let outputs: HashMap<_, _> = store.outputs(run, ordinals).await?.into_iter().collect();
+    let ending = |ordinal: u64| {
+        let output = outputs.get(&ordinal).and_then(Option::as_ref);
+        ending(&output.map(output_text).unwrap_or_default())
+    };
+    let excerpt = |flip: &Flip| Excerpt {
+        case: flip.case.clone(),
+        before: flip.baseline.as_f64(),
+        after: flip.candidate.as_f64(),
+        before_output: ending(flip.baseline_ordinal),
+        after_output: ending(flip.candidate_ordinal),
+    };
+    Ok(flips.iter().map(excerpt).collect())
+}
+
+/// The end of an answer on one line: conclusions come last. Control characters would draw on a terminal.
+fn ending(output: &str) -> String {
+    let line: Vec<char> = output
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .chars()
+        .filter(|character| !character.is_control())
+        .collect();
+    let cut = line.len().saturating_sub(EXCERPT_CHARS);
+    let mark = if cut > 0 { "…" } else { "" };
+    format!("{mark}{}", line[cut..].iter().collect::<String>())
+}
+
+/// One line of `assay results`.
+pub fn result_line(suite: &Suite, row: &ResultRow) -> Value {
+    let variant = suite.variant(row.row.variant);
+    let (prompt, model) = (&suite.prompts[variant.prompt], &suite.models[variant.model]);
+    json!({
+        "ordinal": row.row.ordinal,
+        "generation": row.row.generation,
+        "case": row.row.case_id,
+        "prompt": prompt.name,
+        "label": prompt.label,
+        "model": model.name(),
+        "trial": row.row.trial,
+        "outcome": row.row.outcome.word(),
+        "error_kind": row.row.outcome.error_kind().map(|kind| kind.word()),
+        "error": row.error,
+        "score": row.row.score.map(|score| score.as_f64()),
+        "scores": row.row.scores.iter().map(|named| json!({
+            "type": named.scorer,
+            "metric": named.metric,
+            "weight": named.weight.as_f64(),
+            "score": named.score.value.as_f64(),
+            "pass": named.score.pass,
+            "reason": named.score.reason,
+        })).collect::<Vec<_>>(),
+        "output": row.output.as_ref().map(output_text),
+        "finish_reason": row.finish_reason,
+        "input_tokens": row.row.usage.input_tokens,
+        "output_tokens": row.row.usage.output_tokens,
+        "cost_usd": row.row.cost.map(|cost| cost.usd()),
+        "latency_ms": row.row.latency_us.map(|micros| micros as f64 / 1_000.0),
+        "attempts": row.attempts,
+        "tags": row.row.tags,
+        "finished_at": row.finished_at.map(civil),
+    })
+}
+
+/// An answer as text; bytes that are none show their replacement character.
+pub fn output_text(output: &assay_common::job::Output) -> String {
+    match output {
+        assay_common::job::Output::Text(text) => text.clone(),
+        assay_common::job::Output::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+    }
+}
+
+/// A moment in RFC 3339, in UTC, to the millisecond.
+pub fn civil(moment: Micros) -> String {
+    Timestamp::from_microsecond(moment.0).map_or_else(|_| moment.0.to_string(), |time| format!("{time:.3}"))
+}

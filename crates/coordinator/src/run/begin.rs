@@ -1,0 +1,58 @@
+//! The first step of a run: the unfinished run of the same suite revision goes on, else a new one is made.
+
+use std::time::Duration;
+
+use assay_common::id::RunId;
+use assay_common::suite::Suite;
+use assay_store::{NewRun, Run, StoreError};
+use uuid::Builder;
+
+use crate::environment::Environment;
+
+/// Randomness for a new run, drawn by the caller after the suite was frozen.
+#[derive(Clone, Copy)]
+pub struct Draw {
+    /// For the run's id.
+    pub id: [u8; 10],
+    /// For the committed order.
+    pub seed: [u8; 32],
+}
+
+/// A run that can be driven.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    /// The run.
+    pub run: RunId,
+    /// Its row, when it goes on from an earlier process.
+    pub resumed: Option<Run>,
+}
+
+/// Finds or makes the run of a frozen suite. With `fresh` an unfinished run is left as it is.
+pub async fn begin(environment: &Environment, suite: &Suite, fresh: bool, draw: Draw) -> Result<Begun, StoreError> {
+    let revision = suite.revision();
+    if !fresh && let Some(run) = environment.store.unfinished_run(revision.clone()).await? {
+        let resumed = environment.store.run(run).await?;
+        tracing::info!(run.id = %run, "resuming run {run}");
+        return Ok(Begun { run, resumed });
+    }
+    let now = environment.clock.now();
+    let millis = u64::try_from(now.0 / 1_000).unwrap_or(0);
+    let run = RunId::new(Builder::from_unix_timestamp_millis(millis, &draw.id).into_uuid());
+    let planned = suite.product().jobs().unwrap_or(u64::MAX);
+    environment
+        .store
+        .create_run(NewRun {
+            id: run,
+            revision,
+            suite_name: suite.name.clone(),
+            seed: draw.seed,
+            planned,
+            priority: suite.priority,
+            budget: suite.budget,
+            created_at: now,
+            deadline_at: now.plus(Duration::from_secs(suite.deadline_seconds)),
+        })
+        .await?;
+    tracing::info!(run.id = %run, jobs = planned, "created run {run} with {planned} jobs");
+    Ok(Begun { run, resumed: None })
+}

@@ -1,0 +1,182 @@
+//! The loop of one run: expand, dispatch, sweep, look whether it has ended.
+//!
+//! It computes nothing about outcomes: workers record their own results in the store, and the store's recount
+//! decides when the run is complete.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use assay_common::config::DEFAULT_IN_FLIGHT;
+use assay_common::id::RunId;
+use assay_common::suite::Suite;
+use assay_store::{AccountProblem, Run, RunState, StoreError};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::dispatch::{DispatchError, Window};
+use super::expand::Expansion;
+use super::sweep::{Beats, sweep};
+use crate::environment::Environment;
+
+/// How often the loop looks around. Short: on a laptop the run's end is somebody's wait.
+const TICK: Duration = Duration::from_millis(20);
+/// How often members are looked at, and accounts while nothing moves.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// The smallest window of hints in a pool's queue.
+const LEAST_WINDOW: u64 = 1_024;
+
+/// Why a run was cancelled at its deadline, as its row says it.
+pub const PAST_DEADLINE: &str = "its deadline has passed";
+
+/// How driving a run ended.
+#[derive(Clone, Debug)]
+pub enum Ended {
+    /// Every expanded job is terminal.
+    Finished(Run),
+    /// The caller asked to stop; the run goes on when it is driven again.
+    Interrupted(Run),
+    /// An account keeps its jobs from moving; the run goes on when it is driven again.
+    NeedsAttention(Run, Vec<(String, AccountProblem)>),
+}
+
+impl Ended {
+    /// The run's row at that moment.
+    pub fn run(&self) -> &Run {
+        match self {
+            Self::Finished(run) | Self::Interrupted(run) | Self::NeedsAttention(run, _) => run,
+        }
+    }
+}
+
+/// Why a run could not be driven on.
+#[derive(Debug, thiserror::Error)]
+pub enum DriveError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Dispatch failed.
+    #[error(transparent)]
+    Dispatch(#[from] DispatchError),
+    /// The store does not know the run or its suite.
+    #[error("the store has no run {0}")]
+    NoRun(RunId),
+}
+
+/// Drives one run.
+pub struct Driver {
+    environment: Environment,
+    suite: Suite,
+    run: RunId,
+    expansion: Expansion,
+    windows: Vec<Window>,
+    beats: Beats,
+    swept: Instant,
+    /// When accounts were last asked why nothing moves.
+    asked: Instant,
+    patience: Duration,
+    /// How many jobs were done when that number last changed, and when.
+    progress: (u64, Instant),
+}
+
+impl Driver {
+    /// Reads what the run needs. `patience` is how long it may stand still while an account needs attention.
+    pub async fn load(environment: Environment, suite: Suite, run: RunId, patience: Duration) -> Result<Self, DriveError> {
+        let row = environment.store.run(run).await?.ok_or(DriveError::NoRun(run))?;
+        let expansion = Expansion::load(&environment, &suite, &row).await?;
+        let windows = windows(&environment, &suite, run);
+        let now = Instant::now();
+        let progress = (row.done(), now);
+        let beats = Beats::default();
+        Ok(Self { environment, suite, run, expansion, windows, beats, swept: now, asked: now, patience, progress })
+    }
+
+    /// Drives the run until it has ended or `stop` is cancelled. `watch` sees the run's row at every look.
+    pub async fn drive(mut self, stop: &CancellationToken, mut watch: impl FnMut(&Run)) -> Result<Ended, DriveError> {
+        loop {
+            let run = self.row().await?;
+            watch(&run);
+            if stop.is_cancelled() {
+                return Ok(Ended::Interrupted(run));
+            }
+            if let Some(ended) = self.ended(&run).await? {
+                watch(ended.run());
+                return Ok(ended);
+            }
+            let expanded = self.step(&run).await?;
+            if !expanded {
+                tokio::select! {
+                    () = sleep(TICK) => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+        }
+    }
+
+    async fn row(&self) -> Result<Run, DriveError> {
+        self.environment.store.run(self.run).await?.ok_or(DriveError::NoRun(self.run))
+    }
+
+    /// One round of work; says whether there is more to expand at once.
+    async fn step(&mut self, run: &Run) -> Result<bool, DriveError> {
+        if run.state != RunState::Running {
+            return Ok(false);
+        }
+        let expanded = self.expansion.advance(&self.environment, run).await?;
+        for window in &mut self.windows {
+            window.fill(&self.environment).await?;
+        }
+        if self.swept.elapsed() >= SWEEP_EVERY {
+            self.swept = Instant::now();
+            sweep(&self.environment, &mut self.beats).await?;
+        }
+        Ok(expanded)
+    }
+
+    /// Whether the run has ended, and how. A deadline or an empty purse ends it by cancelling what is left.
+    async fn ended(&mut self, run: &Run) -> Result<Option<Ended>, DriveError> {
+        let store = &self.environment.store;
+        let now = self.environment.clock.now();
+        if run.state == RunState::Running {
+            let over_budget = self.suite.budget.filter(|budget| run.cost >= *budget);
+            if let Some(budget) = over_budget {
+                store.cancel(self.run, format!("its budget of ${} is spent", budget.usd()), now).await?;
+            } else if now >= run.deadline_at {
+                store.cancel(self.run, PAST_DEADLINE.to_owned(), now).await?;
+            }
+        }
+        let all_done = run.expanded && run.done() >= run.cursor;
+        if (all_done || run.state != RunState::Running)
+            && let Some(finished) = store.finish(self.run, now).await?
+        {
+            return Ok(Some(Ended::Finished(finished)));
+        }
+        self.stalled(run).await
+    }
+
+    async fn stalled(&mut self, run: &Run) -> Result<Option<Ended>, DriveError> {
+        if run.done() != self.progress.0 {
+            self.progress = (run.done(), Instant::now());
+        }
+        if self.progress.1.elapsed() < self.patience || self.asked.elapsed() < SWEEP_EVERY {
+            return Ok(None);
+        }
+        self.asked = Instant::now();
+        let ours: BTreeSet<_> = self.suite.models.iter().map(|model| model.provider.as_str()).collect();
+        let mut problems = self.environment.store.account_problems().await?;
+        problems.retain(|(account, _)| ours.contains(account.as_str()));
+        // Slow is not stuck: without a problem there is nothing to tell anybody.
+        Ok((!problems.is_empty()).then(|| Ended::NeedsAttention(run.clone(), problems)))
+    }
+}
+
+/// One window for each pool of the suite, wide enough that workers never wait for the next look.
+fn windows(environment: &Environment, suite: &Suite, run: RunId) -> Vec<Window> {
+    let pools: BTreeSet<_> = suite.models.iter().map(|model| (model.pool(), model.provider.as_str())).collect();
+    let window = |(pool, provider): (String, &str)| {
+        let provider = environment.config.provider(provider);
+        let in_flight = provider.and_then(|provider| provider.limits.in_flight);
+        let slots = in_flight.map_or(DEFAULT_IN_FLIGHT, std::num::NonZeroU32::get);
+        Window::new(run, pool, LEAST_WINDOW.max(u64::from(slots) * 4))
+    };
+    pools.into_iter().map(window).collect()
+}

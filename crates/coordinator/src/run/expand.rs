@@ -1,0 +1,58 @@
+//! Expansion: the run's product becomes rows of jobs, lazily and in committed order.
+
+use assay_common::plan::Product;
+use assay_common::suite::Suite;
+use assay_store::{NewJob, Run, StoreError};
+
+use crate::environment::Environment;
+use crate::order::Order;
+
+/// Jobs kept pending ahead of the workers.
+const EXPAND_AHEAD: u64 = 100_000;
+/// Jobs of the first transaction: small, so that the first call starts at once.
+const FIRST_CHUNK: u64 = 512;
+/// Jobs of every later transaction.
+const CHUNK: u64 = 4_096;
+
+/// One run's expansion. Killed anywhere it loses and doubles nothing: each chunk moves the run's cursor in the
+/// transaction that inserts it.
+#[derive(Debug)]
+pub struct Expansion {
+    product: Product,
+    /// Pool of each variant.
+    pools: Vec<String>,
+    order: Order,
+}
+
+impl Expansion {
+    /// Reads the committed order of `run`.
+    pub async fn load(environment: &Environment, suite: &Suite, run: &Run) -> Result<Self, StoreError> {
+        let order = Order::load(&environment.store, &suite.dataset.digest, &run.seed).await?;
+        let pools = suite.variants().map(|variant| suite.models[variant.model].pool()).collect();
+        Ok(Self { product: suite.product(), pools, order })
+    }
+
+    /// Inserts the next chunk where the run needs one. Returns whether it did.
+    pub async fn advance(&self, environment: &Environment, run: &Run) -> Result<bool, StoreError> {
+        let open = run.cursor.saturating_sub(run.done());
+        if run.expanded || open >= EXPAND_AHEAD {
+            return Ok(false);
+        }
+        let chunk = if run.cursor == 0 { FIRST_CHUNK } else { CHUNK };
+        let end = run.planned.min(run.cursor + chunk);
+        let jobs = (run.cursor..end).filter_map(|ordinal| self.job(ordinal)).collect();
+        // False: another leader moved the cursor first, and its chunk is as good as ours.
+        environment.store.expand(run.id, run.cursor, jobs, end == run.planned).await
+    }
+
+    fn job(&self, ordinal: u64) -> Option<NewJob> {
+        let place = self.product.place(ordinal);
+        Some(NewJob {
+            ordinal,
+            position: self.order.position(place.rank)?,
+            variant: place.variant,
+            trial: place.trial,
+            pool: self.pools.get(place.variant as usize)?.clone(),
+        })
+    }
+}

@@ -1,0 +1,176 @@
+//! The suite's folder: the only place files are opened, however a path is written or linked.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+
+use super::hint::{allowed_slips, nearest_within};
+use super::source::Source;
+
+/// The most files one pattern may name.
+const MAX_MATCHES: usize = 10_000;
+/// How many names of a folder are looked at for a hint.
+const MAX_NEIGHBOURS: usize = 1_000;
+
+/// The folder a suite stands in.
+#[derive(Debug)]
+pub(super) struct Folder {
+    /// As the user wrote it.
+    shown: PathBuf,
+    /// Without links.
+    real: PathBuf,
+}
+
+/// A file that lies beneath the folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// As people know it.
+    pub(super) shown: PathBuf,
+    /// Without links; what is opened.
+    pub(super) real: PathBuf,
+}
+
+/// Why a file cannot be used.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+impl Refusal {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
+    }
+}
+
+impl Folder {
+    /// The folder of the suite file at `suite`.
+    pub(super) fn of(suite: &Path) -> Result<Self, Refusal> {
+        let shown = suite.parent().unwrap_or(Path::new("")).to_owned();
+        let folder = if shown.as_os_str().is_empty() { Path::new(".") } else { &shown };
+        let real = fs::canonicalize(folder).map_err(|error| cannot_read(folder, &error))?;
+        Ok(Self { shown, real })
+    }
+
+    /// The one file that `written` names.
+    pub(super) fn file(&self, written: &str) -> Result<Found, Refusal> {
+        stays_inside(written)?;
+        let shown = self.shown.join(written);
+        let real = fs::canonicalize(self.real.join(written)).map_err(|error| Refusal {
+            hint: self.neighbour(written).map(|near| format!("did you mean `{near}`?")),
+            ..cannot_read(&shown, &error)
+        })?;
+        if !real.starts_with(&self.real) {
+            return Err(outside(written));
+        }
+        Ok(Found { shown, real })
+    }
+
+    /// Every file that `written` names, sorted: one, or what a pattern with `*`, `?` or `[…]` matches.
+    pub(super) fn files(&self, written: &str) -> Result<Vec<Found>, Refusal> {
+        let is_pattern = written.contains(['*', '?', '[']) && !self.real.join(written).exists();
+        if !is_pattern {
+            return Ok(vec![self.file(written)?]);
+        }
+        stays_inside(written)?;
+        let folder = glob::Pattern::escape(&self.real.to_string_lossy());
+        let matches = glob::glob(&format!("{folder}/{written}"))
+            .map_err(|error| Refusal::new(format!("not a pattern of files: {}", error.msg)))?;
+        let mut found = Vec::new();
+        for path in matches {
+            let path = path.map_err(|error| cannot_read(error.path(), error.error()))?;
+            if path.is_dir() {
+                continue;
+            }
+            if found.len() == MAX_MATCHES {
+                return Err(Refusal::new(format!("`{written}` matches more than {MAX_MATCHES} files")));
+            }
+            let inside = path.strip_prefix(&self.real).unwrap_or(&path).to_string_lossy().into_owned();
+            found.push(self.file(&inside)?);
+        }
+        if found.is_empty() {
+            return Err(Refusal::new(format!("no file matches `{}`", self.shown.join(written).display())));
+        }
+        found.sort_by(|a, b| a.shown.cmp(&b.shown));
+        Ok(found)
+    }
+
+    /// The name nearest to a missing one, in the folder it should be in.
+    fn neighbour(&self, written: &str) -> Option<String> {
+        let parent = Path::new(written).parent()?;
+        let name = Path::new(written).file_name()?.to_str()?;
+        let entries = fs::read_dir(self.real.join(parent)).ok()?.take(MAX_NEIGHBOURS).flatten();
+        let names: Vec<_> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        let stem = Path::new(name).file_stem()?.to_string_lossy();
+        let near = nearest_within(allowed_slips(&stem), name, names.iter().map(String::as_str))?;
+        Some(parent.join(near).display().to_string())
+    }
+}
+
+impl Found {
+    /// Why reading it failed.
+    pub(super) fn cannot_read(&self, error: &std::io::Error) -> Refusal {
+        cannot_read(&self.shown, error)
+    }
+
+    /// The open file.
+    pub(super) fn open(&self) -> Result<File, Refusal> {
+        let file = fs::metadata(&self.real).and_then(|about| match about.is_file() {
+            true => File::open(&self.real),
+            false => Err(std::io::Error::other("it is not a file")),
+        });
+        file.map_err(|error| cannot_read(&self.shown, &error))
+    }
+
+    /// The whole text, at most `limit` bytes of it.
+    pub(super) fn read(&self, limit: u64) -> Result<Source, Refusal> {
+        let mut bytes = Vec::new();
+        let read = self.open()?.take(limit + 1).read_to_end(&mut bytes);
+        read.map_err(|error| cannot_read(&self.shown, &error))?;
+        let shown = self.shown.display();
+        if bytes.len() as u64 > limit {
+            return Err(Refusal::new(format!("{shown} has more than {} MiB", limit >> 20)));
+        }
+        let mut text = String::from_utf8(bytes).map_err(|error| {
+            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+            Refusal::new(format!("{shown} is not UTF-8: see line {line}"))
+        })?;
+        if text.starts_with('\u{feff}') {
+            text.drain(..'\u{feff}'.len_utf8());
+        }
+        Ok(Source::new(self.shown.clone(), text))
+    }
+}
+
+fn stays_inside(written: &str) -> Result<(), Refusal> {
+    let mut depth = 0_i64;
+    for component in Path::new(written).components() {
+        depth += match component {
+            Component::Normal(_) => 1,
+            Component::CurDir => 0,
+            Component::ParentDir => -1,
+            Component::RootDir | Component::Prefix(_) => return Err(outside(written)),
+        };
+        if depth < 0 {
+            return Err(outside(written));
+        }
+    }
+    if depth == 0 { Err(Refusal::new(format!("`{written}` names no file"))) } else { Ok(()) }
+}
+
+fn outside(written: &str) -> Refusal {
+    Refusal {
+        message: format!("`{written}` leaves the suite's folder"),
+        hint: Some("files are opened beneath the folder of the suite alone: copy it there".into()),
+    }
+}
+
+fn cannot_read(path: &Path, error: &std::io::Error) -> Refusal {
+    let why = match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    };
+    Refusal::new(format!("cannot read {}: {why}", path.display()))
+}

@@ -1,0 +1,153 @@
+//! The second pass: what a valid suite refers to is copied into the store, chunk by chunk, each held against the
+//! first pass before it is stored.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use assay_common::case::{Case, Recording};
+use assay_common::clock::Micros;
+use assay_common::id::Digest;
+use assay_store::{Store, StoreError};
+use tokio::sync::mpsc;
+
+use super::cases::census::Rolling;
+use super::cases::{CaseSource, Origin, each_case, each_recorded};
+use super::load::Loaded;
+use super::recordings::{RecordingFile, bytes_of, recording_of};
+
+/// Chunks that are read ahead of the store.
+const READ_AHEAD: usize = 2;
+
+/// The files a loaded suite refers to, with digests of what was validated.
+#[derive(Debug)]
+pub struct LoadedFiles {
+    pub(super) cases: Arc<[CaseSource]>,
+    /// The dataset's digest after each chunk of cases.
+    pub(super) checkpoints: Vec<Digest>,
+    pub(super) recordings: Vec<RecordingFile>,
+}
+
+/// Why a valid suite could not be frozen.
+#[derive(Debug, thiserror::Error)]
+pub enum FreezeError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file is not what it was when the suite was validated.
+    #[error("{} has changed since it was validated; run the same command again", .0.display())]
+    Changed(PathBuf),
+}
+
+impl Loaded {
+    /// Stores the suite's revision with its cases and recorded answers; what the store already has is not read
+    /// again. Nothing that differs from what was validated is ever stored.
+    ///
+    /// # Errors
+    /// [`FreezeError::Changed`] when a file was written to in between; the store is then as if nothing had been
+    /// frozen, but for chunks that no revision refers to.
+    pub async fn freeze(&self, store: &Store, now: Micros) -> Result<(), FreezeError> {
+        let dataset = &self.suite.dataset;
+        if !store.has_dataset(&dataset.digest).await? {
+            let (sources, expected) = (Arc::clone(&self.files.cases), self.files.checkpoints.clone());
+            let mut chunks = verified_chunks(expected, move |chunks| read_cases(&sources, chunks));
+            let mut position = 0;
+            while let Some(chunk) = chunks.recv().await {
+                let chunk = chunk.map_err(FreezeError::Changed)?;
+                let length = chunk.len() as u64;
+                store.put_cases(dataset.digest.clone(), position, chunk).await?;
+                position += length;
+            }
+            store.seal_dataset(dataset.clone(), now).await?;
+        }
+        for file in &self.files.recordings {
+            if store.has_recording(&file.digest).await? {
+                continue;
+            }
+            let found = file.found.clone();
+            let mut chunks =
+                verified_chunks(file.checkpoints.clone(), move |chunks| read_recordings(&found, chunks));
+            while let Some(chunk) = chunks.recv().await {
+                store.put_recordings(file.digest.clone(), chunk.map_err(FreezeError::Changed)?).await?;
+            }
+            store.seal_recording(file.digest.clone(), file.lines, now).await?;
+        }
+        let revision = store.freeze_suite(self.suite.clone(), now).await?;
+        tracing::info!(suite = %self.suite.name, %revision, "froze suite {} as {}", self.suite.name, revision.short());
+        Ok(())
+    }
+}
+
+/// Items on their way to the store. A chunk leaves when its checkpoint has been reached and agrees.
+struct Chunks<T> {
+    rolling: Rolling,
+    expected: Vec<Digest>,
+    pending: Vec<T>,
+    out: mpsc::Sender<Result<Vec<T>, PathBuf>>,
+}
+
+/// Reads on a thread of its own; ends with the path of a file that is not what it was.
+fn verified_chunks<T: Send + 'static>(
+    expected: Vec<Digest>,
+    read: impl FnOnce(&mut Chunks<T>) -> Result<(), PathBuf> + Send + 'static,
+) -> mpsc::Receiver<Result<Vec<T>, PathBuf>> {
+    let (out, chunks) = mpsc::channel(READ_AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let mut chunks = Chunks { rolling: Rolling::default(), expected, pending: Vec::new(), out };
+        if let Err(changed) = read(&mut chunks) {
+            // Nobody listens any more when the store has failed.
+            let _ = chunks.out.blocking_send(Err(changed));
+        }
+    });
+    chunks
+}
+
+impl<T> Chunks<T> {
+    /// Hands on what is pending; `false` when it is not what was validated, or nobody wants it.
+    fn flush(&mut self) -> bool {
+        let checkpoints = &self.rolling.checkpoints;
+        let agrees = checkpoints.last() == self.expected.get(checkpoints.len().wrapping_sub(1));
+        agrees && self.out.blocking_send(Ok(std::mem::take(&mut self.pending))).is_ok()
+    }
+
+    /// Hands on the last chunk; `false` when anything was missing.
+    fn end(&mut self) -> bool {
+        self.rolling.finish();
+        (self.pending.is_empty() || self.flush()) && self.rolling.checkpoints.len() == self.expected.len()
+    }
+}
+
+fn read_cases(sources: &[CaseSource], chunks: &mut Chunks<Case>) -> Result<(), PathBuf> {
+    let path_of = |source: u32| match sources.get(source as usize).map(|source| &source.origin) {
+        Some(Origin::File { found, .. }) => found.shown.clone(),
+        _ => PathBuf::from("the suite"),
+    };
+    let (mut last, mut fine) = (0, true);
+    let read = each_case(sources, |place, case| {
+        last = place.source;
+        fine = case.is_ok_and(|case| {
+            let full = chunks.rolling.add(&case);
+            chunks.pending.push(case);
+            !full || chunks.flush()
+        });
+        if fine { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    match read {
+        Err((source, _)) => Err(path_of(source)),
+        Ok(()) if fine && chunks.end() => Ok(()),
+        Ok(()) => Err(path_of(last)),
+    }
+}
+
+fn read_recordings(file: &super::folder::Found, chunks: &mut Chunks<Recording>) -> Result<(), PathBuf> {
+    let mut fine = true;
+    let read = each_recorded(file, &mut |line, text| {
+        fine = text.and_then(|text| recording_of(line, text)).is_ok_and(|recording| {
+            let full = chunks.rolling.add_framed(&bytes_of(&recording));
+            chunks.pending.push(recording);
+            !full || chunks.flush()
+        });
+        if fine { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    if read.is_ok() && fine && chunks.end() { Ok(()) } else { Err(file.shown.clone()) }
+}

@@ -1,0 +1,163 @@
+//! `gate:`: rules that name metrics, slices and bounds that exist.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use assay_common::config::Span;
+use assay_common::gate::{Amount, Bound, Estimand, Gate, Metric, Rule, Tier};
+use assay_common::score::Millionths;
+
+use super::hint::{counted, did_you_mean};
+use super::load::Loader;
+use super::yaml::Node;
+
+/// What the rest of the suite offers to a gate.
+pub(super) struct Offer<'a> {
+    /// Metrics that scorers name.
+    pub(super) metrics: BTreeSet<&'a str>,
+    /// Tags that cases declare.
+    pub(super) tags: BTreeSet<&'a str>,
+    /// Prompt entries: one alone has no baseline.
+    pub(super) prompts: usize,
+    /// Cases of the dataset, once they are counted.
+    pub(super) cases: Option<u64>,
+}
+
+impl Loader<'_> {
+    /// The gate, as far as it can be read.
+    pub(super) fn gate(&mut self, node: &Node, offer: &Offer<'_>) -> Gate {
+        let millionths = |key: &str| node.get(key).and_then(Node::share).and_then(Millionths::from_f64);
+        let min_cases = node.get("min_cases");
+        let least = min_cases.and_then(Node::integer).and_then(|least| u64::try_from(least).ok());
+        if let (Some(node), Some(least), Some(cases)) = (min_cases, least, offer.cases)
+            && cases < least
+        {
+            let message =
+                format!("the suite has {}: this gate is always inconclusive", counted(cases, "case"));
+            self.warning(node.at, message);
+        }
+        let mut names = HashMap::new();
+        let mut rules = Vec::new();
+        for node in node.get("rules").map(Node::items).unwrap_or_default() {
+            let Some(rule) = self.rule(node, offer) else { continue };
+            let at = node.get("name").unwrap_or(node).at;
+            if let Some(first) = names.insert(rule.name.clone(), at.line) {
+                self.error(at, format!("the rule `{}` is already on line {first}", rule.name)).hint =
+                    Some("delete one, or give them names of their own".into());
+            }
+            rules.push(rule);
+        }
+        Gate {
+            confidence: millionths("confidence").unwrap_or(Millionths(950_000)),
+            stop_early: node.get("stop_early").and_then(Node::flag).unwrap_or(false),
+            max_error_rate: millionths("max_error_rate"),
+            min_cases: least,
+            expires_seconds: node.get("expires").and_then(seconds),
+            rules,
+        }
+    }
+
+    fn rule(&mut self, node: &Node, offer: &Offer<'_>) -> Option<Rule> {
+        let metric_node = node.get("metric")?;
+        let metric = Metric::parse(metric_node.text()?);
+        if let Metric::Named(name) = &metric
+            && !offer.metrics.contains(name.as_str())
+        {
+            let known = offer.metrics.iter().copied().chain(Metric::FIXED);
+            self.error(metric_node.at, format!("no scorer has the metric `{name}`")).hint =
+                did_you_mean(name, known);
+        }
+        let slice = self.slice(node, offer);
+        let bound = self.bound(node, &metric, offer)?;
+        let estimand = match node.get("estimand").and_then(Node::text) {
+            Some("population") => Estimand::Population,
+            Some(_) => Estimand::Suite,
+            None if bound.1.compares() => Estimand::Population,
+            None => Estimand::Suite,
+        };
+        let tier = match node.get("tier").and_then(Node::text) {
+            Some("supporting") => Tier::Supporting,
+            Some("advisory") => Tier::Advisory,
+            _ => Tier::Critical,
+        };
+        let (written, bound) = bound;
+        let name = node.get("name").and_then(Node::text).map(str::to_owned);
+        let name = name.unwrap_or_else(|| default_name(&metric, &bound, &written, &slice));
+        Some(Rule { name, metric, slice, bound, tier, estimand })
+    }
+
+    fn slice(&mut self, node: &Node, offer: &Offer<'_>) -> BTreeMap<String, String> {
+        let mut slice = BTreeMap::new();
+        for entry in node.get("slice").map(Node::entries).unwrap_or_default() {
+            if !offer.tags.contains(entry.key.as_str()) {
+                self.error(entry.at, format!("no case declares the tag `{}`", entry.key)).hint =
+                    did_you_mean(&entry.key, offer.tags.iter().copied())
+                        .or(Some("list it under `tags` of a file of cases".into()));
+            }
+            if let Some(value) = entry.value.text() {
+                slice.insert(entry.key.clone(), value.to_owned());
+            }
+        }
+        slice
+    }
+
+    /// The rule's bound and its number as written.
+    fn bound(&mut self, node: &Node, metric: &Metric, offer: &Offer<'_>) -> Option<(String, Bound)> {
+        type Make = fn(Amount) -> Bound;
+        let forms: [(&str, Make); 4] = [
+            ("min", Bound::Min),
+            ("max", Bound::Max),
+            ("max_drop", Bound::MaxDrop),
+            ("max_increase", Bound::MaxIncrease),
+        ];
+        let (entry, make) = forms.iter().find_map(|(key, make)| Some((node.entry(key)?, make)))?;
+        let amount = entry.value.share()?;
+        let bound = make(Amount::from_f64(amount)?);
+        let written = entry.value.text().unwrap_or_default().to_owned();
+        if bound.compares() && offer.prompts == 1 {
+            self.error(
+                entry.at,
+                format!("`{}` compares with a baseline, and a sole prompt has none", entry.key),
+            )
+            .hint = Some("add the version it is compared with to `prompts`".into());
+        }
+        let wrong_way = match bound {
+            Bound::MaxDrop(_) if !metric.higher_is_better() => Some("max_increase"),
+            Bound::MaxIncrease(_) if metric.higher_is_better() => Some("max_drop"),
+            _ => None,
+        };
+        if let Some(other) = wrong_way {
+            let better = if metric.higher_is_better() { "more" } else { "less" };
+            self.error(
+                entry.at,
+                format!("of `{metric}` {better} is better: `{}` would not guard it", entry.key),
+            )
+            .hint = Some(format!("did you mean `{other}`?"));
+        }
+        let is_rate = metric.higher_is_better();
+        let is_share = is_rate || matches!(bound, Bound::MaxIncrease(_));
+        if is_rate && amount > 1.0 {
+            self.error(entry.value.at, format!("`{metric}` lies between 0 and 1, and {written} does not"))
+                .hint = Some(format!("write {} or {amount}%", amount / 100.0));
+        } else if !is_share && written.ends_with('%') {
+            self.error(entry.value.at, format!("`{metric}` is no share: {written} of what?"));
+        }
+        Some((written, bound))
+    }
+}
+
+/// `pass_rate max_drop 0.02 [language=de]`.
+fn default_name(metric: &Metric, bound: &Bound, written: &str, slice: &BTreeMap<String, String>) -> String {
+    let mut name = format!("{metric} {} {written}", bound.key());
+    if !slice.is_empty() {
+        let parts: Vec<_> = slice.iter().map(|(tag, value)| format!("{tag}={value}")).collect();
+        name.push_str(&format!(" [{}]", parts.join(", ")));
+    }
+    name
+}
+
+/// A length of time in whole seconds, rounded up.
+pub(super) fn seconds(node: &Node) -> Option<u64> {
+    let Span(duration) = node.text()?.parse().ok()?;
+    Some(duration.as_secs() + u64::from(duration > Duration::from_secs(duration.as_secs())))
+}

@@ -1,0 +1,41 @@
+//! Room 1: from a suite file to a suite that can run, or to everything that is wrong with it at once.
+//!
+//! ```text
+//! suite.yaml ── yaml: a tree with places ── check: against the declared shape ── load: prompts, models, scorers,
+//!    cases, recordings, gate ── Loaded ── freeze: into the store, chunk by chunk
+//! ```
+//!
+//! - [`load`](load()): the walk, and what ties its steps together
+//! - `yaml`, `source`, `folder`: text, places, and the only folder files are opened in
+//! - `shape`, `layout`: the words to declare a file's shape in, and the suite's declaration
+//! - `check`, `schema`: the declaration held against a file, and told to editors
+//! - `prompts`, `models`, `scorers`, `gate`: one part of the suite each; `templates`: the variables they want
+//! - `cases`, `recordings`: rows that walk past and are counted
+//! - `freeze`: the second pass
+//! - `diagnostic`, `hint`: what is told, and what might have been meant
+//!
+//! **Invariant:** validation stores nothing, calls nothing and opens no file outside the suite's folder.
+
+mod cases;
+mod check;
+mod diagnostic;
+mod folder;
+mod freeze;
+mod gate;
+mod hint;
+mod layout;
+mod load;
+mod models;
+mod prompts;
+mod recordings;
+mod schema;
+mod scorers;
+mod shape;
+mod source;
+mod templates;
+mod yaml;
+
+pub use diagnostic::{Diagnostic, Problems, Severity};
+pub use freeze::{FreezeError, LoadedFiles};
+pub use load::{Loaded, load};
+pub use schema::json_schema;

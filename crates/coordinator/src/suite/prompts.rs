@@ -1,0 +1,139 @@
+//! `prompts:`: every entry becomes one prompt version, its text copied in.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use assay_common::prompt::{Message, PromptBody, PromptEntry, Role};
+
+use super::check::check;
+use super::diagnostic::Mark;
+use super::layout::MESSAGES;
+use super::load::Loader;
+use super::source::Source;
+use super::templates::Site;
+use super::yaml::{self, Node};
+
+/// The longest prompt file, in bytes.
+const MAX_PROMPT_BYTES: u64 = 4 << 20;
+
+/// The labels of all entries, also of those that cannot be read.
+pub(super) fn labels(list: &Node) -> Vec<&str> {
+    list.items().iter().filter_map(label_of).collect()
+}
+
+/// What it says, else the stem of its file, else its name.
+fn label_of(node: &Node) -> Option<&str> {
+    let text = |key: &str| node.get(key).and_then(Node::text);
+    let stem = || Path::new(text("file")?).file_stem()?.to_str();
+    text("label").or_else(stem).or_else(|| text("name"))
+}
+
+impl Loader<'_> {
+    /// The entries that can be read; what is wrong with the others has been reported.
+    pub(super) fn prompts(&mut self, list: &Node, owner: Option<&str>) -> Vec<PromptEntry> {
+        let mut labels: HashMap<String, Mark> = HashMap::new();
+        let mut baseline: Option<Mark> = None;
+        let mut digests: HashMap<_, String> = HashMap::new();
+        let mut entries = Vec::new();
+        for node in list.items() {
+            let Some(name) = node.get("name").and_then(Node::text) else { continue };
+            let label_node = node.get("label").or(node.get("file")).or(node.get("name")).unwrap_or(node);
+            let label = label_of(node).unwrap_or(name);
+            if let Some(first) = labels.insert(label.to_owned(), label_node.at) {
+                self.error(
+                    label_node.at,
+                    format!("the label `{label}` is taken by the entry on line {}", first.line),
+                )
+                .hint = Some("give each entry a `label` of its own: tables and rules call it so".into());
+            }
+            let marked = node.get("baseline").filter(|node| node.flag() == Some(true));
+            if let Some(node) = marked
+                && let Some(first) = baseline.replace(node.at)
+            {
+                self.error(node.at, format!("a second baseline; the first is on line {}", first.line));
+            }
+            let Some(body) = self.body(node) else { continue };
+            let digest = body.digest();
+            if let Some(twin) = digests.insert(digest.clone(), label.to_owned())
+                && twin != label
+            {
+                let message = format!("`{label}` has the same content as `{twin}`: they are one version");
+                self.warning(label_node.at, message);
+            }
+            entries.push(PromptEntry {
+                name: name.to_owned(),
+                label: label.to_owned(),
+                owner: node.get("owner").and_then(Node::text).or(owner).map(str::to_owned),
+                baseline: marked.is_some(),
+                digest,
+                body,
+            });
+        }
+        entries
+    }
+
+    fn body(&mut self, node: &Node) -> Option<PromptBody> {
+        if let Some(text) = node.get("text") {
+            let body = PromptBody::text(text.text()?);
+            if body.templates().all(|text| text.trim().is_empty()) {
+                self.error(text.at, "the prompt is empty");
+            }
+            let site = Site { source: &self.suite, bytes: text.bytes.clone(), mark: text.at };
+            body.templates().for_each(|template| {
+                self.wants.add(template, &site, &mut self.findings);
+            });
+            return Some(body);
+        }
+        let file = node.get("file")?;
+        let source = match self.folder.file(file.text()?).and_then(|found| found.read(MAX_PROMPT_BYTES)) {
+            Ok(source) => source,
+            Err(refusal) => {
+                self.refuse(file.at, refusal);
+                return None;
+            }
+        };
+        if let Some(at) = source.text.find('\0') {
+            self.findings.push(source.error(source.mark(at..at + 1), "the prompt holds the character NUL"));
+            return None;
+        }
+        if source.text.trim().is_empty() {
+            self.error(file.at, format!("the prompt {} is empty", source.path.display()));
+            return None;
+        }
+        let extension = source.path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+        if matches!(extension, "yaml" | "yml" | "json") {
+            return self.chat(&source);
+        }
+        let body = PromptBody::text(&source.text);
+        let site = Site { source: &source, bytes: 0..source.text.len(), mark: source.whole_line(1) };
+        body.templates().for_each(|template| {
+            self.wants.add(template, &site, &mut self.findings);
+        });
+        Some(body)
+    }
+
+    fn chat(&mut self, source: &Source) -> Option<PromptBody> {
+        let (tree, faults) = match yaml::parse(&source.text) {
+            Ok(read) => read,
+            Err(fault) => {
+                self.findings.push(source.fault(fault));
+                return None;
+            }
+        };
+        self.findings.extend(faults.into_iter().map(|fault| source.fault(fault)));
+        check(source, &tree, &MESSAGES, "a chat prompt", &mut self.findings);
+        let mut messages = Vec::new();
+        for item in tree.items() {
+            let (Some(role), Some(content)) = (item.get("role"), item.get("content")) else { continue };
+            let (Some(role), Some(text)) = (role.text().and_then(role_of), content.text()) else { continue };
+            let site = Site { source, bytes: content.bytes.clone(), mark: content.at };
+            self.wants.add(text, &site, &mut self.findings);
+            messages.push(Message { role, content: text.to_owned() });
+        }
+        Some(PromptBody::chat(messages))
+    }
+}
+
+fn role_of(word: &str) -> Option<Role> {
+    [Role::System, Role::Developer, Role::User, Role::Assistant].into_iter().find(|role| role.word() == word)
+}

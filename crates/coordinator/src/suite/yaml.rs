@@ -1,0 +1,351 @@
+//! YAML as a tree that knows where each key and each value stands. The only file that knows the YAML library.
+//!
+//! Every problem of the text itself is found here: syntax, keys given twice, numbers that do not fit, and whatever
+//! is out of all proportion (nesting, aliases that multiply).
+
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::Number;
+use serde_saphyr::budget::BudgetBreach;
+use serde_saphyr::{DuplicateKeyPolicy, Error, Location, Spanned};
+
+use super::diagnostic::Mark;
+
+/// The most values in one document.
+const MAX_NODES: usize = 250_000;
+/// The most values that aliases may repeat.
+const MAX_REPEATED: usize = 50_000;
+/// The deepest nesting.
+const MAX_DEPTH: usize = 64;
+
+/// A value and where it stands.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) at: Mark,
+    pub(super) value: Value,
+    /// The bytes of the source it was written as; empty where the library does not say.
+    pub(super) bytes: std::ops::Range<usize>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    Null,
+    Bool(bool),
+    /// A number and how it was written.
+    Number(Number, String),
+    Text(String),
+    List(Vec<Node>),
+    Map(Vec<Entry>),
+}
+
+/// One key of a map with its value.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) at: Mark,
+    pub(super) value: Node,
+}
+
+/// Something wrong with the text.
+#[derive(Clone, Debug)]
+pub(super) struct Fault {
+    pub(super) at: Option<Mark>,
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+/// Reads one document. Faults that leave the tree readable come with it.
+pub(super) fn parse(text: &str) -> Result<(Node, Vec<Fault>), Fault> {
+    let options = serde_saphyr::options! {
+        budget: serde_saphyr::budget! {
+            max_nodes: MAX_NODES,
+            max_events: 4 * MAX_NODES,
+            max_depth: MAX_DEPTH,
+            flow_nesting_limit: MAX_DEPTH,
+            max_documents: 1,
+        },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPEATED },
+        // Keys given twice are found below, all of them at once.
+        duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        underscored_numbers_as_strings: true,
+        with_snippet: false,
+    };
+    let read: Result<Spanned<Raw>, _> = serde_saphyr::from_str_with_options(text, options);
+    let raw = read.map_err(|error| Fault::of(&error))?;
+    let mut faults = Vec::new();
+    let node = Node::of(raw, text, &mut faults);
+    Ok((node, faults))
+}
+
+impl Fault {
+    fn of(error: &Error) -> Self {
+        let at = error.location().map(mark);
+        let too_deep = || (format!("nested more than {MAX_DEPTH} levels deep"), None);
+        let (message, hint) = match error.without_snippet() {
+            Error::MultipleDocuments { .. }
+            | Error::Budget { breach: BudgetBreach::Documents { .. }, .. } => {
+                ("a second document begins here".to_owned(), Some("a file holds one document".to_owned()))
+            }
+            Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => too_deep(),
+            Error::Budget { breach: BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. }, .. } => (
+                format!("more than {MAX_NODES} values"),
+                Some("large data belongs into a .jsonl or .csv file, which is read row by row".to_owned()),
+            ),
+            Error::AliasError { error, .. } => return Self { at, ..Self::of(error) },
+            Error::AliasReplayLimitExceeded { .. } => {
+                (format!("aliases repeat more than {MAX_REPEATED} values"), None)
+            }
+            Error::RecursiveReferencesRequireWeakTypes { .. } => {
+                ("an alias inside of what it stands for".to_owned(), None)
+            }
+            Error::NullIntoString { .. } => ("a key without a name".to_owned(), None),
+            other => {
+                let text = other.to_string();
+                let message = text.split(" at line ").next().unwrap_or(&text);
+                match message {
+                    // The scanner's own limit, for brackets.
+                    "recursion limit exceeded" => too_deep(),
+                    _ => (format!("not YAML: {message}"), None),
+                }
+            }
+        };
+        Self { at, message, hint }
+    }
+}
+
+impl Node {
+    fn of(raw: Spanned<Raw>, text: &str, faults: &mut Vec<Fault>) -> Self {
+        let at = mark(raw.defined);
+        let bytes = bytes(raw.defined);
+        let value = match raw.value {
+            Raw::Null => Value::Null,
+            Raw::Bool(value) => Value::Bool(value),
+            Raw::Number(number) => {
+                let written = text.get(bytes.clone()).filter(|w| !w.is_empty());
+                let written = written.map_or_else(|| number.to_string(), str::to_owned);
+                if number.is_f64() && written.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
+                    faults.push(Fault {
+                        at: Some(at),
+                        message: format!("{written} does not fit 64 bits"),
+                        hint: Some(format!("quote it to keep every digit: \"{written}\"")),
+                    });
+                }
+                Value::Number(number, written)
+            }
+            Raw::Text(text) => Value::Text(text),
+            Raw::List(items) => {
+                Value::List(items.into_iter().map(|item| Self::of(item, text, faults)).collect())
+            }
+            Raw::Map(entries) => {
+                let mut first_at = HashMap::new();
+                let mut kept = Vec::with_capacity(entries.len());
+                for (key, value) in entries {
+                    let at = mark(key.defined);
+                    let value = Self::of(value, text, faults);
+                    if let Some(first) = first_at.insert(key.value.0.clone(), at.line) {
+                        faults.push(Fault {
+                            at: Some(at),
+                            message: format!("the key `{}` is given twice", key.value.0),
+                            hint: Some(format!("the first one is on line {first}")),
+                        });
+                        continue;
+                    }
+                    kept.push(Entry { key: key.value.0, at, value });
+                }
+                Value::Map(kept)
+            }
+        };
+        Self { at, value, bytes }
+    }
+
+    /// The entry of `key`, where this is a map that has it.
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+        match &self.value {
+            Value::Map(entries) => entries.iter().find(|entry| entry.key == key),
+            _ => None,
+        }
+    }
+
+    /// The value of `key`, where this is a map that has it.
+    pub(super) fn get(&self, key: &str) -> Option<&Node> {
+        self.entry(key).map(|entry| &entry.value)
+    }
+
+    /// The entries of a map; none of anything else.
+    pub(super) fn entries(&self) -> &[Entry] {
+        match &self.value {
+            Value::Map(entries) => entries,
+            _ => &[],
+        }
+    }
+
+    /// The items of a list; none of anything else.
+    pub(super) fn items(&self) -> &[Node] {
+        match &self.value {
+            Value::List(items) => items,
+            _ => &[],
+        }
+    }
+
+    /// A text, or a number as it was written.
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) | Value::Number(_, text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A number.
+    pub(super) fn number(&self) -> Option<f64> {
+        match &self.value {
+            Value::Number(number, _) => number.as_f64(),
+            _ => None,
+        }
+    }
+
+    /// A number, or a percentage written as text.
+    pub(super) fn share(&self) -> Option<f64> {
+        match &self.value {
+            Value::Text(text) => {
+                let percent: f64 = text.strip_suffix('%')?.trim_end().parse().ok()?;
+                percent.is_finite().then_some(percent / 100.0)
+            }
+            _ => self.number(),
+        }
+    }
+
+    /// A whole number.
+    pub(super) fn integer(&self) -> Option<i64> {
+        match &self.value {
+            Value::Number(number, _) => number.as_i64(),
+            _ => None,
+        }
+    }
+
+    /// A truth value.
+    pub(super) fn flag(&self) -> Option<bool> {
+        match self.value {
+            Value::Bool(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Every text inside, itself included.
+    pub(super) fn texts(&self) -> Vec<&Node> {
+        match &self.value {
+            Value::Text(_) => vec![self],
+            Value::List(items) => items.iter().flat_map(Self::texts).collect(),
+            Value::Map(entries) => entries.iter().flat_map(|entry| entry.value.texts()).collect(),
+            Value::Null | Value::Bool(_) | Value::Number(..) => Vec::new(),
+        }
+    }
+
+    /// What kind of value it is, for messages.
+    pub(super) fn kind(&self) -> &'static str {
+        match self.value {
+            Value::Null => "nothing",
+            Value::Bool(_) => "a truth value",
+            Value::Number(..) => "a number",
+            Value::Text(_) => "a text",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a map",
+        }
+    }
+
+    /// The same value as JSON.
+    pub(super) fn json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(value) => (*value).into(),
+            Value::Number(number, _) => serde_json::Value::Number(number.clone()),
+            Value::Text(text) => text.as_str().into(),
+            Value::List(items) => items.iter().map(Self::json).collect(),
+            Value::Map(entries) => {
+                serde_json::Value::Object(entries.iter().map(|e| (e.key.clone(), e.value.json())).collect())
+            }
+        }
+    }
+}
+
+fn bytes(location: Location) -> std::ops::Range<usize> {
+    let span = location.span();
+    let size = |number: Option<u64>| usize::try_from(number.unwrap_or(0)).unwrap_or(0);
+    let start = size(span.byte_offset());
+    start..start.saturating_add(size(span.byte_len()))
+}
+
+fn mark(location: Location) -> Mark {
+    let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX).max(1);
+    Mark { line: size(location.line()), column: size(location.column()), width: size(location.span().len()) }
+}
+
+/// A value as the library hands it over.
+enum Raw {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(String),
+    List(Vec<Spanned<Raw>>),
+    Map(Vec<(Spanned<RawKey>, Spanned<Raw>)>),
+}
+
+/// A key: any scalar, as text.
+struct RawKey(String);
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = Raw;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("any value")
+            }
+            fn visit_unit<E>(self) -> Result<Raw, E> {
+                Ok(Raw::Null)
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<Raw, E> {
+                Ok(Raw::Bool(value))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
+                Ok(Raw::Number(value.into()))
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
+                Ok(Raw::Number(value.into()))
+            }
+            fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Raw, E> {
+                Number::from_f64(value).map(Raw::Number).ok_or_else(|| E::custom("no finite number"))
+            }
+            fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
+                Ok(Raw::Text(value.to_owned()))
+            }
+            fn visit_string<E>(self, value: String) -> Result<Raw, E> {
+                Ok(Raw::Text(value))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Raw, A::Error> {
+                let mut list = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    list.push(item);
+                }
+                Ok(Raw::List(list))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Raw, A::Error> {
+                let mut map = Vec::new();
+                while let Some(entry) = entries.next_entry()? {
+                    map.push(entry);
+                }
+                Ok(Raw::Map(map))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self)
+    }
+}

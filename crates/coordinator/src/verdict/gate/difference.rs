@@ -1,0 +1,122 @@
+//! A drop against the baseline, paired by case: is a drop of more than the margin ruled out, or shown?
+//!
+//! ```text
+//!   values 0 or 1, no clusters ─────────────────────▶ Tango's score test on cases
+//!   anything else ── scored differences spread ─────▶ Student's t on clusters (a case alone is its own)
+//!                 ├─ all equal to −1, 0 or 1 ───────▶ Tango's score test, each cluster counted once
+//!                 └─ no spread between clusters ────▶ inconclusive
+//! ```
+//! A case that errored in either arm counts as −1 when a pass is tested and as +1 when a fail is.
+
+use assay_common::gate::{Bound, Rule};
+use assay_common::verdict::Decision;
+
+use super::super::evidence::Difference;
+use super::super::stats::{Discordance, Interval, quantile, tango_interval, tango_z};
+use super::{Finding, Terms, words};
+
+/// Fewer clusters than this make a t interval that deserves a warning.
+const FEW_CLUSTERS: u64 = 20;
+
+/// Holds the difference against the margin.
+pub(super) fn judge(figures: &Difference, rule: &Rule, terms: Terms) -> Finding {
+    let n = if terms.clustered { figures.scored.clusters() } else { figures.scored.n() };
+    let Bound::MaxDrop(margin) = rule.bound else {
+        return Finding::unknown(n, format!("`{}` is not defined for {}", rule.bound.key(), rule.metric));
+    };
+    let margin = margin.as_f64();
+    let by_cases = terms.scale.is_binary(&rule.metric) && !terms.clustered;
+    let test = if by_cases { by_cases_test } else { by_clusters_test };
+    let unit = if terms.clustered { "cluster" } else { "case" };
+    match (figures.scored.mean(), test(figures, margin, terms)) {
+        (Some(mean), Some(Tested { decision, interval, by_t })) => {
+            let said = match decision {
+                Decision::Pass => "is ruled out",
+                Decision::Fail => "is shown",
+                Decision::Inconclusive => "cannot be ruled out",
+            };
+            let mut reason = format!(
+                "a drop of more than {} points {said}: {} points, {} on {}",
+                words::number(margin * 100.0, 4),
+                words::points(mean),
+                words::interval(interval, terms.confidence),
+                words::count(n, unit),
+            );
+            if figures.errored > 0 {
+                let errors = words::count(figures.errored, "errored case");
+                reason += &format!(", with {errors} counted as the worst for either side");
+            }
+            if by_t && n < FEW_CLUSTERS {
+                reason += &format!("; so few {unit}s make the interval rough");
+            }
+            Finding { decision, observed: Some(mean), interval: Some(interval), n, reason }
+        }
+        (observed, _) => Finding { observed, ..Finding::unknown(n, no_spread(n, unit)) },
+    }
+}
+
+/// What a test says.
+struct Tested {
+    decision: Decision,
+    interval: Interval,
+    by_t: bool,
+}
+
+fn no_spread(n: u64, unit: &str) -> String {
+    match n {
+        1 => format!("a single {unit} shows no spread to judge by"),
+        _ => format!("all {n} {unit}s differ by the same, which shows no spread to judge by"),
+    }
+}
+
+/// Tango's score test on cases that passed or failed.
+fn by_cases_test(figures: &Difference, margin: f64, terms: Terms) -> Option<Tested> {
+    Some(tango(figures.discordance, figures.errored, margin, terms.confidence))
+}
+
+/// Student's t on the mean difference with G − 1 degrees of freedom; `None` where there is no spread to judge by.
+///
+/// Where the scored cases show no spread at all, that of the errors would pass for theirs, so t is not used. When all
+/// gained, all lost or all stayed, Tango's test with each cluster counted once still says how sure that is:
+/// differences lie in [−1, 1], so for a mean of −margin at least the share `margin` of clusters has to differ from 0,
+/// whatever the values between.
+fn by_clusters_test(figures: &Difference, margin: f64, terms: Terms) -> Option<Tested> {
+    let scored = &figures.scored;
+    if let Some(same) = scored.constant() {
+        let (one, n) = (terms.scale.one(), figures.lowest.clusters() - figures.errored_clusters);
+        let [lost, gained] = match same {
+            0 => [0, 0],
+            _ if same == -one => [n, 0],
+            _ if same == one => [0, n],
+            _ => return None,
+        };
+        return Some(tango(
+            Discordance { lost, gained, n },
+            figures.errored_clusters,
+            margin,
+            terms.confidence,
+        ));
+    }
+    let interval = scored.interval(terms.confidence)?;
+    let (lowest, highest) = (figures.lowest.t(-margin)?, figures.highest.t(-margin)?);
+    let bound = quantile::student_t(terms.confidence, figures.lowest.clusters() - 1);
+    Some(Tested { decision: decide(lowest >= bound, highest <= -bound), interval, by_t: true })
+}
+
+/// Both tests at the gate's confidence, one-sided each; `errored` are added at their worst for each.
+fn tango(scored: Discordance, errored: u64, margin: f64, confidence: f64) -> Tested {
+    let z = quantile::normal(confidence);
+    let n = scored.n + errored;
+    let lowest = Discordance { lost: scored.lost + errored, n, ..scored };
+    let highest = Discordance { gained: scored.gained + errored, n, ..scored };
+    let decision = decide(tango_z(lowest, -margin) >= z, tango_z(highest, -margin) <= -z);
+    Tested { decision, interval: tango_interval(scored, confidence), by_t: false }
+}
+
+fn decide(ruled_out: bool, shown: bool) -> Decision {
+    match (ruled_out, shown) {
+        (true, _) => Decision::Pass,
+        (_, true) => Decision::Fail,
+        _ => Decision::Inconclusive,
+    }
+}

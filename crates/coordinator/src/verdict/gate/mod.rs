@@ -1,0 +1,147 @@
+//! The evidence is held against the rules of the gate.
+//!
+//! Each rule is judged for each candidate and model, against the baseline on the same model:
+//!
+//! - `guard`: whether the run is fit to be judged at all
+//! - `rate`: a rate of the candidate's own, with errors at their worst
+//! - `difference`: a drop against the baseline, paired by case
+//! - `amount`: latency and cost
+//! - `words`: how reasons are worded
+//!
+//! A version's verdict is the conjunction over models and rules, the run's is the worst over versions. Each rule is
+//! tested at the gate's confidence without correction: a conjunction passes by mistake no more often than its
+//! weakest rule does (Berger 1982).
+
+mod amount;
+mod difference;
+mod guard;
+mod rate;
+mod words;
+
+use assay_common::gate::{Gate, Rule, Tier};
+use assay_common::suite::Suite;
+use assay_common::verdict::{Decision, RuleVerdict, Verdict, VersionVerdict};
+
+use super::aggregate::{Aggregate, candidates};
+use super::evidence::{Evidence, Figures};
+use super::measure::Scale;
+use super::stats::Interval;
+
+/// What a rule comes to, before its name and threshold are put to it.
+#[derive(Debug, PartialEq)]
+struct Finding {
+    decision: Decision,
+    observed: Option<f64>,
+    interval: Option<Interval>,
+    n: u64,
+    reason: String,
+}
+
+/// How the gate of a suite is applied.
+#[derive(Clone, Copy, Debug)]
+struct Terms {
+    scale: Scale,
+    /// Of intervals and tests, in (0, 1).
+    confidence: f64,
+    /// Whether the unit of statistics is the cluster.
+    clustered: bool,
+}
+
+/// What the gate of `suite` says of a run; `None` without a gate. `complete` is whether the run came to its end:
+/// one that did not is inconclusive. `versions` are the version numbers of the prompt entries.
+pub fn judge(
+    suite: &Suite,
+    aggregate: &Aggregate,
+    complete: bool,
+    versions: &[Option<i64>],
+) -> Option<Verdict> {
+    let gate = suite.gate.as_ref()?;
+    let terms = Terms {
+        scale: Scale::of(suite),
+        confidence: gate.confidence.as_f64(),
+        clustered: suite.dataset.clustered,
+    };
+    let (candidates, _) = candidates(suite);
+    let judged = candidates.into_iter().map(|prompt| {
+        let of_prompt = |evidence: &&Evidence| suite.variant(evidence.candidate).prompt == prompt;
+        let rules: Vec<_> = aggregate
+            .evidence
+            .iter()
+            .filter(of_prompt)
+            .map(|evidence| judge_rule(gate, aggregate, evidence, terms, complete))
+            .collect();
+        // Also without a rule that decides, a run that is not fit to be judged passes nothing.
+        let unfit = (0..).zip(&aggregate.variants).any(|(index, _)| {
+            suite.variant(index).prompt == prompt
+                && guard::objection(gate, aggregate, index, None, complete).is_some()
+        });
+        let least = if unfit { Decision::Inconclusive } else { Decision::Pass };
+        VersionVerdict {
+            prompt: suite.prompts[prompt].name.clone(),
+            label: suite.prompts[prompt].label.clone(),
+            version: versions.get(prompt).copied().flatten(),
+            outcome: rules.iter().map(|(_, weight)| *weight).fold(least, Decision::max),
+            rules: rules.into_iter().map(|(rule, _)| rule).collect(),
+        }
+    });
+    let versions: Vec<_> = judged.collect();
+    let outcome = versions.iter().map(|version| version.outcome).fold(Decision::Pass, Decision::max);
+    Some(Verdict { outcome, versions })
+}
+
+/// The verdict of one rule, and what it contributes to the version's.
+fn judge_rule(
+    gate: &Gate,
+    aggregate: &Aggregate,
+    evidence: &Evidence,
+    terms: Terms,
+    complete: bool,
+) -> (RuleVerdict, Decision) {
+    let rule = &gate.rules[evidence.rule];
+    let finding = examine(rule, evidence, terms);
+    let objection = guard::objection(gate, aggregate, evidence.candidate, evidence.baseline, complete);
+    let weight = match (rule.tier, finding.decision) {
+        (Tier::Advisory, _) => Decision::Pass,
+        // What is wrong with the run is no uncertainty about the version: no tier tolerates it.
+        _ if objection.is_some() => Decision::Inconclusive,
+        (Tier::Supporting, Decision::Inconclusive) => Decision::Pass,
+        (_, decision) => decision,
+    };
+    let (outcome, reason) = match objection {
+        Some(objection) => (Decision::Inconclusive, objection),
+        None => (finding.decision, finding.reason),
+    };
+    let verdict = RuleVerdict {
+        name: rule.name.clone(),
+        metric: rule.metric.to_string(),
+        model: aggregate.variants[evidence.candidate as usize].model.clone(),
+        slice: rule.slice.clone(),
+        tier: rule.tier,
+        outcome,
+        observed: finding.observed,
+        threshold: rule.bound.amount().as_f64(),
+        interval: finding.interval,
+        n: finding.n,
+        reason,
+    };
+    (verdict, weight)
+}
+
+fn examine(rule: &Rule, evidence: &Evidence, terms: Terms) -> Finding {
+    if evidence.cases == 0 {
+        return Finding::unknown(0, words::nothing_scored(rule, evidence.baseline.is_some()));
+    }
+    match &evidence.figures {
+        Figures::Rate(figures) => rate::judge(figures, rule, terms),
+        Figures::Difference(figures) => difference::judge(figures, rule, terms),
+        Figures::Cost(figures) => amount::judge_cost(figures, evidence.cases, rule.bound),
+        Figures::Latency(figures) => amount::judge_latency(figures, evidence.cases, rule),
+    }
+}
+
+impl Finding {
+    /// Nothing can be said, for this reason.
+    fn unknown(n: u64, reason: impl Into<String>) -> Self {
+        Self { decision: Decision::Inconclusive, observed: None, interval: None, n, reason: reason.into() }
+    }
+}

@@ -1,0 +1,67 @@
+//! Quantiles of latency that the store looks up, so that no latency is held in memory.
+
+use std::collections::BTreeMap;
+
+use assay_common::gate::Metric;
+use assay_common::suite::Suite;
+
+/// The percentages that every report shows.
+const REPORTED: [u8; 3] = [50, 95, 99];
+
+/// Latencies in microseconds by variant and percentage, exact: the value of rank ⌈p·n⌉. What was never measured
+/// is absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Quantiles(BTreeMap<(u32, u8), i64>);
+
+impl Quantiles {
+    /// What has to be looked up for a report on `suite` and its gate: (variant, percentage in 1..=99). Rules on a
+    /// slice are not among them: their latencies are folded with the results.
+    pub fn needed(suite: &Suite) -> Vec<(u32, u8)> {
+        let rules = suite.gate.iter().flat_map(|gate| &gate.rules).filter(|rule| rule.slice.is_empty());
+        let asked = rules.filter_map(|rule| match rule.metric {
+            Metric::Latency(percent) => Some(percent),
+            _ => None,
+        });
+        let mut percents: Vec<u8> = REPORTED.into_iter().chain(asked).collect();
+        percents.sort_unstable();
+        percents.dedup();
+        (0..suite.product().variants)
+            .flat_map(|variant| percents.iter().map(move |percent| (variant, *percent)))
+            .collect()
+    }
+
+    /// Notes one that was looked up.
+    pub fn insert(&mut self, variant: u32, percent: u8, micros: i64) {
+        self.0.insert((variant, percent), micros);
+    }
+
+    /// One that was noted.
+    pub fn get(&self, variant: u32, percent: u8) -> Option<i64> {
+        self.0.get(&(variant, percent)).copied()
+    }
+}
+
+/// The value of rank ⌈p·n⌉ among `values`, which are left in another order; `None` without any.
+pub(super) fn nearest_rank(values: &mut [i64], percent: u8) -> Option<i64> {
+    let rank = (values.len() * usize::from(percent)).div_ceil(100);
+    let index = rank.checked_sub(1)?;
+    (index < values.len()).then(|| *values.select_nth_unstable(index).1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_a_value_that_occurred() {
+        let check = |values: &[i64], percent, expected| {
+            assert_eq!(nearest_rank(&mut values.to_vec(), percent), expected, "p{percent} of {values:?}");
+        };
+        check(&[], 50, None);
+        check(&[7], 1, Some(7));
+        check(&[7], 99, Some(7));
+        check(&[4, 1, 3, 2], 50, Some(2));
+        check(&[4, 1, 3, 2], 51, Some(3));
+        check(&(1..=100).rev().collect::<Vec<_>>(), 95, Some(95));
+    }
+}

@@ -1,0 +1,162 @@
+//! The row of a variant in tables and documents, and the sums it is made of.
+
+use assay_common::gate::Gate;
+use assay_common::id::Digest;
+use assay_common::outcome::Outcome;
+use assay_common::suite::Suite;
+use assay_store::OutcomeRow;
+use serde::{Deserialize, Serialize};
+
+use super::measure::{Cell, Cost, Quantity, Scale, Scores, Value};
+use super::quantiles::Quantiles;
+use super::stats::{Interval, wilson};
+
+/// Confidence of intervals where there is no gate to say it.
+pub(super) const DEFAULT_CONFIDENCE: f64 = 0.95;
+
+/// A prompt entry on a model. Its fields, in this order, are the contract of `--json`; what is unknown is null.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VariantReport {
+    /// The prompt's name.
+    pub prompt: String,
+    /// The entry's label.
+    pub label: String,
+    /// The version's number in this store.
+    pub version: Option<i64>,
+    /// The version's digest.
+    pub digest: Digest,
+    /// `provider/model`.
+    pub model: String,
+    /// Scored cases: those whose trials all passed or failed.
+    pub cases: u64,
+    /// Jobs planned: cases of the dataset × trials.
+    pub jobs: u64,
+    /// Jobs that passed.
+    pub passed: u64,
+    /// Jobs that failed.
+    pub failed: u64,
+    /// Jobs that errored.
+    pub errored: u64,
+    /// Jobs that were cancelled.
+    pub cancelled: u64,
+    /// Mean over scored cases of the reduced value.
+    pub pass_rate: Option<f64>,
+    /// Wilson's interval of the pass rate over scored cases, at the gate's confidence.
+    pub interval: Interval,
+    /// Mean over the trials of scored cases of the weighted score.
+    pub mean_score: Option<f64>,
+    /// What all its jobs cost in US dollars; null when that of any answer is unknown.
+    pub cost_usd: Option<f64>,
+    /// Sum of the tokens that providers counted; null when none counted any.
+    pub input_tokens: Option<u64>,
+    /// Sum of the tokens that providers counted; null when none counted any.
+    pub output_tokens: Option<u64>,
+    /// Quantiles of latency.
+    pub latency_ms: LatencyMs,
+}
+
+/// Quantiles of latency in milliseconds; null where none was measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LatencyMs {
+    /// The median.
+    pub p50: Option<f64>,
+    /// Nineteen of twenty are at most this.
+    pub p95: Option<f64>,
+    /// Ninety-nine of a hundred are at most this.
+    pub p99: Option<f64>,
+}
+
+/// A variant's results, added up.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tally {
+    cases: u64,
+    reduced: i128,
+    scores: Scores,
+    passed: u64,
+    failed: u64,
+    errored: u64,
+    cancelled: u64,
+    cost: Cost,
+    input_tokens: Option<u128>,
+    output_tokens: Option<u128>,
+}
+
+impl Tally {
+    /// Counts a job.
+    pub(super) fn add_job(&mut self, row: &OutcomeRow) {
+        match row.outcome {
+            Outcome::Passed => self.passed += 1,
+            Outcome::Failed => self.failed += 1,
+            Outcome::Errored(_) => self.errored += 1,
+            Outcome::Cancelled => self.cancelled += 1,
+        }
+        self.cost.add(row);
+        let more = |sum: Option<u128>, tokens: Option<u64>| match tokens {
+            Some(tokens) => Some(sum.unwrap_or(0) + u128::from(tokens)),
+            None => sum,
+        };
+        self.input_tokens = more(self.input_tokens, row.usage.input_tokens);
+        self.output_tokens = more(self.output_tokens, row.usage.output_tokens);
+    }
+
+    /// Counts a case whose jobs have all been counted.
+    pub(super) fn add_case(&mut self, cell: &Cell, scale: Scale) {
+        if let Value::Scored(value) = cell.value(Quantity::Reduced, scale) {
+            self.cases += 1;
+            self.reduced += i128::from(value);
+            let scores = cell.scores();
+            self.scores.sum += scores.sum;
+            self.scores.count += scores.count;
+        }
+    }
+
+    /// The row of the variant with this index.
+    pub(super) fn report(
+        &self,
+        suite: &Suite,
+        index: u32,
+        scale: Scale,
+        version: Option<i64>,
+        quantiles: &Quantiles,
+    ) -> VariantReport {
+        let variant = suite.variant(index);
+        let prompt = &suite.prompts[variant.prompt];
+        let product = suite.product();
+        let successes = self.reduced as f64 / scale.one() as f64;
+        let latency = |percent| quantiles.get(index, percent).map(|micros| micros as f64 / 1e3);
+        VariantReport {
+            prompt: prompt.name.clone(),
+            label: prompt.label.clone(),
+            version,
+            digest: prompt.digest.clone(),
+            model: suite.models[variant.model].name(),
+            cases: self.cases,
+            jobs: product.cases.saturating_mul(u64::from(product.trials)),
+            passed: self.passed,
+            failed: self.failed,
+            errored: self.errored,
+            cancelled: self.cancelled,
+            pass_rate: ratio(self.reduced, i128::from(scale.one()) * i128::from(self.cases)),
+            interval: wilson(successes, self.cases as f64, confidence(suite.gate.as_ref())),
+            mean_score: ratio(self.scores.sum, 1_000_000 * i128::from(self.scores.count)),
+            cost_usd: self.cost.nanos().map(|nanos| nanos as f64 / 1e9),
+            input_tokens: self.input_tokens.map(saturate),
+            output_tokens: self.output_tokens.map(saturate),
+            latency_ms: LatencyMs { p50: latency(50), p95: latency(95), p99: latency(99) },
+        }
+    }
+}
+
+/// A gate's confidence, or the default.
+pub(super) fn confidence(gate: Option<&Gate>) -> f64 {
+    gate.map_or(DEFAULT_CONFIDENCE, |gate| gate.confidence.as_f64())
+}
+
+/// A quotient of exact sums, divided once; `None` when nothing was counted.
+pub(super) fn ratio(sum: i128, of: i128) -> Option<f64> {
+    (of > 0).then(|| sum as f64 / of as f64)
+}
+
+fn saturate(tokens: u128) -> u64 {
+    u64::try_from(tokens).unwrap_or(u64::MAX)
+}

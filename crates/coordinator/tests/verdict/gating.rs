@@ -1,0 +1,412 @@
+//! Rules, and what they come to.
+
+use assay_common::gate::{Bound, Tier};
+use assay_common::reduce::Reducer;
+use assay_common::score::Millionths;
+use assay_common::verdict::Decision::{self, Fail, Inconclusive, Pass};
+use assay_coordinator::verdict::judge;
+
+use crate::fixture::{Run, model, rule, suite};
+
+fn signs(parts: &[(&str, usize)]) -> String {
+    parts.iter().map(|(sign, times)| sign.repeat(*times)).collect()
+}
+
+#[test]
+fn a_rate_is_held_against_its_bound_exactly_with_errors_at_their_worst() {
+    let check =
+        |metric: &str, bound: (fn(_) -> Bound, f64), answers: &[(&str, usize)], expected, reason: &str| {
+            let run = Run::new(suite(1, vec![rule(metric, bound.0, bound.1)]), &[&signs(answers)]);
+            let verdict = run.first_rule();
+            assert_eq!((verdict.outcome, verdict.reason.as_str()), (expected, reason));
+            assert_eq!(verdict.threshold, bound.1);
+        };
+    let min = |amount| (Bound::Min as fn(_) -> _, amount);
+    let max = |amount| (Bound::Max as fn(_) -> _, amount);
+    check("pass_rate", min(0.9), &[("+", 9), ("-", 1)], Pass, "0.9 is at least 0.9");
+    check("pass_rate", min(0.92), &[("+", 477), ("-", 23)], Pass, "0.954 is at least 0.92");
+    check("pass_rate", min(0.9), &[("+", 8999), ("-", 1001)], Fail, "0.8999 is below 0.9");
+    check(
+        "pass_rate",
+        min(0.9),
+        &[("+", 95), ("-", 2), ("e", 3)],
+        Pass,
+        "0.95 is at least 0.9 with 3 errored cases counted as 0",
+    );
+    check(
+        "pass_rate",
+        min(0.9),
+        &[("+", 85), ("-", 14), ("e", 1)],
+        Fail,
+        "0.86 is below 0.9 with 1 errored case counted as 1",
+    );
+    check(
+        "pass_rate",
+        min(0.9),
+        &[("+", 89), ("-", 9), ("e", 2)],
+        Inconclusive,
+        "the rate lies between 0.89 and 0.91, depending on 2 errored cases: too wide for 0.9",
+    );
+    check("pass_rate", max(0.1), &[("+", 1), ("-", 9)], Pass, "0.1 is at most 0.1");
+    check("pass_rate", max(0.1), &[("+", 2), ("-", 8)], Fail, "0.2 is above 0.1");
+    check(
+        "pass_rate",
+        max(0.1),
+        &[("+", 1), ("-", 8), ("e", 1)],
+        Inconclusive,
+        "the rate lies between 0.1 and 0.2, depending on 1 errored case: too wide for 0.1",
+    );
+    check("mean_score", min(0.5), &[("+", 1), ("-", 1)], Pass, "0.5 is at least 0.5");
+    check("routing", min(0.6), &[("+", 1), ("-", 1)], Fail, "0.5 is below 0.6");
+    check("tone", min(0.6), &[("+", 2)], Inconclusive, "no case was scored for `tone`");
+    check("pass_rate", min(0.0), &[("e", 2)], Inconclusive, "no case was scored");
+    check(
+        "pass_rate",
+        (Bound::MaxDrop, 0.02),
+        &[("+", 2)],
+        Inconclusive,
+        "`max_drop` needs a baseline to compare with",
+    );
+}
+
+#[test]
+fn thirds_add_up_exactly() {
+    // 17 + 3 · ⅓ = 18 of 20.
+    let mut thrice = suite(1, vec![rule("pass_rate", Bound::Min, 0.9)]);
+    thrice.repeats = 3;
+    let answers = signs(&[("+++", 17), ("+--", 3)]);
+    assert_eq!(Run::new(thrice, &[&answers]).outcome(), Pass);
+}
+
+#[test]
+fn the_evidence_of_a_rate() {
+    let rule_of = |run: Run| run.first_rule();
+    let answers = signs(&[("+", 24)]);
+    let whole = rule_of(Run::new(suite(1, vec![rule("pass_rate", Bound::Min, 0.5)]), &[&answers]));
+    let clustered =
+        rule_of(Run::new(suite(1, vec![rule("pass_rate", Bound::Min, 0.5)]), &[&answers]).clustered(4));
+    assert_eq!((whole.n, whole.observed), (24, Some(1.0)));
+    assert_eq!((clustered.n, clustered.observed), (6, Some(1.0)));
+    // Wilson's lower bound for n of n is n / (n + z²).
+    let lower = |n: f64| n / (n + 1.959_963_984_540_054_f64.powi(2));
+    assert!((whole.interval.unwrap()[0] - lower(24.0)).abs() < 1e-12);
+    assert!((clustered.interval.unwrap()[0] - lower(6.0)).abs() < 1e-12, "24 of 24 in 6 documents is 6 of 6");
+}
+
+#[test]
+fn a_slice_is_judged_by_itself() {
+    let sliced = |metric: &str, bound: fn(_) -> _, amount, language: &str| {
+        let mut rule = rule(metric, bound, amount);
+        rule.slice.insert("language".into(), language.into());
+        rule
+    };
+    let run = |rule| Run::new(suite(2, vec![rule]), &["+-+-+-", "+-+++-"]);
+    let check = |rule, expected, observed: Option<f64>, n| {
+        let verdict = run(rule).first_rule();
+        assert_eq!((verdict.outcome, verdict.observed, verdict.n), (expected, observed, n));
+    };
+    check(sliced("pass_rate", Bound::Min, 1.0, "de"), Pass, Some(1.0), 3);
+    check(sliced("pass_rate", Bound::Min, 1.0, "en"), Fail, Some(1.0 / 3.0), 3);
+    check(sliced("pass_rate", Bound::Min, 1.0, "fr"), Inconclusive, None, 0);
+    // Positions 0, 2 and 4 take 2, 6 and 10 microseconds under the candidate, half of it under the baseline.
+    check(sliced("latency_p50_ms", Bound::Max, 0.006, "de"), Pass, Some(0.006), 3);
+    check(sliced("latency_p51_ms", Bound::Max, 0.006, "en"), Fail, Some(0.008), 3);
+    check(sliced("latency_p50_ms", Bound::MaxIncrease, 1.0, "de"), Pass, Some(1.0), 3);
+    check(sliced("cost_per_case_usd", Bound::Max, 6e-9, "de"), Pass, Some(6e-9), 3);
+    let fr = run(sliced("pass_rate", Bound::MaxDrop, 0.1, "fr")).first_rule();
+    assert_eq!(fr.reason, "no case with language = fr was scored under both versions");
+}
+
+#[test]
+fn a_drop_of_binary_cases_is_tested_by_tango() {
+    let check =
+        |baseline: &[(&str, usize)], candidate: &[(&str, usize)], expected: Decision, reason: &str| {
+            let rules = vec![rule("pass_rate", Bound::MaxDrop, 0.02)];
+            let run = Run::new(suite(2, rules), &[&signs(baseline), &signs(candidate)]);
+            let verdict = run.first_rule();
+            assert_eq!(verdict.outcome, expected, "{}", verdict.reason);
+            assert_eq!(verdict.reason, reason);
+        };
+    check(
+        &[("+", 133)],
+        &[("+", 133)],
+        Pass,
+        "a drop of more than 2 points is ruled out: 0 points, 95 % interval −2.8 to 2.8 on 133 cases",
+    );
+    check(
+        &[("+", 132)],
+        &[("+", 132)],
+        Inconclusive,
+        "a drop of more than 2 points cannot be ruled out: 0 points, 95 % interval −2.8 to 2.8 on 132 cases",
+    );
+    check(
+        &[("+", 100)],
+        &[("+", 80), ("-", 20)],
+        Fail,
+        "a drop of more than 2 points is shown: −20 points, 95 % interval −28.9 to −13.3 on 100 cases",
+    );
+    // Five losses in a hundred are just enough to show it; an error is a gain until it is known to be none.
+    let five = "a drop of more than 2 points is shown: −5 points, 95 % interval −11.2 to −1.1 on 100 cases";
+    check(&[("+", 100)], &[("+", 95), ("-", 5)], Fail, five);
+    check(
+        &[("+", 101)],
+        &[("+", 95), ("-", 5), ("e", 1)],
+        Inconclusive,
+        "a drop of more than 2 points cannot be ruled out: −5 points, 95 % interval −11.2 to −1.1 on 100 cases, \
+         with 1 errored case counted as the worst for either side",
+    );
+    // 133 pairs are just enough; an error in either arm is a loss until it is known to be none.
+    check(
+        &[("+", 133)],
+        &[("+", 132), ("e", 1)],
+        Inconclusive,
+        "a drop of more than 2 points cannot be ruled out: 0 points, 95 % interval −2.8 to 2.8 on 132 cases, \
+         with 1 errored case counted as the worst for either side",
+    );
+    check(
+        &[("e", 1), ("+", 500)],
+        &[("+", 501)],
+        Pass,
+        "a drop of more than 2 points is ruled out: 0 points, 95 % interval −0.8 to 0.8 on 500 cases, \
+         with 1 errored case counted as the worst for either side",
+    );
+}
+
+#[test]
+fn a_drop_in_clusters_counts_clusters() {
+    let check = |answers: [&str; 2], size, expected: Decision, n, reason: &str| {
+        let rules = vec![rule("pass_rate", Bound::MaxDrop, 0.02)];
+        let verdict = Run::new(suite(2, rules), &answers).clustered(size).first_rule();
+        assert_eq!((verdict.outcome, verdict.n), (expected, n), "{}", verdict.reason);
+        assert!(verdict.reason.contains(reason), "{}", verdict.reason);
+    };
+    let all = "+".repeat(1_340);
+    check([&all, &all], 10, Pass, 134, "is ruled out: 0 points, 95 % interval −2.8 to 2.8 on 134 clusters");
+    check([&all, &all], 20, Inconclusive, 67, "cannot be ruled out");
+    check([&all, &"-".repeat(1_340)], 20, Fail, 67, "is shown: −100 points");
+    // Every cluster gains one and loses one: no spread between them, and yet not alike.
+    let (one, other) = ("+-".repeat(50), "-+".repeat(50));
+    check([&one, &other], 2, Inconclusive, 50, "all 50 clusters differ by the same");
+    check(["++", "+-"], 2, Inconclusive, 1, "a single cluster shows no spread");
+    // An errored case spoils its whole cluster: 221 clean ones beside it are enough, 220 are not.
+    let (enough, less) = ("+".repeat(444), "+".repeat(442));
+    let spoilt = |clean: &str| format!("e{}", &clean[1..]);
+    check([&enough, &spoilt(&enough)], 2, Pass, 222, "with 1 errored case counted as the worst");
+    check([&less, &spoilt(&less)], 2, Inconclusive, 221, "with 1 errored case counted as the worst");
+}
+
+#[test]
+fn a_drop_of_means_is_tested_by_student_t() {
+    // 60 cases of three trials; a fifth of the candidate's lose one trial, a tenth gain one.
+    let baseline = signs(&[("++-", 60)]);
+    let candidate = signs(&[("+--", 12), ("+++", 6), ("++-", 42)]);
+    let judged = |margin, errors: usize| {
+        let mut thrice = suite(2, vec![rule("pass_rate", Bound::MaxDrop, margin)]);
+        thrice.repeats = 3;
+        let arms = [&baseline, &candidate].map(|arm| format!("{arm}{}", "+e+".repeat(errors)));
+        Run::new(thrice, &[&arms[0], &arms[1]]).first_rule()
+    };
+    let verdict = |margin| judged(margin, 0);
+    // By hand: d is −⅓ twelve times, +⅓ six times, 0 else.
+    let (n, mean) = (60.0_f64, -6.0 / 3.0 / 60.0);
+    let variance = (18.0 / 9.0 - n * mean * mean) / (n - 1.0);
+    let error = (variance / n).sqrt();
+    let (t95, t975) = (1.671_093, 2.000_995); // Student's t with 59 degrees of freedom
+    let near = verdict(0.05);
+    assert!((near.observed.unwrap() - mean).abs() < 1e-12);
+    let [low, high] = near.interval.unwrap();
+    assert!((low - (mean - t975 * error)).abs() < 1e-6 && (high - (mean + t975 * error)).abs() < 1e-6);
+    let edge = t95 * error - mean;
+    assert_eq!(verdict(edge + 1e-5).outcome, Pass);
+    assert_eq!(verdict(edge - 1e-5).outcome, Inconclusive);
+    assert_eq!(near.outcome, Inconclusive);
+    assert_eq!(judged(edge + 1e-5, 1).outcome, Inconclusive, "one error could be a loss");
+    // A drop of more than nothing at all is shown when the same ratio holds for more cases, unless as many more
+    // errors could make up for it.
+    let mut many = suite(2, vec![rule("mean_score", Bound::MaxDrop, 0.0)]);
+    many.repeats = 3;
+    let arms = [baseline.repeat(10), candidate.repeat(10)];
+    assert_eq!(Run::new(many.clone(), &[&arms[0], &arms[1]]).outcome(), Fail);
+    let arms = arms.map(|arm| arm + &"e++".repeat(20));
+    assert_eq!(Run::new(many, &[&arms[0], &arms[1]]).outcome(), Inconclusive);
+    // Identical answers: no spread, but 2.5 says how far to trust that.
+    let mut same = suite(2, vec![rule("pass_rate", Bound::MaxDrop, 0.02)]);
+    same.repeats = 3;
+    let long = signs(&[("++-", 133)]);
+    assert_eq!(Run::new(same.clone(), &[&long, &long]).outcome(), Pass);
+    assert_eq!(Run::new(same.clone(), &[&baseline, &baseline]).outcome(), Inconclusive);
+    // All lower by the same third: certain it may be, measured it is not.
+    let lower = signs(&[("+--", 60)]);
+    let verdict = Run::new(same, &[&baseline, &lower]).first_rule();
+    assert_eq!((verdict.outcome, verdict.interval), (Inconclusive, None));
+    assert_eq!(verdict.reason, "all 60 cases differ by the same, which shows no spread to judge by");
+}
+
+#[test]
+fn binary_reducers_of_trials_are_binary_cases() {
+    let mut majority = suite(2, vec![rule("pass_rate", Bound::MaxDrop, 0.02)]);
+    (majority.repeats, majority.reduce) = (3, Reducer::Majority);
+    let run = Run::new(majority, &[&"+++".repeat(133), &"++-".repeat(133)]);
+    assert_eq!(run.outcome(), Pass);
+}
+
+#[test]
+fn latency_and_cost_are_the_runs_own_numbers() {
+    // Ten cases of 1 to 10 units under the baseline, twice that under the candidate.
+    let check =
+        |metric: &str, bound: (fn(_) -> Bound, f64), expected, observed: Option<f64>, reason: &str| {
+            let run = Run::new(suite(2, vec![rule(metric, bound.0, bound.1)]), &["++++++++++", "+-+-+-+-+-"]);
+            let verdict = run.with(|row| {
+                row.latency_us = row.latency_us.map(|micros| micros * 1_000);
+                row.cost = row.cost.map(|cost| assay_common::money::NanoUsd(cost.0 * 1_000_000));
+            });
+            let verdict = verdict.first_rule();
+            assert_eq!((verdict.outcome, verdict.observed), (expected, observed), "{}", verdict.reason);
+            assert_eq!((verdict.reason.as_str(), verdict.n, verdict.interval), (reason, 10, None));
+        };
+    let max = |amount| (Bound::Max as fn(_) -> _, amount);
+    let increase = |amount| (Bound::MaxIncrease as fn(_) -> _, amount);
+    check("latency_p95_ms", max(20.0), Pass, Some(20.0), "20 ms is at most 20 ms");
+    check("latency_p50_ms", max(9.5), Fail, Some(10.0), "10 ms is above 9.5 ms");
+    check(
+        "latency_p95_ms",
+        increase(1.0),
+        Pass,
+        Some(1.0),
+        "20 ms is 100 % above the baseline's 10 ms; 100 % more is allowed",
+    );
+    check(
+        "latency_p95_ms",
+        increase(0.1),
+        Fail,
+        Some(1.0),
+        "20 ms is 100 % above the baseline's 10 ms; 10 % more is allowed",
+    );
+    check("cost_per_case_usd", max(0.011), Pass, Some(0.011), "0.011 US dollars is at most 0.011 US dollars");
+    check("cost_per_case_usd", max(0.01), Fail, Some(0.011), "0.011 US dollars is above 0.01 US dollars");
+    check(
+        "cost_per_case_usd",
+        increase(0.999),
+        Fail,
+        Some(1.0),
+        "0.011 US dollars is 100 % above the baseline's 0.0055 US dollars; 99.9 % more is allowed",
+    );
+    let unknown = |metric: &str, bound: fn(_) -> Bound, variant: u32, reason: &str| {
+        let run = Run::new(suite(2, vec![rule(metric, bound, 1.0)]), &["++", "++"]).with(|row| {
+            if row.variant == variant {
+                (row.cost, row.latency_us) = (None, None);
+            }
+        });
+        let verdict = run.first_rule();
+        assert_eq!((verdict.outcome, verdict.reason.as_str()), (Inconclusive, reason));
+    };
+    unknown("cost_per_case_usd", Bound::Max, 1, "the cost is not known");
+    unknown("latency_p50_ms", Bound::MaxIncrease, 1, "the latency is not known");
+    unknown("latency_p50_ms", Bound::MaxIncrease, 0, "the baseline's latency is not known");
+    unknown("cost_per_case_usd", Bound::MaxDrop, 0, "`max_drop` is not defined for cost");
+}
+
+#[test]
+fn what_costs_nothing_costs_no_more_than_nothing() {
+    let free = |paid: i64| {
+        let run = Run::new(suite(2, vec![rule("cost_per_case_usd", Bound::MaxIncrease, 0.1)]), &["+", "+"]);
+        let run =
+            run.with(|row| row.cost = Some(assay_common::money::NanoUsd(paid * i64::from(row.variant))));
+        let verdict = run.first_rule();
+        (verdict.outcome, verdict.observed)
+    };
+    assert_eq!(free(0), (Pass, Some(0.0)));
+    assert_eq!(free(1), (Fail, None));
+}
+
+#[test]
+fn a_run_that_is_not_fit_to_be_judged_is_inconclusive() {
+    let check = |answers: [&str; 2], change: fn(&mut assay_common::gate::Gate), reason: &str| {
+        let mut rules = vec![rule("pass_rate", Bound::Min, 0.1), rule("pass_rate", Bound::MaxDrop, 0.9)];
+        rules[0].tier = Tier::Supporting;
+        let mut suite = suite(2, rules);
+        change(suite.gate.as_mut().unwrap());
+        let verdict = Run::new(suite, &answers).verdict();
+        assert_eq!(verdict.outcome, Inconclusive);
+        let reasons: Vec<_> = verdict.versions[0].rules.iter().map(|rule| rule.reason.as_str()).collect();
+        assert!(reasons.contains(&reason), "{reasons:?}");
+    };
+    check(["++++", "+++c"], |_| {}, "the run is not complete: 1 of 4 jobs have no result");
+    check(["++++", "++.."], |_| {}, "the run is not complete: 2 of 4 jobs have no result");
+    let strict = |gate: &mut assay_common::gate::Gate| gate.max_error_rate = Some(Millionths(200_000));
+    check(["++++", "+++e"], strict, "1 of 4 jobs errored, more than the 20 % allowed");
+    check(["ee++", "++++"], strict, "2 of 8 jobs errored, more than the 20 % allowed");
+    let many = |gate: &mut assay_common::gate::Gate| gate.min_cases = Some(4);
+    check(["++++", "+++e"], many, "3 cases scored, fewer than the 4 demanded");
+    check(["e+++", "++++"], many, "3 cases scored, fewer than the 4 demanded");
+
+    let within = |gate: &mut assay_common::gate::Gate| {
+        gate.max_error_rate = Some(Millionths(250_000));
+        gate.min_cases = Some(3);
+    };
+    let mut fit = suite(1, vec![rule("pass_rate", Bound::Min, 0.5)]);
+    within(fit.gate.as_mut().unwrap());
+    let run = Run::new(fit, &["+++e"]);
+    assert_eq!(run.outcome(), Pass, "exactly what is allowed is allowed");
+    let cut_off = judge(&run.suite, &run.aggregate(), false, &[None]).unwrap();
+    assert_eq!(cut_off.outcome, Inconclusive);
+    assert_eq!(cut_off.versions[0].rules[0].reason, "the run is not complete");
+    let nothing_decides = Run::new(suite(1, vec![]), &["++c"]);
+    assert_eq!(nothing_decides.outcome(), Inconclusive);
+}
+
+#[test]
+fn tiers_weigh_rules() {
+    let check = |tier: Tier, decision: Decision, expected: Decision| {
+        let (metric, amount) = match decision {
+            Pass => ("pass_rate", 0.5),
+            Fail => ("pass_rate", 1.0),
+            Inconclusive => ("latency_p50_ms", 1.0),
+        };
+        let mut judged = rule(metric, Bound::Min, amount);
+        judged.tier = tier;
+        let run = Run::new(suite(1, vec![judged]), &["+-"]).with(|row| row.latency_us = None);
+        assert_eq!(run.first_rule().outcome, decision);
+        assert_eq!(run.outcome(), expected, "{tier:?} {decision:?}");
+    };
+    check(Tier::Critical, Pass, Pass);
+    check(Tier::Critical, Fail, Fail);
+    check(Tier::Critical, Inconclusive, Inconclusive);
+    check(Tier::Supporting, Pass, Pass);
+    check(Tier::Supporting, Fail, Fail);
+    check(Tier::Supporting, Inconclusive, Pass);
+    check(Tier::Advisory, Pass, Pass);
+    check(Tier::Advisory, Fail, Pass);
+    check(Tier::Advisory, Inconclusive, Pass);
+}
+
+#[test]
+fn a_version_is_as_good_as_its_worst_model_and_a_run_as_its_worst_version() {
+    let mut three = suite(3, vec![rule("pass_rate", Bound::Min, 0.5), rule("routing", Bound::Min, 0.1)]);
+    three.models.push(model("two"));
+    let run = Run::new(three, &["--", "--", "++", "++", "+-", "--"]);
+    let verdict = run.verdict();
+    let labels: Vec<_> = verdict.versions.iter().map(|version| version.label.as_str()).collect();
+    assert_eq!(labels, ["v1", "v2"], "the baseline is no candidate");
+    let outcomes: Vec<_> = verdict.versions.iter().map(|version| version.outcome).collect();
+    assert_eq!((outcomes.as_slice(), verdict.outcome), ([Pass, Fail].as_slice(), Fail));
+    let rules: Vec<_> = verdict.versions[1]
+        .rules
+        .iter()
+        .map(|rule| (rule.model.as_str(), rule.metric.as_str(), rule.outcome))
+        .collect();
+    assert_eq!(
+        rules,
+        [
+            ("echo/one", "pass_rate", Pass),
+            ("echo/one", "routing", Pass),
+            ("echo/two", "pass_rate", Fail),
+            ("echo/two", "routing", Fail),
+        ]
+    );
+    assert_eq!(verdict.versions[1].version, Some(3));
+    let mut ungated = run.suite;
+    ungated.gate = None;
+    let ungated = Run::new(ungated, &["--", "--", "++", "++", "+-", "--"]);
+    assert_eq!(judge(&ungated.suite, &ungated.aggregate(), true, &[]), None);
+}

@@ -1,0 +1,115 @@
+//! The queue inside one process, for `assay run`: the same coordinator and worker as in a fleet, without a broker.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use assay_common::job::Hint;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use crate::MAX_DEPTH;
+
+/// The queues of all pools of this process.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    pools: Arc<Mutex<HashMap<String, Arc<Pool>>>>,
+}
+
+#[derive(Debug, Default)]
+struct Pool {
+    waiting: Mutex<VecDeque<Hint>>,
+    arrived: Notify,
+}
+
+impl Pool {
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Hint>> {
+        // A panic while the lock is held leaves a deque of plain values: still sound.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Memory {
+    pub(crate) fn publish(&self, pool: &str, hints: &[Hint]) -> Vec<Hint> {
+        let pool = self.pool(pool);
+        let refused = {
+            let mut waiting = pool.waiting();
+            let room = MAX_DEPTH.saturating_sub(waiting.len()).min(hints.len());
+            waiting.extend(&hints[..room]);
+            hints[room..].to_vec()
+        };
+        pool.arrived.notify_waiters();
+        refused
+    }
+
+    pub(crate) fn depth(&self, pool: &str) -> u64 {
+        self.pool(pool).waiting().len() as u64
+    }
+
+    pub(crate) fn purge(&self, pool: &str) {
+        self.pool(pool).waiting().clear();
+    }
+
+    pub(crate) fn subscribe(&self, pool: &str, prefetch: u32) -> MemorySubscription {
+        MemorySubscription {
+            pool: self.pool(pool),
+            unsettled: Arc::new(Semaphore::new(prefetch.max(1) as usize)),
+        }
+    }
+
+    fn pool(&self, name: &str) -> Arc<Pool> {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        match pools.get(name) {
+            Some(pool) => Arc::clone(pool),
+            None => Arc::clone(pools.entry(name.to_owned()).or_default()),
+        }
+    }
+}
+
+/// Receives the hints of one pool.
+#[derive(Debug)]
+pub struct MemorySubscription {
+    pool: Arc<Pool>,
+    unsettled: Arc<Semaphore>,
+}
+
+impl MemorySubscription {
+    pub(crate) async fn next(&mut self) -> MemoryDelivery {
+        let permit = Arc::clone(&self.unsettled).acquire_owned().await.expect("nobody closes this semaphore");
+        loop {
+            // Registered before looking, so that a hint published in between wakes us.
+            let arrived = self.pool.arrived.notified();
+            let front = self.pool.waiting().pop_front();
+            if let Some(hint) = front {
+                return MemoryDelivery { hint, pool: Some(Arc::clone(&self.pool)), _permit: permit };
+            }
+            arrived.await;
+        }
+    }
+}
+
+/// A hint in hand.
+#[derive(Debug)]
+pub(crate) struct MemoryDelivery {
+    hint: Hint,
+    /// Where it returns to when dropped; taken by an acknowledgement.
+    pool: Option<Arc<Pool>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl MemoryDelivery {
+    pub(crate) fn hint(&self) -> Hint {
+        self.hint
+    }
+
+    pub(crate) fn ack(mut self) {
+        self.pool = None;
+    }
+}
+
+impl Drop for MemoryDelivery {
+    fn drop(&mut self) {
+        if let Some(pool) = self.pool.take() {
+            pool.waiting().push_front(self.hint);
+            pool.arrived.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What a provider account suffers from: reported by the workers that meet it, shown to the person who can mend it.
+
+use assay_common::clock::Micros;
+
+use crate::error::StoreError;
+use crate::open::Store;
+use crate::pools::{reading, writing};
+use crate::row::plain;
+
+/// Why an account takes no calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountProblem {
+    /// Its class, in the worker's word (`quota`, `unauthorized`, …).
+    pub kind: String,
+    /// What the provider said.
+    pub detail: String,
+    /// Since when.
+    pub since: Micros,
+}
+
+pub(crate) const SQL: &[&str] = &[REPORT, CLEAR, PROBLEMS];
+
+const REPORT: &str = "
+    INSERT INTO accounts (account, kind, detail, since, reported_at) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (account) DO UPDATE
+    SET kind = excluded.kind, detail = excluded.detail, since = excluded.since, reported_at = excluded.reported_at";
+
+const CLEAR: &str = "DELETE FROM accounts WHERE account = $1";
+
+impl Store {
+    /// Records what `account` suffers from, in place of what was known; `None`: it works again.
+    pub async fn report_account(
+        &self,
+        account: String,
+        problem: Option<AccountProblem>,
+        now: Micros,
+    ) -> Result<(), StoreError> {
+        writing!(self, |conn| {
+            match &problem {
+                Some(problem) => {
+                    sqlx::query(REPORT)
+                        .bind(&account)
+                        .bind(plain(&problem.kind))
+                        .bind(plain(&problem.detail))
+                        .bind(problem.since.0)
+                        .bind(now.0)
+                        .execute(&mut *conn)
+                        .await?
+                }
+                None => sqlx::query(CLEAR).bind(&account).execute(&mut *conn).await?,
+            };
+            Ok(())
+        })
+    }
+}
+
+const PROBLEMS: &str = "SELECT account, kind, detail, since FROM accounts ORDER BY account";
+
+impl Store {
+    /// Every account with a problem, by name.
+    pub async fn account_problems(&self) -> Result<Vec<(String, AccountProblem)>, StoreError> {
+        let rows: Vec<(String, String, String, i64)> =
+            reading!(self, |conn| { Ok(sqlx::query_as(PROBLEMS).fetch_all(&mut *conn).await?) })?;
+        let problem =
+            |(account, kind, detail, since)| (account, AccountProblem { kind, detail, since: Micros(since) });
+        Ok(rows.into_iter().map(problem).collect())
+    }
+}

@@ -1,0 +1,179 @@
+//! Many rows in one statement.
+//!
+//! A statement costs the same whether it carries one row or a hundred (a round trip to PostgreSQL, two thread hand-overs
+//! to SQLite's worker), so rows travel in `VALUES` lists. Chunks are powers of two: few texts, each made once and
+//! prepared once for each connection.
+
+use std::sync::{Arc, OnceLock};
+
+use sqlx::AssertSqlSafe;
+
+use crate::pools::Dialect;
+
+/// Chunks have 1, 2, 4, … 128 rows.
+const SIZES: u32 = 8;
+
+/// A statement over a list of rows. Every `$` in its texts is a placeholder, bound in the order in which they stand:
+/// first those of `before`, then those of each row.
+pub(crate) struct Bulk {
+    before: &'static str,
+    row: &'static str,
+    after: &'static str,
+    /// What follows on PostgreSQL alone: row locks.
+    lock: &'static str,
+    sqlite: [OnceLock<Arc<str>>; SIZES as usize],
+    postgres: [OnceLock<Arc<str>>; SIZES as usize],
+}
+
+impl Bulk {
+    /// `before`, the rows separated by commas, `after`.
+    pub(crate) const fn new(before: &'static str, row: &'static str, after: &'static str) -> Self {
+        Self {
+            before,
+            row,
+            after,
+            lock: "",
+            sqlite: [const { OnceLock::new() }; SIZES as usize],
+            postgres: [const { OnceLock::new() }; SIZES as usize],
+        }
+    }
+
+    /// The same with a row lock on PostgreSQL; SQLite has no such clause and needs none, having one writer.
+    pub(crate) const fn locking(mut self, lock: &'static str) -> Self {
+        self.lock = lock;
+        self
+    }
+
+    /// Cuts `rows` into chunks, each with the text for its length.
+    pub(crate) fn chunks<'a, R>(
+        &'a self,
+        dialect: Dialect,
+        rows: &'a [R],
+    ) -> impl Iterator<Item = (AssertSqlSafe<Arc<str>>, &'a [R])> {
+        let mut rest = rows;
+        std::iter::from_fn(move || {
+            let size = rest.len().checked_ilog2()?.min(SIZES - 1);
+            let (chunk, left) = rest.split_at(1 << size);
+            rest = left;
+            // Safe: made of this crate's own texts and of placeholders.
+            Some((AssertSqlSafe(self.text(dialect, size as usize)), chunk))
+        })
+    }
+
+    fn text(&self, dialect: Dialect, size: usize) -> Arc<str> {
+        let texts = match dialect {
+            Dialect::Sqlite => &self.sqlite,
+            Dialect::Postgres => &self.postgres,
+        };
+        Arc::clone(texts[size].get_or_init(|| self.write(dialect, 1 << size)))
+    }
+
+    fn write(&self, dialect: Dialect, rows: usize) -> Arc<str> {
+        let mut bound = 0;
+        let mut text = String::new();
+        let mut push = |part: &str| {
+            for (at, piece) in part.split('$').enumerate() {
+                if at > 0 {
+                    bound += 1;
+                    match dialect {
+                        // Without numbers: SQLite finds a numbered parameter by walking the list of all of them.
+                        Dialect::Sqlite => text.push('?'),
+                        Dialect::Postgres => text.push_str(&format!("${bound}")),
+                    }
+                }
+                text.push_str(piece);
+            }
+        };
+        push(self.before);
+        for row in 0..rows {
+            push(if row == 0 { " " } else { ", " });
+            push(self.row);
+        }
+        push(" ");
+        push(self.after);
+        if dialect == Dialect::Postgres {
+            push(" ");
+            push(self.lock);
+        }
+        text.trim_end().into()
+    }
+}
+
+/// Runs a [`Bulk`] over rows and counts the rows it changed:
+/// `executed!(conn, STATEMENT(fixed, …), &rows, |row| (value, …))`.
+macro_rules! executed {
+    ($conn:ident, $bulk:ident($($fixed:expr),*), $rows:expr, |$row:pat_param| ($($value:expr),+ $(,)?)) => {{
+        let mut changed: u64 = 0;
+        for (text, chunk) in $bulk.chunks($crate::pools::Speaks::dialect(&*$conn), $rows) {
+            #[allow(unused_mut, reason = "one macro for statements with and without fixed values")]
+            let mut query = sqlx::query(text)$(.bind($fixed))*;
+            for $row in chunk {
+                query = query$(.bind($value))+;
+            }
+            changed += query.execute(&mut *$conn).await?.rows_affected();
+        }
+        changed
+    }};
+}
+
+/// Runs a [`Bulk`] over rows and collects the rows it returns as `$type`:
+/// `fetched!(conn, STATEMENT(fixed, …) as Type, &rows, |row| (value, …))`.
+macro_rules! fetched {
+    ($conn:ident, $bulk:ident($($fixed:expr),*) as $type:ty, $rows:expr, |$row:pat_param| ($($value:expr),+ $(,)?)) => {{
+        let mut found: Vec<$type> = Vec::new();
+        for (text, chunk) in $bulk.chunks($crate::pools::Speaks::dialect(&*$conn), $rows) {
+            let mut query = sqlx::query_as::<_, $type>(text)$(.bind($fixed))*;
+            for $row in chunk {
+                query = query$(.bind($value))+;
+            }
+            found.append(&mut query.fetch_all(&mut *$conn).await?);
+        }
+        found
+    }};
+}
+
+pub(crate) use {executed, fetched};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static DELETE: Bulk =
+        Bulk::new("DELETE FROM t WHERE m = $ AND (a, b) IN (VALUES", "($, $, 'x')", ") RETURNING a")
+            .locking("FOR UPDATE");
+
+    #[test]
+    fn numbers_placeholders_for_postgres_alone() {
+        let check = |dialect, rows: usize, expected: &str| {
+            let rows = vec![(); rows];
+            let texts: Vec<_> = DELETE
+                .chunks(dialect, &rows)
+                .map(|(text, chunk)| (text.0.to_string(), chunk.len()))
+                .collect();
+            assert_eq!(texts, [(expected.to_owned(), rows.len())]);
+        };
+        check(
+            Dialect::Sqlite,
+            2,
+            "DELETE FROM t WHERE m = ? AND (a, b) IN (VALUES (?, ?, 'x'), (?, ?, 'x') ) RETURNING a",
+        );
+        check(
+            Dialect::Postgres,
+            2,
+            "DELETE FROM t WHERE m = $1 AND (a, b) IN (VALUES ($2, $3, 'x'), ($4, $5, 'x') ) RETURNING a FOR UPDATE",
+        );
+    }
+
+    #[test]
+    fn cuts_into_powers_of_two() {
+        let check = |rows: usize, expected: &[usize]| {
+            let rows = vec![(); rows];
+            let sizes: Vec<_> = DELETE.chunks(Dialect::Sqlite, &rows).map(|(_, chunk)| chunk.len()).collect();
+            assert_eq!(sizes, expected);
+        };
+        check(0, &[]);
+        check(1, &[1]);
+        check(63, &[32, 16, 8, 4, 2, 1]);
+        check(300, &[128, 128, 32, 8, 4]);
+    }
+}

@@ -1,0 +1,313 @@
+//! Claim: a job taken before anything is paid for it. One transaction for a batch of hints.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use assay_common::case::Case;
+use assay_common::clock::Micros;
+use assay_common::committed::Committed;
+use assay_common::id::MemberId;
+use assay_common::job::{Answer, Decline, Grant, Hint, JobKey};
+
+use crate::bulk::{Bulk, executed, fetched};
+use crate::error::StoreError;
+use crate::job_state::JobState;
+use crate::open::Store;
+use crate::pools::{Locking, Speaks as _, locking, writing};
+use crate::row::{integer, json, parsed, whole};
+use crate::run::RunState;
+
+pub(crate) const SQL: &[&str] = &[JOINED.sqlite, JOINED.postgres, START_RUN];
+
+// Keeps a burial waiting until the claim is committed, so that it frees these jobs too.
+const JOINED: Locking = locking!("SELECT beat FROM members WHERE id = $1", "FOR KEY SHARE");
+
+// Rows are locked in key order. A row that another claimer has locked is passed over: it is his. The runs are held
+// against `cancel`, which waits for claims before it returns.
+static CLAIMABLE: Bulk = Bulk::new(
+    "WITH given (run_id, ordinal) AS (VALUES",
+    "($, $)",
+    ") SELECT jobs.run_id, jobs.ordinal, jobs.generation, jobs.position, jobs.variant, jobs.trial, jobs.state,
+        jobs.not_before, jobs.member, jobs.attempt, jobs.tries, jobs.first_claimed_at, runs.state AS run_state,
+        runs.started_at AS run_started_at, suite_revisions.dataset
+    FROM given CROSS JOIN jobs CROSS JOIN runs CROSS JOIN suite_revisions
+    WHERE jobs.run_id = given.run_id AND jobs.ordinal = given.ordinal AND runs.id = jobs.run_id
+        AND suite_revisions.revision = runs.revision
+    ORDER BY jobs.run_id, jobs.ordinal",
+)
+.locking("FOR UPDATE OF jobs SKIP LOCKED FOR KEY SHARE OF runs");
+
+static TAKE: Bulk = Bulk::new(
+    "UPDATE jobs SET state = 'running', member = $, attempt = attempt + 1,
+        first_claimed_at = COALESCE(first_claimed_at, $)
+    WHERE (run_id, ordinal) IN (VALUES",
+    "($, $)",
+    ")",
+);
+
+const START_RUN: &str = "UPDATE runs SET started_at = $2 WHERE id = $1 AND started_at IS NULL";
+
+static CASES: Bulk = Bulk::new(
+    "WITH given (dataset, position) AS (VALUES",
+    "($, $)",
+    ") SELECT cases.dataset, cases.position, cases.case_id, cases.cluster, cases.tags, cases.vars
+    FROM given CROSS JOIN cases WHERE cases.dataset = given.dataset AND cases.position = given.position",
+);
+
+static EXISTING: Bulk = Bulk::new(
+    "WITH given (run_id, ordinal) AS (VALUES",
+    "($, $)",
+    ") SELECT jobs.run_id, jobs.ordinal
+    FROM given CROSS JOIN jobs WHERE jobs.run_id = given.run_id AND jobs.ordinal = given.ordinal",
+);
+
+impl Store {
+    /// Claims the jobs that `hints` point at for `member`, and answers each hint, in the order they came. A hint that
+    /// comes twice in a batch is answered `Busy` the second time. A member that claims a job it holds gets the same
+    /// grant again.
+    ///
+    /// # Errors
+    /// [`StoreError::NotJoined`] when the member was buried or never joined: nobody would free what it holds.
+    pub async fn claim(
+        &self,
+        member: MemberId,
+        hints: Vec<Hint>,
+        now: Micros,
+    ) -> Result<Vec<(Hint, Answer)>, StoreError> {
+        if hints.is_empty() {
+            return Ok(Vec::new());
+        }
+        let wanted: BTreeSet<_> = hints.iter().copied().collect();
+        let wanted: Vec<_> =
+            wanted.into_iter().map(|hint| (hint.run.to_string(), integer(hint.ordinal))).collect();
+        let holder = member.to_string();
+        let claimed = writing!(self, |conn| {
+            let query = sqlx::query_scalar(JOINED.text(conn.dialect())).bind(&holder);
+            let joined: Option<i64> = query.fetch_optional(&mut *conn).await?;
+            if joined.is_none() {
+                return Err(StoreError::NotJoined { member });
+            }
+            let rows = fetched!(conn, CLAIMABLE() as Claimable, &wanted, |(run, ordinal)| (run, ordinal));
+            let jobs = decided(rows, member, now)?;
+            let taken: Vec<_> = jobs.iter().filter(|(_, decision)| *decision == Decision::Take).collect();
+            executed!(conn, TAKE(&holder, now.0), &taken, |(job, _)| (&job.run_id, job.ordinal));
+            for run in not_started(&taken) {
+                sqlx::query(START_RUN).bind(run).bind(now.0).execute(&mut *conn).await?;
+            }
+            let asked = asked(&jobs);
+            let cases = fetched!(conn, CASES() as CaseRow, &asked, |(dataset, position)| (dataset, position));
+            let absent = absent(&wanted, &jobs);
+            let others =
+                fetched!(conn, EXISTING() as (String, i64), &absent, |(run, ordinal)| (run, ordinal));
+            Ok(Claimed { jobs, cases, others })
+        })?;
+        let committed = Committed::after_commit();
+        let mut answers = claimed.answers(now, committed)?;
+        let answer = |hint| {
+            let busy = Answer::Declined(Decline::Busy, committed);
+            let unknown = Answer::Declined(Decline::Unknown, committed);
+            (hint, answers.insert(hint, busy).unwrap_or(unknown))
+        };
+        Ok(hints.into_iter().map(answer).collect())
+    }
+}
+
+/// A row of [`CLAIMABLE`].
+#[derive(sqlx::FromRow)]
+struct Claimable {
+    run_id: String,
+    ordinal: i64,
+    generation: i64,
+    position: i64,
+    variant: i64,
+    trial: i64,
+    state: String,
+    not_before: i64,
+    member: Option<String>,
+    attempt: i64,
+    tries: i64,
+    first_claimed_at: Option<i64>,
+    run_state: String,
+    run_started_at: Option<i64>,
+    dataset: String,
+}
+
+/// A row of [`CASES`].
+#[derive(sqlx::FromRow)]
+struct CaseRow {
+    dataset: String,
+    position: i64,
+    case_id: String,
+    cluster: Option<String>,
+    tags: String,
+    vars: String,
+}
+
+/// What a claim came to, committed.
+struct Claimed {
+    /// The jobs that this transaction could look at.
+    jobs: Vec<(Claimable, Decision)>,
+    /// The cases of those that were granted.
+    cases: Vec<CaseRow>,
+    /// Jobs that exist and were locked by another transaction.
+    others: Vec<(String, i64)>,
+}
+
+fn decided(
+    rows: Vec<Claimable>,
+    member: MemberId,
+    now: Micros,
+) -> Result<Vec<(Claimable, Decision)>, StoreError> {
+    let decide_row = |row: Claimable| {
+        let held = Held {
+            state: parsed(&row.state, "jobs.state")?,
+            run: parsed(&row.run_state, "runs.state")?,
+            not_before: Micros(row.not_before),
+            member: row.member.as_deref().map(|id| parsed(id, "jobs.member")).transpose()?,
+        };
+        Ok((row, decide(&held, member, now)))
+    };
+    rows.into_iter().map(decide_row).collect()
+}
+
+/// Runs whose first job is taken now.
+fn not_started<'a>(taken: &[&'a (Claimable, Decision)]) -> BTreeSet<&'a str> {
+    let fresh = taken.iter().filter(|(job, _)| job.run_started_at.is_none());
+    fresh.map(|(job, _)| job.run_id.as_str()).collect()
+}
+
+/// The cases to load, each once.
+fn asked(jobs: &[(Claimable, Decision)]) -> Vec<(String, i64)> {
+    let granted = jobs.iter().filter(|(_, decision)| !matches!(decision, Decision::Decline(_)));
+    let cases: BTreeSet<_> = granted.map(|(job, _)| (job.dataset.clone(), job.position)).collect();
+    cases.into_iter().collect()
+}
+
+/// What was asked for and not found: unknown, or locked by another transaction.
+fn absent(wanted: &[(String, i64)], jobs: &[(Claimable, Decision)]) -> Vec<(String, i64)> {
+    let found: HashSet<_> = jobs.iter().map(|(job, _)| (job.run_id.as_str(), job.ordinal)).collect();
+    wanted.iter().filter(|(run, ordinal)| !found.contains(&(run.as_str(), *ordinal))).cloned().collect()
+}
+
+impl Claimed {
+    fn answers(self, now: Micros, committed: Committed) -> Result<HashMap<Hint, Answer>, StoreError> {
+        let hint = |run: &str, ordinal| -> Result<Hint, StoreError> {
+            Ok(Hint { run: parsed(run, "jobs.run_id")?, ordinal: whole(ordinal, "jobs.ordinal")? })
+        };
+        let mut cases = HashMap::with_capacity(self.cases.len());
+        for row in self.cases {
+            let case = Case {
+                id: row.case_id,
+                cluster: row.cluster,
+                tags: json(&row.tags, "cases.tags")?,
+                vars: json(&row.vars, "cases.vars")?,
+            };
+            cases.insert((row.dataset, row.position), case);
+        }
+        let mut answers = HashMap::with_capacity(self.jobs.len());
+        for (job, decision) in self.jobs {
+            let hint = hint(&job.run_id, job.ordinal)?;
+            let answer = match decision {
+                Decision::Decline(why) => Answer::Declined(why, committed),
+                Decision::Take => Answer::Granted(Box::new(grant(hint, job, 1, now, &cases)?)),
+                Decision::Repeat => Answer::Granted(Box::new(grant(hint, job, 0, now, &cases)?)),
+            };
+            answers.insert(hint, answer);
+        }
+        for (run, ordinal) in self.others {
+            answers.insert(hint(&run, ordinal)?, Answer::Declined(Decline::Busy, committed));
+        }
+        Ok(answers)
+    }
+}
+
+/// The grant of a job that was read before this claim; `claims`: how many it adds.
+fn grant(
+    hint: Hint,
+    job: Claimable,
+    claims: i64,
+    now: Micros,
+    cases: &HashMap<(String, i64), Case>,
+) -> Result<Grant, StoreError> {
+    let place = (job.dataset, job.position);
+    let case = cases.get(&place).cloned();
+    let case = case.ok_or_else(|| {
+        StoreError::Unreadable(format!("dataset {} has no case at position {}", place.0, place.1))
+    })?;
+    Ok(Grant {
+        key: JobKey {
+            run: hint.run,
+            ordinal: hint.ordinal,
+            generation: whole(job.generation, "jobs.generation")?,
+        },
+        attempt: whole(job.attempt + claims, "jobs.attempt")?,
+        variant: whole(job.variant, "jobs.variant")?,
+        trial: whole(job.trial, "jobs.trial")?,
+        tries: whole(job.tries, "jobs.tries")?,
+        first_claimed: job.first_claimed_at.map_or(now, Micros),
+        case,
+    })
+}
+
+/// A job as a claimer finds it.
+struct Held {
+    state: JobState,
+    run: RunState,
+    not_before: Micros,
+    member: Option<MemberId>,
+}
+
+/// What to do about a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decision {
+    /// It becomes the claimer's.
+    Take,
+    /// It is the claimer's already: the answer to its first claim was lost.
+    Repeat,
+    /// It is not to be had.
+    Decline(Decline),
+}
+
+/// Decides a claim by `member` at `now`.
+fn decide(job: &Held, member: MemberId, now: Micros) -> Decision {
+    match (job.state, job.run) {
+        (JobState::Terminal, _) => Decision::Decline(Decline::Done),
+        // Whatever became of the run since: this claim was granted before, and what is running is recorded.
+        (JobState::Running, _) if job.member == Some(member) => Decision::Repeat,
+        (JobState::Running, _) => Decision::Decline(Decline::Busy),
+        (JobState::Pending, RunState::Running) if job.not_before <= now => Decision::Take,
+        (JobState::Pending, RunState::Running) => Decision::Decline(Decline::NotYet),
+        (JobState::Pending, RunState::Paused) => Decision::Decline(Decline::Paused),
+        (JobState::Pending, RunState::Cancelling | RunState::Completed | RunState::Cancelled) => {
+            Decision::Decline(Decline::Ended)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decides_by_state_run_time_and_holder() {
+        let me: MemberId = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b".parse().unwrap();
+        let other: MemberId = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c".parse().unwrap();
+        let check = |state, run, not_before, member, expected| {
+            let job = Held { state, run, not_before: Micros(not_before), member };
+            assert_eq!(decide(&job, me, Micros(100)), expected);
+        };
+        use Decision::{Decline as No, Repeat, Take};
+        use JobState::{Pending, Running, Terminal};
+        check(Pending, RunState::Running, 0, None, Take);
+        check(Pending, RunState::Running, 100, None, Take);
+        check(Pending, RunState::Running, 101, None, No(Decline::NotYet));
+        check(Pending, RunState::Paused, 0, None, No(Decline::Paused));
+        check(Pending, RunState::Cancelling, 0, None, No(Decline::Ended));
+        check(Pending, RunState::Completed, 0, None, No(Decline::Ended));
+        check(Pending, RunState::Cancelled, 0, None, No(Decline::Ended));
+        check(Running, RunState::Running, 0, Some(me), Repeat);
+        check(Running, RunState::Cancelling, 0, Some(me), Repeat);
+        check(Running, RunState::Running, 0, Some(other), No(Decline::Busy));
+        check(Terminal, RunState::Running, 0, None, No(Decline::Done));
+        check(Terminal, RunState::Completed, 0, None, No(Decline::Done));
+    }
+}

@@ -1,0 +1,97 @@
+//! Datasets: cases stored once for each revision, in pages, and counted only once the last page is in.
+
+use assay_common::case::Case;
+use assay_common::clock::Micros;
+use assay_common::id::Digest;
+use assay_common::suite::DatasetRef;
+
+use crate::bulk::{Bulk, executed};
+use crate::error::StoreError;
+use crate::open::Store;
+use crate::pools::{reading, writing};
+use crate::row::{before, integer, to_json, whole};
+
+pub(crate) const SQL: &[&str] = &[HAS_DATASET, SEAL_DATASET, UNITS];
+
+const HAS_DATASET: &str = "SELECT cases FROM datasets WHERE digest = $1";
+
+impl Store {
+    /// Whether all cases of `dataset` are stored.
+    pub async fn has_dataset(&self, dataset: &Digest) -> Result<bool, StoreError> {
+        let cases: Option<i64> = reading!(self, |conn| {
+            Ok(sqlx::query_scalar(HAS_DATASET).bind(dataset.as_str()).fetch_optional(&mut *conn).await?)
+        })?;
+        Ok(cases.is_some())
+    }
+}
+
+static PUT_CASES: Bulk = Bulk::new(
+    "INSERT INTO cases (dataset, position, case_id, cluster, tags, vars) VALUES",
+    "($, $, $, $, $, $)",
+    "ON CONFLICT DO NOTHING",
+);
+
+impl Store {
+    /// Stores a page of cases, the first of which has `first_position` in the dataset. What is there stays.
+    pub async fn put_cases(
+        &self,
+        dataset: Digest,
+        first_position: u64,
+        cases: Vec<Case>,
+    ) -> Result<(), StoreError> {
+        let mut rows = Vec::with_capacity(cases.len());
+        for (position, case) in (first_position..).zip(cases) {
+            rows.push((integer(position), case.id, case.cluster, to_json(&case.tags)?, to_json(&case.vars)?));
+        }
+        writing!(self, |conn| {
+            executed!(conn, PUT_CASES(), &rows, |(position, id, cluster, tags, vars)| (
+                dataset.as_str(),
+                position,
+                id,
+                cluster,
+                tags,
+                vars
+            ));
+            Ok(())
+        })
+    }
+}
+
+const SEAL_DATASET: &str = "
+    INSERT INTO datasets (digest, cases, clustered, sealed_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+
+impl Store {
+    /// Declares that every case of `dataset` is stored: from now on it counts.
+    pub async fn seal_dataset(&self, dataset: DatasetRef, now: Micros) -> Result<(), StoreError> {
+        writing!(self, |conn| {
+            sqlx::query(SEAL_DATASET)
+                .bind(dataset.digest.as_str())
+                .bind(integer(dataset.cases))
+                .bind(dataset.clustered)
+                .bind(now.0)
+                .execute(&mut *conn)
+                .await?;
+            Ok(())
+        })
+    }
+}
+
+const UNITS: &str = "
+    SELECT position, COALESCE(cluster, case_id) FROM cases
+    WHERE dataset = $1 AND position > $2 ORDER BY position LIMIT $3";
+
+impl Store {
+    /// A page of a dataset's units by position: the cluster of each case, else its own id.
+    pub async fn units(
+        &self,
+        dataset: Digest,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<(u64, String)>, StoreError> {
+        let rows: Vec<(i64, String)> = reading!(self, |conn| {
+            let query = sqlx::query_as(UNITS).bind(dataset.as_str()).bind(before(after));
+            Ok(query.bind(i64::from(limit)).fetch_all(&mut *conn).await?)
+        })?;
+        rows.into_iter().map(|(position, unit)| Ok((whole(position, "position")?, unit))).collect()
+    }
+}

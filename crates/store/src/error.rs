@@ -1,0 +1,95 @@
+//! What can go wrong at the store's boundary.
+
+use std::path::PathBuf;
+
+use assay_common::id::MemberId;
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Text that names no store.
+    #[error("{0}")]
+    Url(String),
+    /// A SQLite file that has to exist does not.
+    #[error("no store at {}", path.display())]
+    NoStore {
+        /// The file that was looked for.
+        path: PathBuf,
+    },
+    /// Another process owns the SQLite file.
+    #[error("{} is in use by {}", path.display(), holder(*pid))]
+    Locked {
+        /// The database file.
+        path: PathBuf,
+        /// The process that holds its lock, when it left its number.
+        pid: Option<u32>,
+    },
+    /// A file beside the store could not be made or read.
+    #[error("cannot use {}", path.display())]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The database does not answer.
+    #[error("cannot reach the store {url}")]
+    Unreachable {
+        /// Where it should be, its password masked.
+        url: String,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// The database holds no store.
+    #[error("{url} holds no store; run `assay migrate --store {url}`")]
+    SchemaMissing {
+        /// The database, its password masked.
+        url: String,
+    },
+    /// The store was made by another version of assay.
+    #[error("{}", mismatch(url, *found, *known))]
+    SchemaMismatch {
+        /// The store, its password masked.
+        url: String,
+        /// The version of its schema.
+        found: i64,
+        /// The version this binary knows.
+        known: i64,
+    },
+    /// The schema could not be brought up to date.
+    #[error("cannot migrate the store {url}")]
+    Migration {
+        /// The store, its password masked.
+        url: String,
+        /// Why.
+        source: sqlx::migrate::MigrateError,
+    },
+    /// The member was declared dead or has left: it must join again before it claims.
+    #[error("member {member} is not joined; what it held was given back")]
+    NotJoined {
+        /// The member that asked.
+        member: MemberId,
+    },
+    /// A row holds what this version cannot read.
+    #[error("a row of the store cannot be read: {0}")]
+    Unreadable(String),
+    /// The process is ending: the transaction was given up and changed nothing.
+    #[error("the store is closing")]
+    Closing,
+    /// Everything else the database said.
+    #[error("the database refused a statement")]
+    Database(#[from] sqlx::Error),
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}
+
+fn mismatch(url: &str, found: i64, known: i64) -> String {
+    let versions = format!("the store {url} has schema version {found}, this assay knows {known}");
+    if found < known {
+        format!("{versions}; run `assay migrate --store {url}`")
+    } else {
+        format!("{versions}; use the assay that ran `assay migrate --store {url}`, or a later one")
+    }
+}

@@ -1,0 +1,66 @@
+//! One owner for a SQLite store: an advisory lock on the file beside it.
+//!
+//! Whoever holds it is the only one who dispatches and claims there, so it may void the claims of all older members
+//! at once. The system gives the lock up when the process ends, however it ends.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::error::StoreError;
+use crate::open::make_folder_of;
+use crate::url::StoreUrl;
+
+/// The lock on `<database>.lock`, held while this lives.
+#[derive(Debug)]
+pub struct FileLock {
+    /// Open for as long as the lock is held. The file stays when the lock goes: removing it would race with the next.
+    _file: File,
+}
+
+impl FileLock {
+    /// Takes the lock of a SQLite store; `None` for PostgreSQL, which needs none.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when another process holds it.
+    pub fn take(url: &StoreUrl) -> Result<Option<Self>, StoreError> {
+        match url {
+            StoreUrl::Sqlite(database) => Self::take_file(database).map(Some),
+            StoreUrl::Postgres(_) => Ok(None),
+        }
+    }
+
+    fn take_file(database: &Path) -> Result<Self, StoreError> {
+        let path = lock_path(database);
+        let unusable = |source| StoreError::File { path: path.clone(), source };
+        make_folder_of(database)?;
+        let mut options = File::options();
+        // Not truncated before it is ours: it holds the number of its holder.
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = options.open(&path).map_err(unusable)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::Locked { path: database.to_owned(), pid: holder(&mut file) });
+            }
+            Err(TryLockError::Error(source)) => return Err(unusable(source)),
+        }
+        file.set_len(0).map_err(unusable)?;
+        file.rewind().map_err(unusable)?;
+        writeln!(file, "{}", std::process::id()).map_err(unusable)?;
+        Ok(Self { _file: file })
+    }
+}
+
+fn lock_path(database: &Path) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    PathBuf::from(path)
+}
+
+/// The process that wrote its number into the file; `None` while it has not.
+fn holder(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}

@@ -1,0 +1,172 @@
+//! Opening a store: its connections and its schema.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use crate::error::StoreError;
+use crate::pools::{ACQUIRE_TIMEOUT, Pools, joined};
+use crate::url::StoreUrl;
+
+/// Every migration, embedded.
+static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
+
+/// What to do about a store's schema when opening it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schema {
+    /// Create the file and the schema, or bring it up to date.
+    Migrate,
+    /// The schema must be there, in the version this binary knows. Creates nothing.
+    Require,
+}
+
+/// A store; clones share its connections.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    pools: Pools,
+    url: StoreUrl,
+}
+
+impl Store {
+    /// Opens the store at `url`, which answers once before this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::NoStore`], [`StoreError::SchemaMissing`] and [`StoreError::SchemaMismatch`] say what to do;
+    /// [`StoreError::Unreachable`] says where and why.
+    pub async fn open(url: &StoreUrl, schema: Schema) -> Result<Self, StoreError> {
+        let unreachable = |source| StoreError::Unreachable { url: url.to_string(), source };
+        let pools = match url {
+            StoreUrl::Sqlite(path) => {
+                prepare_file(path, schema)?;
+                Pools::sqlite(path, schema == Schema::Migrate)
+            }
+            StoreUrl::Postgres(text) => Pools::postgres(postgres_options(text).map_err(unreachable)?),
+        };
+        let store = Self(Arc::new(Inner { pools, url: url.clone() }));
+        let opened = store.clone();
+        joined(tokio::spawn(async move { opened.settle_schema(schema).await })).await?;
+        Ok(store)
+    }
+
+    /// Closes every connection after what is under way. Calls after it fail.
+    pub async fn close(&self) {
+        self.0.pools.close().await;
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &StoreUrl {
+        &self.0.url
+    }
+
+    pub(crate) fn pools(&self) -> &Pools {
+        &self.0.pools
+    }
+
+    /// Says which store it was that an error of the connection speaks of.
+    pub(crate) fn placed(&self, error: StoreError) -> StoreError {
+        match error {
+            StoreError::Database(
+                source @ (sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed),
+            ) => StoreError::Unreachable { url: self.0.url.to_string(), source },
+            error => error,
+        }
+    }
+
+    /// Makes the schema, or checks it.
+    async fn settle_schema(&self, schema: Schema) -> Result<(), StoreError> {
+        let url = &self.0.url;
+        let unreachable = |source| StoreError::Unreachable { url: url.to_string(), source };
+        match (&self.0.pools, &self.0.url) {
+            (Pools::Sqlite { writer, .. }, _) => {
+                let mut connection = writer.acquire().await.map_err(unreachable)?;
+                check_or_migrate(&mut *connection, url, schema).await
+            }
+            (Pools::Postgres(_), StoreUrl::Postgres(text)) => {
+                // A connection of its own: a pool would hide why it cannot connect behind its own time-out, and
+                // a migration may take longer than a statement is allowed to.
+                let options = postgres_options(text).map_err(unreachable)?;
+                let connecting = tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect());
+                let timed_out = |_| unreachable(sqlx::Error::PoolTimedOut);
+                let mut connection = connecting.await.map_err(timed_out)?.map_err(unreachable)?;
+                check_or_migrate(&mut connection, url, schema).await?;
+                connection.close().await.map_err(unreachable)
+            }
+            (Pools::Postgres(_), StoreUrl::Sqlite(_)) => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store({})", self.0.url)
+    }
+}
+
+/// Makes the folder of the file, or demands the file.
+fn prepare_file(path: &Path, schema: Schema) -> Result<(), StoreError> {
+    match schema {
+        Schema::Require if path.exists() => Ok(()),
+        Schema::Require => Err(StoreError::NoStore { path: path.to_owned() }),
+        Schema::Migrate => make_folder_of(path),
+    }
+}
+
+/// Makes the folder that `path` lies in.
+pub(crate) fn make_folder_of(path: &Path) -> Result<(), StoreError> {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => std::fs::create_dir_all(folder)
+            .map_err(|source| StoreError::File { path: folder.to_owned(), source }),
+        _ => Ok(()),
+    }
+}
+
+/// Reads a connection URL.
+pub(crate) fn postgres_options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
+    Ok(url.parse::<PgConnectOptions>()?.application_name("assay"))
+}
+
+/// Compares the schema with what this binary knows, and brings it up to date where that is asked for.
+async fn check_or_migrate<C: Migrate>(
+    connection: &mut C,
+    url: &StoreUrl,
+    schema: Schema,
+) -> Result<(), StoreError> {
+    let known = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let failed = |source| StoreError::Migration { url: url.to_string(), source };
+    let found = match connection.list_applied_migrations(&MIGRATOR.table_name).await {
+        Ok(applied) => applied.iter().map(|migration| migration.version).max(),
+        Err(MigrateError::Execute(error)) if is_missing_table(&error) => None,
+        Err(MigrateError::Execute(source)) => {
+            return Err(StoreError::Unreachable { url: url.to_string(), source });
+        }
+        Err(source) => return Err(failed(source)),
+    };
+    match (found, schema) {
+        (Some(found), Schema::Migrate) if found > known => {
+            Err(StoreError::SchemaMismatch { url: url.to_string(), found, known })
+        }
+        // `run` is the public name of this, but the futures it makes cannot be spawned.
+        (_, Schema::Migrate) => MIGRATOR.run_direct(None, connection, false).await.map_err(failed),
+        (Some(found), Schema::Require) if found == known => Ok(()),
+        (Some(found), Schema::Require) => {
+            Err(StoreError::SchemaMismatch { url: url.to_string(), found, known })
+        }
+        (None, Schema::Require) => Err(StoreError::SchemaMissing { url: url.to_string() }),
+    }
+}
+
+/// Whether the statement failed because its table is not there: PostgreSQL's `undefined_table`, or SQLite's plain
+/// error, which a statement that names nothing else can have for no other reason.
+fn is_missing_table(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    matches!(code.as_deref(), Some("42P01" | "1"))
+}

@@ -1,0 +1,151 @@
+//! Outcomes: how terminal jobs ended, in pages by ordinal. What verdicts are made of.
+
+use std::collections::BTreeMap;
+
+use assay_common::id::RunId;
+use assay_common::money::NanoUsd;
+use assay_common::outcome::Outcome;
+use assay_common::score::{Millionths, NamedScore};
+use assay_common::usage::Usage;
+
+use crate::error::StoreError;
+use crate::open::Store;
+use crate::pools::reading;
+use crate::row::{before, json, usage, whole};
+
+pub(crate) const SQL: &[&str] = &[OUTCOMES, LATENCY_QUANTILE];
+
+/// How a terminal job ended: what verdicts are made of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutcomeRow {
+    /// Its place in the run's product.
+    pub ordinal: u64,
+    /// Its generation.
+    pub generation: u32,
+    /// Index of its variant.
+    pub variant: u32,
+    /// Its trial, from 1.
+    pub trial: u32,
+    /// Its case's place in the dataset.
+    pub position: u64,
+    /// Its case.
+    pub case_id: String,
+    /// The case's cluster.
+    pub cluster: Option<String>,
+    /// The case's tags.
+    pub tags: BTreeMap<String, String>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The weighted score; `None` for an error or a cancelled job.
+    pub score: Option<Millionths>,
+    /// Each scorer's finding.
+    pub scores: Vec<NamedScore>,
+    /// The provider's count of tokens for the call that was scored.
+    pub usage: Usage,
+    /// What that call cost; `None` where nobody knows.
+    pub cost: Option<NanoUsd>,
+    /// How long that call took, in microseconds.
+    pub latency_us: Option<i64>,
+}
+
+const OUTCOMES: &str = "
+    SELECT jobs.ordinal, jobs.generation, jobs.variant, jobs.trial, jobs.position, jobs.outcome, cases.case_id,
+        cases.cluster, cases.tags, results.error_kind, results.score, results.scores, results.input_tokens,
+        results.output_tokens, results.cost_nano, results.latency_us
+    FROM jobs
+    JOIN cases ON cases.position = jobs.position AND cases.dataset = (
+        SELECT suite_revisions.dataset FROM runs
+        JOIN suite_revisions ON suite_revisions.revision = runs.revision WHERE runs.id = $1)
+    LEFT JOIN results ON results.run_id = jobs.run_id AND results.ordinal = jobs.ordinal
+        AND results.generation = jobs.generation
+    WHERE jobs.run_id = $1 AND jobs.ordinal > $2 AND jobs.state = 'terminal'
+    ORDER BY jobs.ordinal LIMIT $3";
+
+/// A row of [`OUTCOMES`].
+#[derive(sqlx::FromRow)]
+pub(crate) struct SlimRow {
+    ordinal: i64,
+    generation: i64,
+    variant: i64,
+    trial: i64,
+    position: i64,
+    outcome: String,
+    case_id: String,
+    cluster: Option<String>,
+    tags: String,
+    error_kind: Option<String>,
+    score: Option<i64>,
+    scores: Option<String>,
+    input_tokens: Option<i64>,
+    output_tokens: Option<i64>,
+    cost_nano: Option<i64>,
+    latency_us: Option<i64>,
+}
+
+impl Store {
+    /// A page of terminal jobs by ordinal, without what is bulky.
+    pub async fn outcomes(
+        &self,
+        run: RunId,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<OutcomeRow>, StoreError> {
+        let rows: Vec<SlimRow> = reading!(self, |conn| {
+            let query = sqlx::query_as(OUTCOMES).bind(run.to_string()).bind(before(after));
+            Ok(query.bind(i64::from(limit)).fetch_all(&mut *conn).await?)
+        })?;
+        rows.into_iter().map(SlimRow::into_outcome).collect()
+    }
+}
+
+impl SlimRow {
+    pub(crate) fn into_outcome(self) -> Result<OutcomeRow, StoreError> {
+        let outcome = Outcome::from_words(&self.outcome, self.error_kind.as_deref());
+        let outcome = outcome.ok_or_else(|| {
+            StoreError::Unreadable(format!("jobs.outcome is {} {:?}", self.outcome, self.error_kind))
+        })?;
+        Ok(OutcomeRow {
+            ordinal: whole(self.ordinal, "jobs.ordinal")?,
+            generation: whole(self.generation, "jobs.generation")?,
+            variant: whole(self.variant, "jobs.variant")?,
+            trial: whole(self.trial, "jobs.trial")?,
+            position: whole(self.position, "jobs.position")?,
+            case_id: self.case_id,
+            cluster: self.cluster,
+            tags: json(&self.tags, "cases.tags")?,
+            outcome,
+            score: self.score.map(Millionths),
+            scores: self.scores.map_or(Ok(Vec::new()), |scores| json(&scores, "results.scores"))?,
+            usage: usage(self.input_tokens, self.output_tokens)?,
+            cost: self.cost_nano.map(NanoUsd),
+            latency_us: self.latency_us,
+        })
+    }
+}
+
+// The place of the nearest rank is the share of the count, rounded up; whole numbers divide without a rest on both.
+const LATENCY_QUANTILE: &str = "
+    SELECT latency_us FROM (
+        SELECT results.latency_us, ROW_NUMBER() OVER (ORDER BY results.latency_us) AS place, COUNT(*) OVER () AS number
+        FROM results
+        JOIN jobs ON jobs.run_id = results.run_id AND jobs.ordinal = results.ordinal
+            AND jobs.generation = results.generation
+        WHERE results.run_id = $1 AND results.variant = $2 AND results.latency_us IS NOT NULL
+    ) AS ranked
+    WHERE place = (number * $3 + 99) / 100";
+
+impl Store {
+    /// The `percent` quantile of a variant's measured latencies, in microseconds: the smallest that at least that share
+    /// of them does not exceed. `None` when none was measured.
+    pub async fn latency_quantile(
+        &self,
+        run: RunId,
+        variant: u32,
+        percent: u8,
+    ) -> Result<Option<i64>, StoreError> {
+        reading!(self, |conn| {
+            let query = sqlx::query_scalar(LATENCY_QUANTILE).bind(run.to_string()).bind(i64::from(variant));
+            Ok(query.bind(i64::from(percent)).fetch_optional(&mut *conn).await?)
+        })
+    }
+}

@@ -1,0 +1,130 @@
+//! Results: everything known of terminal jobs, in pages by ordinal, and single outputs.
+
+use assay_common::clock::Micros;
+use assay_common::id::RunId;
+use assay_common::job::Output;
+use assay_common::outcome::ErrorKind;
+
+use crate::bulk::{Bulk, fetched};
+use crate::error::StoreError;
+use crate::open::Store;
+use crate::outcome::{OutcomeRow, SlimRow};
+use crate::pools::reading;
+use crate::row::{before, integer, output, whole};
+
+pub(crate) const SQL: &[&str] = &[RESULTS];
+
+/// Everything known of a terminal job.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResultRow {
+    /// How it ended.
+    pub row: OutcomeRow,
+    /// Why it ended in an error, by kind.
+    pub error_kind: Option<ErrorKind>,
+    /// Why it ended in an error, for a person.
+    pub error: Option<String>,
+    /// The full answer, or what came instead of one.
+    pub output: Option<Output>,
+    /// Why the model stopped, in the provider's word.
+    pub finish_reason: Option<String>,
+    /// Claims of this generation.
+    pub attempts: u32,
+    /// Claims that ended with the death of their member.
+    pub crash_claims: u32,
+    /// Calls of this generation on the ledger.
+    pub calls: u64,
+    /// When it was settled; `None` for a cancelled job.
+    pub finished_at: Option<Micros>,
+}
+
+const RESULTS: &str = "
+    SELECT jobs.ordinal, jobs.generation, jobs.variant, jobs.trial, jobs.position, jobs.outcome, cases.case_id,
+        cases.cluster, cases.tags, results.error_kind, results.score, results.scores, results.input_tokens,
+        results.output_tokens, results.cost_nano, results.latency_us, jobs.attempt, jobs.crash_claims, results.error,
+        results.finish_reason, results.finished_at, results.output, results.output_bytes,
+        (SELECT COUNT(*) FROM calls WHERE calls.run_id = jobs.run_id AND calls.ordinal = jobs.ordinal
+            AND calls.generation = jobs.generation) AS calls
+    FROM jobs
+    JOIN cases ON cases.position = jobs.position AND cases.dataset = (
+        SELECT suite_revisions.dataset FROM runs
+        JOIN suite_revisions ON suite_revisions.revision = runs.revision WHERE runs.id = $1)
+    LEFT JOIN results ON results.run_id = jobs.run_id AND results.ordinal = jobs.ordinal
+        AND results.generation = jobs.generation
+    WHERE jobs.run_id = $1 AND jobs.ordinal > $2 AND jobs.state = 'terminal'
+    ORDER BY jobs.ordinal LIMIT $3";
+
+/// A row of [`RESULTS`].
+#[derive(sqlx::FromRow)]
+struct FullRow {
+    #[sqlx(flatten)]
+    slim: SlimRow,
+    attempt: i64,
+    crash_claims: i64,
+    error: Option<String>,
+    finish_reason: Option<String>,
+    finished_at: Option<i64>,
+    output: Option<String>,
+    output_bytes: Option<Vec<u8>>,
+    calls: i64,
+}
+
+impl Store {
+    /// A page of terminal jobs by ordinal, with everything.
+    pub async fn results(
+        &self,
+        run: RunId,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<ResultRow>, StoreError> {
+        let rows: Vec<FullRow> = reading!(self, |conn| {
+            let query = sqlx::query_as(RESULTS).bind(run.to_string()).bind(before(after));
+            Ok(query.bind(i64::from(limit)).fetch_all(&mut *conn).await?)
+        })?;
+        rows.into_iter().map(FullRow::into_result).collect()
+    }
+}
+
+impl FullRow {
+    fn into_result(self) -> Result<ResultRow, StoreError> {
+        let row = self.slim.into_outcome()?;
+        Ok(ResultRow {
+            error_kind: row.outcome.error_kind(),
+            row,
+            error: self.error,
+            output: output(self.output, self.output_bytes),
+            finish_reason: self.finish_reason,
+            attempts: whole(self.attempt, "jobs.attempt")?,
+            crash_claims: whole(self.crash_claims, "jobs.crash_claims")?,
+            calls: whole(self.calls, "calls")?,
+            finished_at: self.finished_at.map(Micros),
+        })
+    }
+}
+
+static OUTPUTS: Bulk = Bulk::new(
+    "WITH given (run_id, ordinal) AS (VALUES",
+    "($, $)",
+    ") SELECT jobs.ordinal, results.output, results.output_bytes
+    FROM given CROSS JOIN jobs CROSS JOIN results
+    WHERE jobs.run_id = given.run_id AND jobs.ordinal = given.ordinal AND results.run_id = jobs.run_id
+        AND results.ordinal = jobs.ordinal AND results.generation = jobs.generation
+    ORDER BY jobs.ordinal",
+);
+
+impl Store {
+    /// The outputs of some jobs. One without a result is left out; `None`: its result has no output.
+    pub async fn outputs(
+        &self,
+        run: RunId,
+        ordinals: Vec<u64>,
+    ) -> Result<Vec<(u64, Option<Output>)>, StoreError> {
+        type Row = (i64, Option<String>, Option<Vec<u8>>);
+        let run = run.to_string();
+        let rows = reading!(self, |conn| {
+            Ok(fetched!(conn, OUTPUTS() as Row, &ordinals, |ordinal| (&run, integer(*ordinal))))
+        })?;
+        rows.into_iter()
+            .map(|(ordinal, text, bytes)| Ok((whole(ordinal, "jobs.ordinal")?, output(text, bytes))))
+            .collect()
+    }
+}

@@ -1,0 +1,250 @@
+//! Runs: executions of suite revisions, and where each stands.
+
+use std::str::FromStr;
+
+use assay_common::clock::Micros;
+use assay_common::id::{Digest, RunId};
+use assay_common::money::NanoUsd;
+use assay_common::suite::Priority;
+
+use crate::error::StoreError;
+use crate::open::Store;
+use crate::pools::{reading, writing};
+use crate::row::{integer, parsed, whole};
+
+pub(crate) const SQL: &[&str] = &[CREATE_RUN, UNFINISHED_RUN, RUN, RUNS];
+
+/// A run to create.
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    /// Its id, drawn by the caller.
+    pub id: RunId,
+    /// The frozen suite it executes.
+    pub revision: Digest,
+    /// The suite's name.
+    pub suite_name: String,
+    /// What the order of its units is drawn from.
+    pub seed: [u8; 32],
+    /// Jobs of its product.
+    pub planned: u64,
+    /// Its weight against other runs.
+    pub priority: Priority,
+    /// The most it may cost.
+    pub budget: Option<NanoUsd>,
+    /// When it was submitted.
+    pub created_at: Micros,
+    /// When it is given up.
+    pub deadline_at: Micros,
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// Its jobs are claimed.
+    Running,
+    /// No claims until it is resumed.
+    Paused,
+    /// No claims any more; what is running is still recorded.
+    Cancelling,
+    /// Every job is terminal.
+    Completed,
+    /// Stopped, and nothing of it is running.
+    Cancelled,
+}
+
+/// One execution of one suite revision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// The suite's name.
+    pub suite_name: String,
+    /// The frozen suite it executes.
+    pub revision: Digest,
+    /// Where it stands.
+    pub state: RunState,
+    /// Why it was cancelled.
+    pub reason: Option<String>,
+    /// What the order of its units is drawn from.
+    pub seed: [u8; 32],
+    /// Jobs of its product.
+    pub planned: u64,
+    /// Jobs expanded: ordinals below it are rows.
+    pub cursor: u64,
+    /// Whether expansion has ended.
+    pub expanded: bool,
+    /// Jobs that passed.
+    pub passed: u64,
+    /// Jobs that failed.
+    pub failed: u64,
+    /// Jobs that errored.
+    pub errored: u64,
+    /// Expanded jobs that were never asked.
+    pub cancelled: u64,
+    /// What is known to have been spent.
+    pub cost: NanoUsd,
+    /// When it was submitted.
+    pub created_at: Micros,
+    /// When its first job was claimed.
+    pub started_at: Option<Micros>,
+    /// When it was completed or cancelled.
+    pub finished_at: Option<Micros>,
+    /// When it is given up.
+    pub deadline_at: Micros,
+}
+
+impl RunState {
+    /// The word in rows.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Cancelling => "cancelling",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether it has come to its end.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Completed | Self::Cancelled)
+    }
+}
+
+impl FromStr for RunState {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        [Self::Running, Self::Paused, Self::Cancelling, Self::Completed, Self::Cancelled]
+            .into_iter()
+            .find(|state| state.word() == word)
+            .ok_or_else(|| format!("`{word}` is no state of a run"))
+    }
+}
+
+const CREATE_RUN: &str = "
+    INSERT INTO runs (id, revision, suite_name, state, seed, priority, budget_nano, planned, cursor, expanded,
+        passed, failed, errored, cancelled, cost_nano, created_at, deadline_at)
+    VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, 0, FALSE, 0, 0, 0, 0, 0, $8, $9)";
+
+impl Run {
+    /// Jobs with an outcome.
+    pub fn done(&self) -> u64 {
+        self.passed + self.failed + self.errored + self.cancelled
+    }
+}
+
+impl Store {
+    /// Creates a run of a frozen suite, with nothing expanded.
+    pub async fn create_run(&self, run: NewRun) -> Result<(), StoreError> {
+        writing!(self, |conn| {
+            sqlx::query(CREATE_RUN)
+                .bind(run.id.to_string())
+                .bind(run.revision.as_str())
+                .bind(&run.suite_name)
+                .bind(run.seed.as_slice())
+                .bind(run.priority.word())
+                .bind(run.budget.map(|budget| budget.0))
+                .bind(integer(run.planned))
+                .bind(run.created_at.0)
+                .bind(run.deadline_at.0)
+                .execute(&mut *conn)
+                .await?;
+            Ok(())
+        })
+    }
+}
+
+const UNFINISHED_RUN: &str = "
+    SELECT id FROM runs WHERE revision = $1 AND state IN ('running', 'paused', 'cancelling')
+    ORDER BY created_at DESC, id DESC LIMIT 1";
+
+impl Store {
+    /// The newest run of a revision that has not come to its end.
+    pub async fn unfinished_run(&self, revision: Digest) -> Result<Option<RunId>, StoreError> {
+        let id: Option<String> = reading!(self, |conn| {
+            Ok(sqlx::query_scalar(UNFINISHED_RUN).bind(revision.as_str()).fetch_optional(&mut *conn).await?)
+        })?;
+        id.map(|id| parsed(&id, "runs.id")).transpose()
+    }
+}
+
+/// A row of `runs`.
+#[derive(sqlx::FromRow)]
+pub(crate) struct RunRow {
+    id: String,
+    suite_name: String,
+    revision: String,
+    state: String,
+    reason: Option<String>,
+    seed: Vec<u8>,
+    planned: i64,
+    cursor: i64,
+    expanded: bool,
+    passed: i64,
+    failed: i64,
+    errored: i64,
+    cancelled: i64,
+    cost_nano: i64,
+    created_at: i64,
+    started_at: Option<i64>,
+    finished_at: Option<i64>,
+    deadline_at: i64,
+}
+
+impl RunRow {
+    pub(crate) fn into_run(self) -> Result<Run, StoreError> {
+        let seed = <[u8; 32]>::try_from(self.seed)
+            .map_err(|seed| StoreError::Unreadable(format!("runs.seed has {} bytes", seed.len())))?;
+        Ok(Run {
+            id: parsed(&self.id, "runs.id")?,
+            suite_name: self.suite_name,
+            revision: parsed(&self.revision, "runs.revision")?,
+            state: parsed(&self.state, "runs.state")?,
+            reason: self.reason,
+            seed,
+            planned: whole(self.planned, "runs.planned")?,
+            cursor: whole(self.cursor, "runs.cursor")?,
+            expanded: self.expanded,
+            passed: whole(self.passed, "runs.passed")?,
+            failed: whole(self.failed, "runs.failed")?,
+            errored: whole(self.errored, "runs.errored")?,
+            cancelled: whole(self.cancelled, "runs.cancelled")?,
+            cost: NanoUsd(self.cost_nano),
+            created_at: Micros(self.created_at),
+            started_at: self.started_at.map(Micros),
+            finished_at: self.finished_at.map(Micros),
+            deadline_at: Micros(self.deadline_at),
+        })
+    }
+}
+
+pub(crate) const RUN: &str = "
+    SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
+        cost_nano, created_at, started_at, finished_at, deadline_at
+    FROM runs WHERE id = $1";
+
+impl Store {
+    /// A run.
+    pub async fn run(&self, id: RunId) -> Result<Option<Run>, StoreError> {
+        let row: Option<RunRow> = reading!(self, |conn| {
+            Ok(sqlx::query_as(RUN).bind(id.to_string()).fetch_optional(&mut *conn).await?)
+        })?;
+        row.map(RunRow::into_run).transpose()
+    }
+}
+
+const RUNS: &str = "
+    SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
+        cost_nano, created_at, started_at, finished_at, deadline_at
+    FROM runs ORDER BY created_at DESC, id DESC LIMIT $1";
+
+impl Store {
+    /// The newest runs, newest first.
+    pub async fn runs(&self, limit: u32) -> Result<Vec<Run>, StoreError> {
+        let rows: Vec<RunRow> = reading!(self, |conn| {
+            Ok(sqlx::query_as(RUNS).bind(i64::from(limit)).fetch_all(&mut *conn).await?)
+        })?;
+        rows.into_iter().map(RunRow::into_run).collect()
+    }
+}

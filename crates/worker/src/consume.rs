@@ -1,0 +1,120 @@
+//! From hints to grants: receive a batch, claim it in one transaction, hand on what was granted.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use assay_common::committed::Committed;
+use assay_common::job::{Answer, Grant, Hint};
+use assay_queue::{Delivery, QueueError, Subscription};
+use futures_util::future::join_all;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+use crate::WorkerError;
+use crate::persist::persist;
+use crate::pool::Pool;
+
+/// The most jobs claimed in one transaction.
+pub(crate) const CLAIM_BATCH: usize = 64;
+/// How long a batch waits for more than its first hint.
+const CLAIM_WINDOW: Duration = Duration::from_millis(5);
+
+/// A claimed job with the hint that led to it.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    pub(crate) grant: Box<Grant>,
+    pub(crate) delivery: Delivery,
+}
+
+/// Claims the pool's jobs as long as there is room for them and the account takes calls, until told to stop.
+pub(crate) async fn consume(pool: Arc<Pool>, grants: mpsc::Sender<Granted>) -> Result<(), WorkerError> {
+    let mut subscription = pool.environment.queue.subscribe(&pool.name, pool.prefetch()).await?;
+    loop {
+        let deliveries = tokio::select! {
+            biased;
+            () = pool.stop.cancelled() => return Ok(()),
+            deliveries = receive(&pool, &mut subscription, &grants) => deliveries?,
+        };
+        let mut fresh: HashMap<Hint, Delivery> = deliveries
+            .into_iter()
+            .filter_map(|delivery| pool.held.hold(delivery))
+            .map(|delivery| (delivery.hint(), delivery))
+            .collect();
+        if fresh.is_empty() {
+            continue;
+        }
+        let hints: Vec<_> = fresh.keys().copied().collect();
+        let Some(answers) = claim(&pool, &hints).await? else {
+            // Stopped while the store was away. What the last attempt claimed after all is given back on leaving.
+            hints.into_iter().for_each(|hint| drop(pool.held.let_go(hint)));
+            return Ok(());
+        };
+        for (hint, answer) in answers {
+            let Some(delivery) = fresh.remove(&hint) else { continue };
+            match answer {
+                Answer::Granted(grant) => {
+                    // The executor takes every grant until this sender is gone.
+                    let _ = grants.send(Granted { grant, delivery }).await;
+                }
+                Answer::Declined(decline, committed) => {
+                    tracing::trace!(job.run.id = %hint.run, job.ordinal = hint.ordinal, ?decline, "declined a claim");
+                    end(&pool, delivery, committed).await;
+                }
+            }
+        }
+        fresh.into_keys().for_each(|hint| drop(pool.held.let_go(hint)));
+    }
+}
+
+/// The next hints: at least one, and no more than there is room for. Cancelling the wait returns them to the queue.
+async fn receive(
+    pool: &Pool,
+    subscription: &mut Subscription,
+    grants: &mpsc::Sender<Granted>,
+) -> Result<Vec<Delivery>, QueueError> {
+    loop {
+        pool.gate.room().await;
+        // Only this task sends, so what is free now stays free.
+        let _ = grants.reserve().await;
+        let first = subscription.next().await?;
+        if !pool.gate.has_room() {
+            // The account closed while we waited: the hint does not wait in our hands.
+            first.reject().await?;
+            continue;
+        }
+        let most = pool.gate.room().await.min(grants.capacity()).clamp(1, CLAIM_BATCH);
+        let mut deliveries = vec![first];
+        let window = Instant::now() + CLAIM_WINDOW;
+        while deliveries.len() < most {
+            match timeout_at(window, subscription.next()).await {
+                Ok(delivery) => deliveries.push(delivery?),
+                Err(_) => break,
+            }
+        }
+        return Ok(deliveries);
+    }
+}
+
+async fn claim(pool: &Pool, hints: &[Hint]) -> Result<Option<Vec<(Hint, Answer)>>, WorkerError> {
+    let environment = &pool.environment;
+    persist("claim jobs", &pool.dice, &pool.stop, || {
+        environment.store.claim(environment.member, hints.to_vec(), environment.clock.now())
+    })
+    .await
+}
+
+/// Lets go of a job and acknowledges every hint for it that has arrived here.
+async fn end(pool: &Pool, delivery: Delivery, committed: Committed) {
+    let further = pool.held.let_go(delivery.hint());
+    acknowledge(further.into_iter().chain([delivery]), committed).await;
+}
+
+/// Acknowledges all together: one after the other would wait for the broker each time. A lost acknowledgement is a
+/// hint that comes again and is declined.
+pub(crate) async fn acknowledge(deliveries: impl IntoIterator<Item = Delivery>, committed: Committed) {
+    let acks = deliveries.into_iter().map(|delivery| delivery.ack(committed));
+    for error in join_all(acks).await.into_iter().filter_map(Result::err) {
+        tracing::debug!(error = %error, "failed to acknowledge a hint");
+    }
+}

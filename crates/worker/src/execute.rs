@@ -1,0 +1,367 @@
+//! One grant to its settlement: render → limit → ask → retry or score.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use assay_common::clock::Micros;
+use assay_common::job::{Call, Finished, Grant, Output, Parked, Settlement};
+use assay_common::money::NanoUsd;
+use assay_common::outcome::{ErrorKind, Outcome};
+use assay_common::usage::Usage;
+use futures_util::{StreamExt, stream};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use crate::WorkerError;
+use crate::consume::Granted;
+use crate::limit::gate::{Closed, Pass};
+use crate::limit::health::Evidence;
+use crate::persist::persist;
+use crate::plan::{Plan, Planned};
+use crate::pool::Pool;
+use crate::provider::observation::{Answer, Class, Measured, Observation, Reply, classify};
+use crate::provider::{Prompt, Question};
+use crate::record::{End, GivenBack};
+use crate::retry::{Circumstances, Step, Tally, decide};
+use crate::scorer::{Fault, Judged, score_output};
+
+/// Jobs that wait in the store for a closed account come back within this long of its opening, not all at once.
+const SPREAD: Duration = Duration::from_secs(1);
+
+/// A job that may make its first call now.
+struct Ready {
+    granted: Granted,
+    planned: Planned,
+    prompt: Prompt,
+    pass: Pass,
+}
+
+/// Executes the pool's grants, at most as many at once as it has slots, until there are no more. Once told to stop,
+/// it gives back what has not started.
+pub(crate) async fn execute_all(
+    pool: Arc<Pool>,
+    grants: mpsc::Receiver<Granted>,
+    give_back: mpsc::Sender<GivenBack>,
+) -> Result<(), WorkerError> {
+    let slots = pool.gate.in_flight() as usize;
+    let failed = Arc::new(OnceLock::new());
+    // One job at a time stands before the gate, in the order of the claims.
+    let line = (grants, Arc::clone(&pool), give_back.clone());
+    let ready = stream::unfold(line, |(mut grants, pool, give_back)| async move {
+        loop {
+            let granted = grants.recv().await?;
+            match prepare(&pool, granted).await {
+                Ok(Ok(ready)) => return Some((Ok(ready), (grants, pool, give_back))),
+                Ok(Err(given_back)) => give(&give_back, given_back).await,
+                Err(error) => return Some((Err(error), (grants, pool, give_back))),
+            }
+        }
+    });
+    ready
+        .for_each_concurrent(slots, |ready| {
+            let (pool, give_back, failed) = (Arc::clone(&pool), give_back.clone(), Arc::clone(&failed));
+            async move {
+                let ended = match ready {
+                    Ok(ready) => work(&pool, ready).await,
+                    Err(error) => Err(error),
+                };
+                match ended {
+                    Ok(Some(given_back)) => give(&give_back, given_back).await,
+                    // The end came first; the job goes back to the store when this member leaves.
+                    Ok(None) => {}
+                    Err(error) => {
+                        pool.stop.cancel();
+                        // The first failure is the one that is told.
+                        let _ = failed.set(error);
+                    }
+                }
+            }
+        })
+        .await;
+    Arc::into_inner(failed).and_then(OnceLock::into_inner).map_or(Ok(()), Err)
+}
+
+async fn give(give_back: &mpsc::Sender<GivenBack>, given_back: GivenBack) {
+    // The recorder is gone only when it has failed; then the job goes back to the store on leaving.
+    let _ = give_back.send(given_back).await;
+}
+
+/// Fills in the prompt and waits before the gate. Inside `Err`: a job that ends, or is given back, without a call.
+async fn prepare(pool: &Pool, granted: Granted) -> Result<Result<Ready, GivenBack>, WorkerError> {
+    let unstarted =
+        |granted: Granted| GivenBack { end: End::Unstarted(granted.grant.key), delivery: granted.delivery };
+    if pool.stop.is_cancelled() {
+        return Ok(Err(unstarted(granted)));
+    }
+    let run = granted.grant.key.run;
+    let planned = persist("read a suite", &pool.dice, &pool.stop, || pool.plans.of(run)).await?;
+    let Some(planned) = planned else { return Ok(Err(unstarted(granted))) };
+    let settled = |granted: Granted, settlement: Settlement| GivenBack {
+        end: End::Settled(settlement),
+        delivery: granted.delivery,
+    };
+    let grant = &*granted.grant;
+    let rendered = match &*planned {
+        Ok(plan) => plan
+            .prompt(grant.variant, &grant.case.vars)
+            .map_err(|error| (ErrorKind::Template, format!("the prompt cannot be rendered: {error}"))),
+        Err(unusable) => Err((unusable.kind, unusable.to_string())),
+    };
+    let prompt = match rendered {
+        Ok(prompt) => prompt,
+        Err((kind, error)) => {
+            let work = Work::new(pool, grant);
+            let settlement = work.failed(kind, error, None);
+            return Ok(Err(settled(granted, settlement)));
+        }
+    };
+    let entered = tokio::select! {
+        biased;
+        () = pool.stop.cancelled() => return Ok(Err(unstarted(granted))),
+        entered = pool.gate.enter() => entered,
+    };
+    match entered {
+        Ok(pass) => Ok(Ok(Ready { granted, planned, prompt, pass })),
+        Err(closed) => {
+            let settlement = Work::new(pool, grant).closed_out(closed);
+            Ok(Err(settled(granted, settlement)))
+        }
+    }
+}
+
+/// Executes a job under its span; `None` when the end came first.
+async fn work(pool: &Pool, ready: Ready) -> Result<Option<GivenBack>, WorkerError> {
+    let Ready { granted: Granted { grant, delivery }, planned, prompt, pass } = ready;
+    let Ok(plan) = &*planned else { return Ok(None) };
+    let span = tracing::debug_span!(
+        "job",
+        job.run.id = %grant.key.run,
+        job.ordinal = grant.key.ordinal,
+        job.attempt = grant.attempt
+    );
+    let work = Work::new(pool, &grant);
+    let settlement = work.carry_out(plan, &prompt, pass).instrument(span).await?;
+    Ok(settlement.map(|settlement| GivenBack { end: End::Settled(settlement), delivery }))
+}
+
+/// A job in execution.
+struct Work<'w> {
+    pool: &'w Pool,
+    grant: &'w Grant,
+    tally: Tally,
+    calls: Vec<Call>,
+}
+
+impl<'w> Work<'w> {
+    fn new(pool: &'w Pool, grant: &'w Grant) -> Self {
+        Self { pool, grant, tally: Tally::resumed(grant.tries), calls: Vec::new() }
+    }
+
+    async fn carry_out(
+        mut self,
+        plan: &Plan,
+        prompt: &Prompt,
+        mut pass: Pass,
+    ) -> Result<Option<Settlement>, WorkerError> {
+        let (pool, grant) = (self.pool, self.grant);
+        let question = Question::new(grant, plan.model(grant.variant), prompt, plan.label(grant.variant));
+        loop {
+            let Some(call) = self.ask(plan, &question).await? else { return Ok(None) };
+            drop(pass);
+            let Some((class, observation, latency_us)) = call else {
+                let error = "no recorded answer fits this case, prompt and trial".to_owned();
+                return Ok(Some(self.failed(ErrorKind::NoRecording, error, None)));
+            };
+            let circumstances = self.circumstances(&observation);
+            let wait = match decide(class, &mut self.tally, &circumstances) {
+                Step::Score => return Ok(Some(self.answered(plan, observation, latency_us))),
+                Step::Fail(kind) => return Ok(Some(self.given_up(kind, observation))),
+                Step::Park(wait) => return Ok(Some(self.parked(wait))),
+                Step::Again(wait) => wait,
+            };
+            let entered = tokio::select! {
+                biased;
+                () = pool.stop.cancelled() => return Ok(Some(self.parked(Duration::ZERO))),
+                entered = async {
+                    tokio::time::sleep(wait).await;
+                    pool.gate.enter().await
+                } => entered,
+            };
+            pass = match entered {
+                Ok(pass) => pass,
+                Err(closed) => return Ok(Some(self.closed_out(closed))),
+            };
+        }
+    }
+
+    /// Makes one call, writes it down and lets the account learn from it. The outer `None`: the end came first; the
+    /// inner: there was nobody to ask.
+    async fn ask(
+        &mut self,
+        plan: &Plan,
+        question: &Question<'_>,
+    ) -> Result<Option<Option<(Class, Observation, Option<i64>)>>, WorkerError> {
+        let Pool { environment, provider, gate, dice, hard, .. } = self.pool;
+        let started_at = environment.clock.now();
+        let sent = Instant::now();
+        let asked =
+            persist("read a recorded answer", dice, hard, || provider.ask(question, &environment.store));
+        let observation = tokio::select! {
+            biased;
+            asked = asked => match asked? {
+                Some(Some(observation)) => observation,
+                Some(None) => return Ok(Some(None)),
+                None => return Ok(None),
+            },
+            () = hard.cancelled() => return Ok(None),
+        };
+        let duration_us = micros(sent.elapsed());
+        let class = classify(&observation.reply);
+        let latency_us = match observation.measured {
+            Measured::Here => Some(duration_us),
+            Measured::Then(micros) => Some(micros),
+            Measured::Never => None,
+        };
+        let usage = match &observation.reply {
+            Reply::Answer(answer) => answer.usage,
+            _ => Usage::default(),
+        };
+        let (billed, cost) = self.bill(plan, class, &observation, &usage);
+        let status = observation.reply.status();
+        tracing::debug!(
+            call.class = class.word(),
+            call.duration_us = duration_us,
+            call.status = status,
+            "called"
+        );
+        self.calls.push(Call { started_at, duration_us, class: class.word(), status, usage, cost, billed });
+        let detail = observation.reply.detail();
+        let evidence = Evidence { class, sent, retry_after: observation.retry_after, detail: &detail };
+        gate.observe(&evidence, &environment.store, &environment.clock).await;
+        Ok(Some(Some((class, observation, latency_us))))
+    }
+
+    /// Whether a call was billed, and what it cost. What never left this process was not, and costs what the price
+    /// table says of its tokens.
+    fn bill(
+        &self,
+        plan: &Plan,
+        class: Class,
+        observation: &Observation,
+        usage: &Usage,
+    ) -> (Option<bool>, Option<NanoUsd>) {
+        let local = observation.measured != Measured::Here;
+        let billed = if local { Some(false) } else { class.billed() };
+        let cost = if billed == Some(false) && !local {
+            Some(NanoUsd(0))
+        } else {
+            plan.price(self.grant.variant).and_then(|price| price.cost(usage))
+        };
+        (billed, cost)
+    }
+
+    fn circumstances(&self, observation: &Observation) -> Circumstances {
+        let Pool { environment, gate, dice, give_up_after, .. } = self.pool;
+        Circumstances {
+            age: environment.clock.now().since(self.grant.first_claimed),
+            give_up_after: *give_up_after,
+            pool_succeeds: gate.answered_since(self.grant.first_claimed),
+            streak: gate.streak(),
+            retry_after: observation.retry_after,
+            jitter: dice.draw(),
+        }
+    }
+
+    fn answered(self, plan: &Plan, observation: Observation, latency_us: Option<i64>) -> Settlement {
+        let Reply::Answer(Answer { text, finish_reason, usage, .. }) = observation.reply else {
+            return self.given_up(ErrorKind::Malformed, observation);
+        };
+        let judged = judge(plan, &text, self.grant);
+        let mut finished = self.finished(Outcome::Passed);
+        match judged {
+            Ok(Judged { passed, score, scores }) => {
+                finished.outcome = if passed { Outcome::Passed } else { Outcome::Failed };
+                finished.score = Some(score);
+                finished.scores = scores;
+            }
+            Err((kind, error)) => {
+                finished.outcome = Outcome::Errored(kind);
+                finished.error = Some(error);
+            }
+        }
+        finished.output = Some(Output::of_text(text));
+        finished.finish_reason = finish_reason;
+        finished.usage = usage;
+        finished.latency_us = latency_us;
+        Settlement::Finished(Box::new(finished))
+    }
+
+    fn given_up(self, kind: ErrorKind, observation: Observation) -> Settlement {
+        let error = observation.reply.detail();
+        let output = match observation.reply {
+            Reply::Malformed { bytes, .. } => Some(Output::of_bytes(bytes)),
+            _ => None,
+        };
+        self.failed(kind, error, output)
+    }
+
+    fn failed(self, kind: ErrorKind, error: String, output: Option<Output>) -> Settlement {
+        let mut finished = self.finished(Outcome::Errored(kind));
+        finished.error = Some(error);
+        finished.output = output;
+        Settlement::Finished(Box::new(finished))
+    }
+
+    fn finished(self, outcome: Outcome) -> Finished {
+        Finished {
+            key: self.grant.key,
+            attempt: self.grant.attempt,
+            variant: self.grant.variant,
+            outcome,
+            error: None,
+            score: None,
+            scores: Vec::new(),
+            output: None,
+            finish_reason: None,
+            usage: Usage::default(),
+            latency_us: None,
+            finished_at: self.now(),
+            calls: self.calls,
+        }
+    }
+
+    /// Waits in the store for the account to open.
+    fn closed_out(self, closed: Closed) -> Settlement {
+        let spread = SPREAD.mul_f64(self.pool.dice.draw());
+        self.parked(closed.reopens_in + spread)
+    }
+
+    fn parked(self, wait: Duration) -> Settlement {
+        Settlement::Parked(Parked {
+            key: self.grant.key,
+            attempt: self.grant.attempt,
+            not_before: self.now().plus(wait),
+            tries: self.tally.tries,
+            calls: self.calls,
+        })
+    }
+
+    fn now(&self) -> Micros {
+        self.pool.environment.clock.now()
+    }
+}
+
+/// Judges an answer. A scorer that panics takes down neither the job's answer nor its neighbours.
+fn judge(plan: &Plan, text: &str, grant: &Grant) -> Result<Judged, (ErrorKind, String)> {
+    catch_unwind(AssertUnwindSafe(|| score_output(&plan.scoring, text, &grant.case.vars)))
+        .unwrap_or_else(|_| {
+            Err(Fault::Scorer { scorer: "score".into(), reason: "it ended in a panic".into() })
+        })
+        .map_err(|fault| (fault.kind(), fault.to_string()))
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}

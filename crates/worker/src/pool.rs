@@ -1,0 +1,215 @@
+//! What the tasks of one pool share: its gate, its provider, the compiled suites, the tokens that stop it.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use assay_common::config::{Config, DEFAULT_GIVE_UP_AFTER, Limits, Provider as Settings, ProviderKind};
+use assay_common::model::{Model, Sampling};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+use crate::consume::CLAIM_BATCH;
+use crate::environment::{Environment, PoolSpec};
+use crate::held::Held;
+use crate::limit::gate::{Account, Gate};
+use crate::plan::Plans;
+use crate::provider::Provider;
+use crate::record::RECORD_BATCH;
+use crate::{ProviderError, WorkerError};
+
+/// Claimed jobs that wait for the rate, in seconds of that rate: a cancelled run ends within it.
+const SECONDS_WAITING: u32 = 5;
+
+/// One pool of this worker.
+pub(crate) struct Pool {
+    pub(crate) name: String,
+    pub(crate) environment: Arc<Environment>,
+    pub(crate) gate: Gate,
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) plans: Arc<Plans>,
+    pub(crate) held: Arc<Held>,
+    pub(crate) dice: Dice,
+    /// How old a job that keeps failing may get.
+    pub(crate) give_up_after: Duration,
+    /// Claimed jobs that may wait for a slot.
+    pub(crate) waiting_room: usize,
+    /// Take no more work.
+    pub(crate) stop: CancellationToken,
+    /// End now.
+    pub(crate) hard: CancellationToken,
+}
+
+/// A seeded source of jitter.
+#[derive(Debug)]
+pub(crate) struct Dice(Mutex<StdRng>);
+
+impl Dice {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(Mutex::new(StdRng::seed_from_u64(seed)))
+    }
+
+    /// Drawn evenly from [0, 1).
+    pub(crate) fn draw(&self) -> f64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).random()
+    }
+}
+
+/// Opens `specs`: pools of one provider share its account and its client.
+pub(crate) fn open(
+    environment: &Arc<Environment>,
+    specs: Vec<PoolSpec>,
+    held: &Arc<Held>,
+    stop: &CancellationToken,
+    hard: &CancellationToken,
+) -> Result<Vec<Pool>, WorkerError> {
+    let plans = Arc::new(Plans::new(environment.store.clone(), Arc::clone(&environment.config)));
+    let mut accounts: BTreeMap<String, (Settings, Arc<Account>, Arc<Provider>)> = BTreeMap::new();
+    let mut pools = Vec::new();
+    for (number, PoolSpec { pool, provider: name }) in (0..).zip(specs) {
+        if !accounts.contains_key(&name) {
+            let settings = environment
+                .config
+                .provider(&name)
+                .ok_or_else(|| WorkerError::UnknownProvider(name.clone()))?;
+            let opened = account(environment, &name, &settings)
+                .map_err(|source| WorkerError::Provider { name: name.clone(), source })?;
+            accounts.insert(name.clone(), (settings, opened.0, opened.1));
+        }
+        let (settings, account, provider) = &accounts[&name];
+        let model = model_limits(&name, settings, &pool);
+        let gate = Gate::new(Arc::clone(account), model);
+        let waiting_room = waiting_room(gate.in_flight(), per_minute(settings, model));
+        pools.push(Pool {
+            name: pool,
+            environment: Arc::clone(environment),
+            gate,
+            provider: Arc::clone(provider),
+            plans: Arc::clone(&plans),
+            held: Arc::clone(held),
+            dice: Dice::new(environment.seed.wrapping_add(number)),
+            give_up_after: environment.config.give_up_after.map_or(DEFAULT_GIVE_UP_AFTER, |span| span.0),
+            waiting_room,
+            stop: stop.clone(),
+            hard: hard.clone(),
+        });
+    }
+    Ok(pools)
+}
+
+/// How many hints of a pool a worker with this configuration takes before it has settled the first of them: what the
+/// sender must keep waiting so that no slot runs dry. 0 for a provider that is not configured.
+pub fn prefetch(config: &Config, spec: &PoolSpec) -> u32 {
+    let Some(settings) = config.provider(&spec.provider) else { return 0 };
+    let model = model_limits(&spec.provider, &settings, &spec.pool);
+    let gate = Gate::new(Arc::new(Account::new(&spec.provider, &settings.limits)), model);
+    prefetch_of(gate.in_flight(), waiting_room(gate.in_flight(), per_minute(&settings, model)))
+}
+
+impl Pool {
+    /// See [`prefetch`].
+    pub(crate) fn prefetch(&self) -> u32 {
+        prefetch_of(self.gate.in_flight(), self.waiting_room)
+    }
+}
+
+/// Those called, those waiting for a slot, those being claimed and those being recorded.
+fn prefetch_of(in_flight: u32, waiting_room: usize) -> u32 {
+    let beside = u32::try_from(waiting_room + CLAIM_BATCH + RECORD_BATCH).unwrap_or(u32::MAX);
+    in_flight.saturating_add(beside)
+}
+
+fn account(
+    environment: &Environment,
+    name: &str,
+    settings: &Settings,
+) -> Result<(Arc<Account>, Arc<Provider>), ProviderError> {
+    let account = Account::new(name, &settings.limits);
+    let in_flight = account.in_flight();
+    let key = environment.keys.of(name);
+    let provider = Provider::new(settings, key, in_flight, environment.clock.clone())?;
+    if settings.kind == ProviderKind::OpenAi {
+        let per_minute = settings.limits.requests_per_minute.map_or(0, NonZeroU32::get);
+        tracing::info!(
+            account.name = name,
+            limit.in_flight = in_flight,
+            limit.requests_per_minute = per_minute,
+            "the limits of account {name} hold for this process alone"
+        );
+        if settings.limits.tokens_per_minute.is_some() {
+            tracing::warn!(account.name = name, "tokens_per_minute of account {name} is not held to");
+        }
+    }
+    Ok((Arc::new(account), Arc::new(provider)))
+}
+
+/// The limits of the one model whose pool this is, where assay.toml names it.
+fn model_limits<'s>(provider: &str, settings: &'s Settings, pool: &str) -> Option<&'s Limits> {
+    let pool_of = |model: &str| {
+        let (provider, model) = (provider.to_owned(), model.to_owned());
+        Model { provider, model, sampling: Sampling::default(), recording: None }.pool()
+    };
+    settings.models.iter().find(|(model, _)| pool_of(model) == pool).map(|(_, model)| &model.limits)
+}
+
+fn per_minute(settings: &Settings, model: Option<&Limits>) -> Option<NonZeroU32> {
+    let of_model = model.and_then(|limits| limits.requests_per_minute);
+    [settings.limits.requests_per_minute, of_model].into_iter().flatten().min()
+}
+
+/// Without a rate as many as are called at once, so that no slot waits for a claim.
+fn waiting_room(in_flight: u32, per_minute: Option<NonZeroU32>) -> usize {
+    let most = (in_flight as usize).max(CLAIM_BATCH);
+    match per_minute {
+        None => most,
+        Some(rate) => ((rate.get().saturating_mul(SECONDS_WAITING) / 60) as usize).clamp(1, most),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_account_claims_little_ahead() {
+        let check = |in_flight: u32, per_minute: u32, expected: usize| {
+            assert_eq!(waiting_room(in_flight, NonZeroU32::new(per_minute)), expected);
+        };
+        check(200, 0, 200);
+        check(10, 0, 64);
+        check(200, 60, 5);
+        check(200, 1, 1);
+        check(50, 600_000, 64);
+    }
+
+    #[test]
+    fn a_model_is_found_by_its_pool() {
+        let config = Config::parse(
+            r#"
+            [providers.local]
+            kind = "openai"
+            base_url = "http://127.0.0.1:1/v1"
+            limits = { in_flight = 20 }
+            [providers.local.models."a/b".limits]
+            in_flight = 3
+            "#,
+        )
+        .unwrap();
+        let check = |model: &str, in_flight: u32| {
+            let model = Model {
+                provider: "local".into(),
+                model: model.into(),
+                sampling: Sampling::default(),
+                recording: None,
+            };
+            let spec = PoolSpec { pool: model.pool(), provider: "local".into() };
+            assert_eq!(prefetch(&config, &spec), prefetch_of(in_flight, 64));
+        };
+        check("a/b", 3);
+        check("c", 20);
+        let nobody = PoolSpec { pool: "x.0".into(), provider: "x".into() };
+        assert_eq!(prefetch(&config, &nobody), 0);
+    }
+}

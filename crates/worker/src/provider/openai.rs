@@ -1,0 +1,217 @@
+//! Any server that speaks OpenAI's chat completions over HTTP.
+//!
+//! One client for a provider, HTTP/1.1 with kept connections; no redirects and no retries of its own. What goes out
+//! is written by [`request`], what comes back is read by [`response`].
+
+mod request;
+mod response;
+
+use std::error::Error as _;
+use std::time::Duration;
+
+use assay_common::clock::Clock;
+use assay_common::config::Provider as Settings;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Response, Url};
+
+use super::observation::{Measured, Observation, Reply};
+use super::{ProviderError, Question};
+use crate::keys::Secret;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest silence, before the reply or inside it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest call where assay.toml does not say.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+/// Below what servers and balancers keep a connection for, so that ours is rarely closed as we write to it.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+/// The longest body of an answer, counted after decompression.
+const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
+/// What is read of a body that says why there is no answer.
+const MAX_ERROR_BODY_BYTES: usize = 64 * 1024;
+/// What is kept of a body that is too long.
+const KEPT_OF_TOO_LONG_BYTES: usize = 64 * 1024;
+/// Names the job's claim: (run, ordinal, generation, attempt), with slashes between.
+const JOB_HEADER: HeaderName = HeaderName::from_static("x-assay-job");
+
+/// A chat server.
+#[derive(Debug)]
+pub(crate) struct OpenAi {
+    client: Client,
+    url: Url,
+    key: Option<Secret>,
+    clock: Clock,
+}
+
+/// A body as far as it was read.
+enum Body {
+    Whole(Vec<u8>),
+    TooLong(Vec<u8>),
+    /// It cannot be decompressed.
+    Garbled {
+        read: Vec<u8>,
+        problem: String,
+    },
+    Broken(String),
+}
+
+impl OpenAi {
+    pub(super) fn new(
+        settings: &Settings,
+        key: Option<&Secret>,
+        in_flight: u32,
+        clock: Clock,
+    ) -> Result<Self, ProviderError> {
+        let url = endpoint(settings.base_url.as_deref().unwrap_or_default())?;
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(key) = key {
+            // A resolved key is visible ASCII, which every header can hold.
+            let mut bearer = HeaderValue::try_from(format!("Bearer {}", key.expose()))
+                .map_err(|_| ProviderError::Client("the key does not fit into a header".into()))?;
+            bearer.set_sensitive(true);
+            headers.insert(AUTHORIZATION, bearer);
+        }
+        let total = settings.timeout.map_or(DEFAULT_TIMEOUT, |span| span.0);
+        // Whoever allows long calls allows the silence before a long answer too.
+        let idle = settings.timeout.map_or(IDLE_TIMEOUT, |span| span.0.max(IDLE_TIMEOUT));
+        let client = Client::builder()
+            .default_headers(headers)
+            .user_agent(concat!("assay/", env!("CARGO_PKG_VERSION")))
+            .http1_only()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(idle)
+            .timeout(total)
+            .tcp_nodelay(true)
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+            .pool_max_idle_per_host(in_flight as usize)
+            .build()
+            .map_err(|error| ProviderError::Client(describe(&error)))?;
+        Ok(Self { client, url, key: key.cloned(), clock })
+    }
+
+    /// Makes one call. It takes at most the provider's `timeout`.
+    pub(super) async fn ask(&self, question: &Question<'_>) -> Observation {
+        let body = request::body(question.model, question.prompt);
+        let job = HeaderValue::try_from(request::job(question)).ok();
+        let mut request = self.client.post(self.url.clone()).body(body);
+        if let Some(job) = job {
+            request = request.header(JOB_HEADER, job);
+        }
+        let observed = match request.send().await {
+            Ok(response) => self.receive(response).await,
+            Err(error) if error.is_connect() => (Reply::Unsent(describe(&error)), None),
+            Err(error) => (Reply::Broken(describe(&error)), None),
+        };
+        let (reply, retry_after) = observed;
+        Observation { reply: self.without_key(reply), retry_after, measured: Measured::Here }
+    }
+
+    async fn receive(&self, response: Response) -> (Reply, Option<Duration>) {
+        let status = response.status();
+        if !status.is_success() {
+            let retry_after = response::retry_after(response.headers(), self.clock.now());
+            let read = match read(response, MAX_ERROR_BODY_BYTES).await {
+                Body::Whole(read) | Body::TooLong(read) | Body::Garbled { read, .. } => read,
+                // The status says enough.
+                Body::Broken(_) => Vec::new(),
+            };
+            let error = response::error(&read);
+            return (Reply::Status { status: status.as_u16(), error }, retry_after);
+        }
+        let (bytes, problem) = match read(response, MAX_BODY_BYTES).await {
+            Body::Whole(bytes) => (bytes, None),
+            Body::TooLong(mut bytes) => {
+                bytes.truncate(KEPT_OF_TOO_LONG_BYTES);
+                (bytes, Some(format!("it is longer than {MAX_BODY_BYTES} bytes")))
+            }
+            Body::Garbled { read, problem } => (read, Some(problem)),
+            Body::Broken(why) => return (Reply::Broken(why), None),
+        };
+        let bytes = match &self.key {
+            Some(key) => key.strike_out_of_body(bytes),
+            None => bytes,
+        };
+        let read = problem.map_or_else(|| response::answer(&bytes, status.as_u16()), Err);
+        let reply = match read {
+            Ok(answer) => Reply::Answer(answer),
+            Err(problem) => Reply::Malformed { status: status.as_u16(), bytes, problem },
+        };
+        (reply, None)
+    }
+
+    /// What a provider says about a request may repeat its headers.
+    fn without_key(&self, reply: Reply) -> Reply {
+        let Some(key) = &self.key else { return reply };
+        match reply {
+            Reply::Status { status, mut error } => {
+                error.message = key.strike_out(&error.message);
+                Reply::Status { status, error }
+            }
+            Reply::Malformed { status, bytes, problem } => {
+                Reply::Malformed { status, bytes, problem: key.strike_out(&problem) }
+            }
+            other => other,
+        }
+    }
+}
+
+/// Where completions are asked for. Whatever the reason, the URL itself is not repeated: it may hold a password.
+fn endpoint(base_url: &str) -> Result<Url, ProviderError> {
+    let url = Url::parse(&format!("{}/chat/completions", base_url.trim_end_matches('/')))
+        .map_err(|error| ProviderError::BaseUrl(error.to_string()))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        other => Err(ProviderError::BaseUrl(format!("its scheme is `{other}`"))),
+    }
+}
+
+/// Reads at most `limit` bytes, counted after decompression.
+async fn read(mut response: Response, limit: usize) -> Body {
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+    let mut read = Vec::with_capacity(announced.min(limit).min(64 * 1024));
+    loop {
+        match response.chunk().await {
+            Ok(None) => return Body::Whole(read),
+            Ok(Some(chunk)) => {
+                let room = limit - read.len();
+                read.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                if chunk.len() > room {
+                    return Body::TooLong(read);
+                }
+            }
+            Err(error) if is_garbled(&error) => return Body::Garbled { read, problem: describe(&error) },
+            Err(error) => return Body::Broken(describe(&error)),
+        }
+    }
+}
+
+/// Whether the bytes arrived and could not be decompressed.
+fn is_garbled(error: &reqwest::Error) -> bool {
+    let mut source = error.source();
+    while let Some(error) = source {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return matches!(io.kind(), std::io::ErrorKind::InvalidData | std::io::ErrorKind::InvalidInput);
+        }
+        source = error.source();
+    }
+    false
+}
+
+/// The innermost reason, which is the one that says something, without the URL.
+fn describe(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return if error.is_connect() { "no connection in time" } else { "no reply in time" }.into();
+    }
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Every test of the workspace, on SQLite and on a PostgreSQL of its own, on any machine with Rust. As root on Debian
+# it installs the PostgreSQL server where that is missing. It leaves nothing behind but target/.
+#
+#   ./test.sh [ARGUMENTS OF cargo test]      for example: ./test.sh conformance
+set -euo pipefail
+cd "$(dirname "$0")"
+source tests/services/postgres.sh
+
+postgres_require
+# The user `postgres` must be able to walk to it, which it is not in a home folder.
+scratch=$(mktemp -d /tmp/assay-test.XXXXXX)
+leave() {
+  postgres_stop
+  rm -rf "$scratch"
+}
+trap leave EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+chmod 711 "$scratch"
+mkdir "$scratch/postgres"
+postgres_start "$scratch/postgres"
+export ASSAY_TEST_POSTGRES=$POSTGRES_URL
+
+# Tests of whole flows start the binary, and would build it in silence.
+cargo build --locked --package assay
+status=0
+cargo test --workspace --locked --no-fail-fast "$@" 2>&1 | tee "$scratch/log" || status=$?
+
+awk '/^test result:/ {
+       for (i = 1; i < NF; i++) { if ($(i + 1) ~ /^passed/) passed += $i; if ($(i + 1) ~ /^failed/) failed += $i }
+     }
+     END { printf "%d passed, %d failed\n", passed, failed }' "$scratch/log"
+exit "$status"

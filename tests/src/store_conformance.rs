@@ -1,0 +1,16 @@
+//! What the store promises, whichever database is behind it. Each function takes a place where no store is yet;
+//! `tests/store.rs` runs them all on every database.
+//!
+//! In the order of a run: [`opening`], [`frozen`], [`runs`], [`claiming`], [`settling`], [`giving_back`], [`ending`],
+//! [`reading`]; [`fixture`] makes what they need.
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+pub mod claiming;
+pub mod ending;
+pub mod fixture;
+pub mod frozen;
+pub mod giving_back;
+pub mod opening;
+pub mod reading;
+pub mod runs;
+pub mod settling;

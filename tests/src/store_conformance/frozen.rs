@@ -1,0 +1,139 @@
+//! What is frozen before a run exists: suites and prompt versions, datasets, recordings. All of it idempotent.
+
+use assay_common::case::Recording;
+use assay_common::id::Digest;
+use assay_common::suite::Suite;
+use assay_common::usage::Usage;
+use assay_store::StoreUrl;
+
+use super::fixture::{NOW, case, open, put_dataset, suite};
+
+/// Freezing the same suite twice is freezing it once, and what comes back is what went in.
+pub async fn freezing_is_idempotent(place: StoreUrl) {
+    let store = open(&place).await;
+    let suite = suite("s", &[("p", "one"), ("p", "two"), ("q", "one")], 3);
+    assert_eq!(store.version_numbers(&suite).await.unwrap(), [None, None, None]);
+    assert_eq!(store.suite(suite.revision()).await.unwrap(), None);
+    for _ in 0..2 {
+        assert_eq!(store.freeze_suite(suite.clone(), NOW).await.unwrap(), suite.revision());
+        assert_eq!(store.version_numbers(&suite).await.unwrap(), [Some(1), Some(2), Some(1)]);
+    }
+    let found = store.suite(suite.revision()).await.unwrap().unwrap();
+    assert_eq!(found.revision(), suite.revision());
+    assert_eq!(found, suite);
+}
+
+/// A version keeps its number for ever; the next content of its prompt gets the next.
+pub async fn versions_are_numbered_by_prompt(place: StoreUrl) {
+    let store = open(&place).await;
+    let numbers = async |prompts: &[(&str, &str)]| {
+        let suite: Suite = suite("s", prompts, 3);
+        store.freeze_suite(suite.clone(), NOW).await.unwrap();
+        store.version_numbers(&suite).await.unwrap()
+    };
+    assert_eq!(numbers(&[("p", "one")]).await, [Some(1)]);
+    assert_eq!(numbers(&[("p", "two"), ("q", "two")]).await, [Some(2), Some(1)]);
+    assert_eq!(numbers(&[("p", "one"), ("p", "three"), ("p", "two")]).await, [Some(1), Some(3), Some(2)]);
+    assert_eq!(numbers(&[("q", "one"), ("q", "two")]).await, [Some(2), Some(1)]);
+}
+
+/// Freezers that come at once agree on the numbers.
+pub async fn freezers_at_once_agree(place: StoreUrl) {
+    let store = open(&place).await;
+    let mut freezers = tokio::task::JoinSet::new();
+    for n in 0..8 {
+        let store = store.clone();
+        let text = format!("text {}", n % 4);
+        freezers.spawn(async move {
+            let suite = suite(&format!("s{n}"), &[("p", &text), ("q", &text)], 3);
+            store.freeze_suite(suite.clone(), NOW).await.unwrap();
+            (text, store.version_numbers(&suite).await.unwrap())
+        });
+    }
+    let mut numbers = freezers.join_all().await;
+    numbers.sort();
+    numbers.dedup();
+    assert_eq!(numbers.len(), 4, "one content has one number: {numbers:?}");
+    for prompt in [0, 1] {
+        let mut given: Vec<_> = numbers.iter().map(|(_, numbers)| numbers[prompt].unwrap()).collect();
+        given.sort_unstable();
+        assert_eq!(given, [1, 2, 3, 4]);
+    }
+}
+
+/// A dataset counts once it is sealed; pages sent twice are stored once.
+pub async fn a_dataset_counts_once_sealed(place: StoreUrl) {
+    let store = open(&place).await;
+    let dataset = suite("s", &[], 300).dataset;
+    store.put_cases(dataset.digest.clone(), 0, (0..200).map(case).collect()).await.unwrap();
+    store.put_cases(dataset.digest.clone(), 100, (100..300).map(case).collect()).await.unwrap();
+    assert!(!store.has_dataset(&dataset.digest).await.unwrap());
+    for _ in 0..2 {
+        store.seal_dataset(dataset.clone(), NOW).await.unwrap();
+        assert!(store.has_dataset(&dataset.digest).await.unwrap());
+    }
+    assert_eq!(store.units(dataset.digest, None, 1_000).await.unwrap().len(), 300);
+}
+
+/// Units come in pages by position, each named by its cluster, else by its case.
+pub async fn units_come_in_pages(place: StoreUrl) {
+    let store = open(&place).await;
+    let dataset = suite("s", &[], 7).dataset;
+    put_dataset(&store, &dataset, 7).await;
+    put_dataset(&store, &suite("s", &[], 5).dataset, 5).await;
+    let mut units = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.units(dataset.digest.clone(), after, 3).await.unwrap();
+        let Some((last, _)) = page.last() else { break };
+        after = Some(*last);
+        assert!(page.len() <= 3);
+        units.extend(page);
+    }
+    let expected: Vec<_> = (0..7).map(|n| (n, case(n).unit().to_owned())).collect();
+    assert_eq!(units, expected);
+    assert_eq!(units[3].1, "thirds");
+}
+
+/// The line that says most about a job answers it.
+pub async fn the_most_specific_recording_answers(place: StoreUrl) {
+    let store = open(&place).await;
+    let line = |case: &str, prompt: Option<&str>, trial, output: &str| Recording {
+        case: case.to_owned(),
+        prompt: prompt.map(str::to_owned),
+        trial,
+        output: output.to_owned(),
+        usage: None,
+        latency_ms: None,
+    };
+    let recording = Digest::of(b"recording");
+    let rich = Recording {
+        usage: Some(Usage { input_tokens: Some(3), output_tokens: None }),
+        latency_ms: Some(12.5),
+        ..line("b", None, None, "with \0 inside")
+    };
+    let lines = vec![
+        line("a", None, None, "neither"),
+        line("a", None, Some(2), "trial"),
+        line("a", Some("p"), None, "prompt"),
+        line("a", Some("p"), Some(2), "both"),
+        line("a", None, None, "a second that is too late"),
+        rich.clone(),
+    ];
+    for _ in 0..2 {
+        store.put_recordings(recording.clone(), lines.clone()).await.unwrap();
+    }
+    assert!(!store.has_recording(&recording).await.unwrap());
+    store.seal_recording(recording.clone(), 6, NOW).await.unwrap();
+    assert!(store.has_recording(&recording).await.unwrap());
+    let find = async |case: &str, prompt: &str, trial| {
+        store.recording(recording.clone(), case.to_owned(), prompt.to_owned(), trial).await.unwrap()
+    };
+    for (prompt, trial, expected) in [("p", 2, 3), ("p", 1, 2), ("q", 2, 1), ("q", 1, 0)] {
+        assert_eq!(find("a", prompt, trial).await.as_ref(), Some(&lines[expected]), "{prompt} {trial}");
+    }
+    assert_eq!(find("b", "p", 1).await, Some(rich));
+    assert_eq!(find("c", "p", 1).await, None);
+    let other = store.recording(Digest::of(b"other"), "a".into(), "p".into(), 2).await.unwrap();
+    assert_eq!(other, None);
+}

@@ -1,0 +1,114 @@
+//! Reading what came out: pages of outcomes and results, and quantiles.
+
+use assay_common::outcome::{ErrorKind, Outcome};
+use assay_common::score::Millionths;
+use assay_store::{NewJob, OutcomeRow, StoreUrl};
+
+use super::fixture::{Fixture, NOW, POOL, case, finished};
+
+/// Terminal jobs come by ordinal, those still open are passed over, cancelled ones have no scores.
+pub async fn outcomes_come_in_pages(place: StoreUrl) {
+    let fixture = Fixture::expanded(&place, 7).await;
+    fixture.claim(fixture.member, [0, 1, 3, 4]).await;
+    let batch =
+        vec![finished(fixture.errored(4, 1)), finished(fixture.failed(1, 1)), finished(fixture.passed(3, 1))];
+    fixture.settle(batch).await;
+    let read = async |after, limit| -> Vec<OutcomeRow> {
+        fixture.store.outcomes(fixture.run, after, limit).await.unwrap()
+    };
+    let outcomes =
+        |rows: &[OutcomeRow]| rows.iter().map(|row| (row.ordinal, row.outcome)).collect::<Vec<_>>();
+    let errored = Outcome::Errored(ErrorKind::Provider);
+    assert_eq!(outcomes(&read(None, 2).await), [(1, Outcome::Failed), (3, Outcome::Passed)]);
+    assert_eq!(outcomes(&read(Some(3), 2).await), [(4, errored)]);
+    assert!(fixture.store.cancel(fixture.run, "enough".into(), NOW).await.unwrap());
+    let rows = read(None, 100).await;
+    let cancelled = Outcome::Cancelled;
+    let expected = [
+        (1, Outcome::Failed),
+        (2, cancelled),
+        (3, Outcome::Passed),
+        (4, errored),
+        (5, cancelled),
+        (6, cancelled),
+    ];
+    assert_eq!(outcomes(&rows), expected);
+    let passed = fixture.passed(3, 1);
+    let frozen = case(3);
+    let expected = OutcomeRow {
+        ordinal: 3,
+        generation: 0,
+        variant: 0,
+        trial: 1,
+        position: 3,
+        case_id: frozen.id,
+        cluster: frozen.cluster,
+        tags: frozen.tags,
+        outcome: Outcome::Passed,
+        score: Some(Millionths::ONE),
+        scores: passed.scores,
+        usage: passed.usage,
+        cost: passed.calls[0].cost,
+        latency_us: Some(1_000),
+    };
+    assert_eq!(rows[2], expected);
+    assert_eq!((rows[1].score, rows[1].scores.len(), rows[1].cost), (None, 0, None));
+}
+
+/// A result has everything its settlement had.
+pub async fn results_have_everything(place: StoreUrl) {
+    let fixture = Fixture::expanded(&place, 4).await;
+    fixture.claim(fixture.member, [0, 1]).await;
+    fixture.settle(vec![finished(fixture.passed(0, 1)), finished(fixture.errored(1, 1))]).await;
+    fixture.store.cancel(fixture.run, "enough".into(), NOW).await.unwrap();
+    let rows = fixture.store.results(fixture.run, None, 3).await.unwrap();
+    let slim = fixture.store.outcomes(fixture.run, None, 3).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.row.clone()).collect::<Vec<_>>(), slim);
+    let (passed, errored, cancelled) = (&rows[0], &rows[1], &rows[2]);
+    assert_eq!(passed.output, fixture.passed(0, 1).output);
+    assert_eq!(passed.finish_reason.as_deref(), Some("stop"));
+    assert_eq!((passed.attempts, passed.calls, passed.finished_at), (1, 1, Some(NOW)));
+    assert_eq!((passed.error.clone(), passed.error_kind), (None, None));
+    assert_eq!(errored.error.as_deref(), Some("it kept failing"));
+    assert_eq!((errored.error_kind, &errored.output), (Some(ErrorKind::Provider), &None));
+    assert_eq!(
+        (cancelled.row.outcome, cancelled.finished_at, cancelled.attempts),
+        (Outcome::Cancelled, None, 0)
+    );
+    let last = fixture.store.results(fixture.run, Some(2), 3).await.unwrap();
+    assert_eq!(last.iter().map(|row| row.row.ordinal).collect::<Vec<_>>(), [3]);
+}
+
+/// Quantiles are those of the nearest rank, by variant, of what was measured.
+pub async fn quantiles_are_of_the_nearest_rank(place: StoreUrl) {
+    let fixture = Fixture::created(&place, 24).await;
+    let job = |ordinal: u64| NewJob {
+        ordinal,
+        position: ordinal,
+        variant: u32::from(ordinal >= 11),
+        trial: 1,
+        pool: POOL.to_owned(),
+    };
+    assert!(fixture.store.expand(fixture.run, 0, (0..24).map(job).collect(), true).await.unwrap());
+    fixture.claim(fixture.member, 0..24).await;
+    let batch = (0..24i64).map(|ordinal| {
+        let mut row = fixture.passed(ordinal.unsigned_abs(), 1);
+        row.variant = u32::from(ordinal >= 11);
+        // Variant 0: 10, 20, … 100 out of order, and one that was not measured.
+        row.latency_us = (ordinal != 10).then_some((ordinal * 7 % 10 + 1) * 10);
+        finished(row)
+    });
+    fixture.settle(batch.collect()).await;
+    let check = async |variant, percent, expected| {
+        let found = fixture.store.latency_quantile(fixture.run, variant, percent).await.unwrap();
+        assert_eq!(found, expected, "p{percent} of variant {variant}");
+    };
+    for (percent, expected) in [(1, 10), (10, 10), (11, 20), (50, 50), (51, 60), (95, 100), (99, 100)] {
+        check(0, percent, Some(expected)).await;
+    }
+    // 13 measured: the 7th of them.
+    let mut second: Vec<_> = (11..24i64).map(|ordinal| (ordinal * 7 % 10 + 1) * 10).collect();
+    second.sort_unstable();
+    check(1, 50, Some(second[6])).await;
+    check(2, 50, None).await;
+}

@@ -1,0 +1,146 @@
+//! The conformance suite of the store on SQLite and on PostgreSQL.
+
+use std::future::Future;
+
+use assay_store::{FileLock, Schema, Store, StoreError, StoreUrl, create_database, drop_database};
+use assay_tests::store_conformance::{
+    claiming, ending, fixture, frozen, giving_back, opening, reading, runs, settling,
+};
+
+/// Runs `check` on a file that is not there yet.
+async fn on_sqlite<F: Future<Output = ()>>(check: impl FnOnce(StoreUrl) -> F) {
+    let folder = tempfile::tempdir().unwrap();
+    check(StoreUrl::Sqlite(folder.path().join("assay.db"))).await;
+}
+
+/// Runs `check` on an empty database of its own. One that fails leaves its database to look at.
+async fn on_postgres<F: Future<Output = ()>>(check: impl FnOnce(StoreUrl) -> F) {
+    let server = std::env::var("ASSAY_TEST_POSTGRES").unwrap_or_else(|_| {
+        panic!(
+            "ASSAY_TEST_POSTGRES names no PostgreSQL server: run the tests with the command in CONTRIBUTING.md, \
+             which starts one"
+        )
+    });
+    let server: StoreUrl = server.parse().unwrap();
+    let name = format!("assay_test_{}", uuid::Uuid::now_v7().simple());
+    let place = create_database(&server, &name).await.unwrap();
+    check(place).await;
+    drop_database(&server, &name).await.unwrap();
+}
+
+macro_rules! conforms {
+    ($($module:ident::$function:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $function() {
+                super::on_sqlite(super::$module::$function).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $function() {
+                super::on_postgres(super::$module::$function).await;
+            })+
+        }
+    };
+}
+
+conforms!(
+    opening::require_names_the_remedy,
+    opening::migrates_once_and_is_shared,
+    opening::prepares_every_statement,
+    opening::accounts_have_one_problem_at_a_time,
+    frozen::freezing_is_idempotent,
+    frozen::versions_are_numbered_by_prompt,
+    frozen::freezers_at_once_agree,
+    frozen::a_dataset_counts_once_sealed,
+    frozen::units_come_in_pages,
+    frozen::the_most_specific_recording_answers,
+    runs::a_run_is_created_and_found,
+    runs::expansion_moves_the_cursor_once,
+    runs::one_of_many_expanders_wins,
+    runs::due_jobs_come_in_order,
+    claiming::a_grant_is_complete,
+    claiming::every_decline_has_its_reason,
+    claiming::a_lost_answer_is_given_again,
+    claiming::attempts_grow_and_the_first_claim_stays,
+    claiming::only_members_claim,
+    claiming::a_job_has_one_holder,
+    settling::a_batch_sent_twice_counts_once,
+    settling::senders_at_once_count_once,
+    settling::a_late_result_wins_once,
+    settling::one_batch_may_hold_both_claims,
+    settling::only_its_claim_parks_a_job,
+    settling::the_ledger_keeps_every_call,
+    settling::outputs_come_back_byte_for_byte,
+    giving_back::members_beat,
+    giving_back::released_jobs_are_due_at_once,
+    giving_back::a_burial_counts_the_crash,
+    giving_back::all_are_buried_together,
+    giving_back::no_claim_outlives_its_member,
+    ending::cancel_means_cancel,
+    ending::the_dead_give_back_to_nobody,
+    ending::no_grant_comes_after_a_cancellation,
+    ending::completion_is_decided_by_rows,
+    ending::an_empty_run_completes,
+    reading::outcomes_come_in_pages,
+    reading::results_have_everything,
+    reading::quantiles_are_of_the_nearest_rank,
+);
+
+/// One process owns a SQLite file at a time, and the next is told who does.
+#[tokio::test]
+async fn a_file_has_one_owner() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = StoreUrl::Sqlite(folder.path().join("new/assay.db"));
+    let lock = FileLock::take(&place).unwrap().unwrap();
+    let error = FileLock::take(&place).unwrap_err();
+    assert!(matches!(error, StoreError::Locked { pid, .. } if pid == Some(std::process::id())), "{error}");
+    assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
+    drop(lock);
+    assert!(FileLock::take(&place).unwrap().is_some());
+    let server = "postgres://db/assay".parse().unwrap();
+    assert!(FileLock::take(&server).unwrap().is_none());
+}
+
+/// Where nothing answers, the error says where and why, without the password.
+#[tokio::test]
+async fn an_unreachable_store_is_named() {
+    use std::error::Error as _;
+    // Bound and not listening any more: connections are refused.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let place: StoreUrl = format!("postgres://ann:s3cret@127.0.0.1:{port}/assay").parse().unwrap();
+    let error = Store::open(&place, Schema::Require).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("cannot reach the store postgres://ann:***@127.0.0.1:{port}/assay")
+    );
+    let why = error.source().unwrap().to_string();
+    assert!(why.contains("refused"), "{why}");
+}
+
+/// A file that is no database is not one afterwards either.
+#[tokio::test]
+async fn a_file_that_is_no_store_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.txt");
+    let notes = "not a database at all ".repeat(100);
+    std::fs::write(&path, &notes).unwrap();
+    for schema in [Schema::Require, Schema::Migrate] {
+        let error = Store::open(&StoreUrl::Sqlite(path.clone()), schema).await.unwrap_err();
+        assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), notes);
+}
+
+/// What is written stays when the process that wrote it goes.
+#[tokio::test]
+async fn a_closed_store_opens_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = StoreUrl::Sqlite(folder.path().join("assay.db"));
+    let before = fixture::Fixture::expanded(&place, 3).await;
+    before.store.close().await;
+    assert!(before.store.run(before.run).await.is_err());
+    let after = Store::open(&place, Schema::Require).await.unwrap();
+    assert_eq!(after.run(before.run).await.unwrap().unwrap().cursor, 3);
+}
