@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every test of the workspace, on SQLite and on a PostgreSQL of its own, on any machine with Rust. As root on Debian
-# it installs the PostgreSQL server where that is missing. It leaves nothing behind but target/.
+# Every test of the workspace, on SQLite, a PostgreSQL and a RabbitMQ of its own, on any machine with Rust. As root on
+# Debian it installs those servers where they are missing. It leaves nothing behind but target/.
 #
 #   ./test.sh [ARGUMENTS OF cargo test]      for example: ./test.sh conformance
 set -euo pipefail
@@ -8,10 +8,15 @@ cd "$(dirname "$0")"
 source tests/services/postgres.sh
 
 postgres_require
+tests/services/rabbitmq.sh require
 # The user `postgres` must be able to walk to it, which it is not in a home folder.
 scratch=$(mktemp -d /tmp/assay-test.XXXXXX)
 leave() {
   postgres_stop
+  # The shared node, and those of tests that were killed.
+  for node in "$scratch"/rabbitmq*/; do
+    if [ -e "$node/node.env" ]; then tests/services/rabbitmq.sh rm "$node"; fi
+  done
   rm -rf "$scratch"
 }
 trap leave EXIT
@@ -21,9 +26,12 @@ chmod 711 "$scratch"
 mkdir "$scratch/postgres"
 postgres_start "$scratch/postgres"
 export ASSAY_TEST_POSTGRES=$POSTGRES_URL
+mkdir "$scratch/rabbitmq"
+ASSAY_TEST_AMQP=$(tests/services/rabbitmq.sh start "$scratch/rabbitmq")
+export ASSAY_TEST_AMQP
+# Tests that break a broker start their own in here.
+export ASSAY_TEST_NODES=$scratch
 
-# Tests of whole flows start the binary, and would build it in silence.
-cargo build --locked --package assay
 status=0
 cargo test --workspace --locked --no-fail-fast "$@" 2>&1 | tee "$scratch/log" || status=$?
 

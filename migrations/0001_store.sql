@@ -132,9 +132,8 @@ CREATE TABLE jobs (
 
 -- What may be dispatched, in order.
 CREATE INDEX jobs_pending ON jobs (run_id, pool, ordinal, not_before) WHERE state = 'pending';
--- What was given back, in order, and when the next of it is due.
-CREATE INDEX jobs_returned ON jobs (run_id, pool, ordinal, not_before) WHERE state = 'pending' AND not_before > 0;
-CREATE INDEX jobs_waiting ON jobs (run_id, not_before) WHERE state = 'pending' AND not_before > 0;
+-- What was given back, and when it is due.
+CREATE INDEX jobs_returned ON jobs (run_id, not_before, pool, ordinal) WHERE state = 'pending' AND not_before > 0;
 -- What a member holds (in the few runs that are open), and whether a run still has something running.
 CREATE INDEX jobs_running ON jobs (run_id, member) WHERE state = 'running';
 

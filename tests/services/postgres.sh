@@ -7,6 +7,8 @@
 #
 # Durability is switched off: a crash of the machine may cost these data, and nobody would miss them.
 
+source "${BASH_SOURCE[0]%/*}/lib.sh"
+
 POSTGRES_URL=
 postgres_pid=
 
@@ -54,7 +56,7 @@ postgres_start() {
   ) >"$folder/initdb.log" 2>&1 || { cat "$folder/initdb.log" >&2; return 1; }
   # Somebody may take the port between its choice and the server's bind: then the next one.
   for _ in 1 2 3 4 5; do
-    port=$(postgres_free_port)
+    port=$(free_port)
     (
       cd /
       # A session of its own: Ctrl-C at the terminal ends the tests first and the server after them.
@@ -79,17 +81,6 @@ postgres_start() {
 postgres_as_user() {
   if [ "$(id -u)" != 0 ]; then exec "$@"; fi
   exec setpriv --reuid postgres --regid postgres --clear-groups --inh-caps=-all -- "$@"
-}
-
-# A port below the ephemeral range that nobody answers on.
-postgres_free_port() {
-  local port
-  while port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000)); do
-    if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-      echo "$port"
-      return
-    fi
-  done
 }
 
 # Until it answers queries (true), or has ended or not answered for a minute (false).

@@ -67,6 +67,7 @@ distribution_port=$(free_port)
 ctl_port=$(free_port)
 epmd_port=$(free_port)
 ENV
+  rm -f "$folder/.erlang.cookie"
   (umask 077 && head -c 15 /dev/urandom | base64 | tr -d '/+=' >"$folder/.erlang.cookie")
   chmod 400 "$folder/.erlang.cookie"
   printf 'disk_free_limit.absolute = 50MB\nlog.file.level = info\n' >"$folder/rabbitmq.conf"
@@ -74,14 +75,28 @@ ENV
 }
 
 start() {
-  [ -e "$folder/node.env" ] || make
+  if [ -e "$folder/node.env" ]; then
+    launch
+    return
+  fi
+  # Somebody may take a port between its choice and the node's bind: then others.
+  for _ in 1 2 3; do
+    make
+    if launch; then return; fi
+    remove_processes
+    rm -rf "$folder/data"
+  done
+  return 1
+}
+
+launch() {
   environment
   # Sessions of their own: Ctrl-C at the terminal ends the tests first and the servers after them. The port mapper in
   # the foreground: the node would else leave a daemon behind.
   if ! answers "$epmd_port"; then
     setsid epmd -port "$epmd_port" -address 127.0.0.1 </dev/null >/dev/null 2>&1 &
     echo $! >"$folder/epmd.pid"
-    wait_until 5 answers "$epmd_port"
+    wait_until 5 answers "$epmd_port" || return 1
   fi
   (cd "$folder" && exec setsid "$(programs)/rabbitmq-server") </dev/null >>"$folder/stdout" 2>>"$folder/stderr" &
   echo $! >"$folder/node.pid"
@@ -107,11 +122,11 @@ end() {
   wait_until "$3" gone "$pid"
 }
 
-remove() {
+remove_processes() {
+  # A frozen one would not hear anything else.
   end "$folder/node.pid" CONT 0 || true
   end "$folder/node.pid" TERM 20 || end "$folder/node.pid" KILL 10
   end "$folder/epmd.pid" TERM 10
-  rm -rf "$folder"
 }
 
 action=${1:-}
@@ -126,7 +141,10 @@ case $action in
   stop) end "$folder/node.pid" TERM 60 ;;
   kill9) end "$folder/node.pid" KILL 10 ;;
   signal) kill "-$1" "$(cat "$folder/node.pid")" ;;
-  rm) remove ;;
+  rm)
+    remove_processes
+    rm -rf "$folder"
+    ;;
   ctl)
     environment
     exec "$(programs)/rabbitmqctl" "$@"

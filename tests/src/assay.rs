@@ -7,23 +7,19 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The binary, built once in the profile of the tests.
+/// The binary, as `cargo test --workspace` builds it beside the tests.
+///
+/// # Panics
+/// When it is not there: `cargo test -p assay-tests` alone builds no binary of another package.
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--quiet", "--locked", "--package", "assay", "--message-format", "json"]);
-        if !cfg!(debug_assertions) {
-            build.arg("--release");
-        }
-        let built = build.current_dir(repository()).stderr(Stdio::inherit()).output().expect("cargo runs");
-        assert!(built.status.success(), "assay does not build");
-        let messages = String::from_utf8(built.stdout).expect("cargo speaks UTF-8");
-        let executable = messages
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .find_map(|message| message["executable"].as_str().map(PathBuf::from));
-        executable.expect("cargo names the executable")
+        let this = std::env::current_exe().expect("the test knows its own path");
+        // target/<profile>/deps/<test>
+        let profile = this.ancestors().nth(2).expect("a test lies in target/<profile>/deps");
+        let binary = profile.join("assay");
+        assert!(binary.exists(), "{} is missing: run ./test.sh, or `cargo build` first", binary.display());
+        binary
     })
 }
 
@@ -55,8 +51,9 @@ impl Ran {
     /// Standard output as one JSON document.
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|error| panic!("{error}: stdout is no JSON:\n{}\n{}", self.stdout, self.stderr))
+        let document = serde_json::from_str(&self.stdout);
+        assert!(document.is_ok(), "stdout is no JSON:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        document.unwrap_or_default()
     }
 
     /// The same command's exit code, checked; shows stderr where it differs.
@@ -116,7 +113,7 @@ impl Workplace {
     }
 
     /// An assay.toml with one OpenAI-compatible provider called `fake`.
-    pub fn provider(&self, base_url: &str, limits: &str) -> &Self {
+    pub fn provider(&self, base_url: impl std::fmt::Display, limits: &str) -> &Self {
         self.write(
             "assay.toml",
             format!("[providers.fake]\nkind = \"openai\"\nbase_url = \"{base_url}\"\n[providers.fake.limits]\n{limits}\n"),
@@ -124,7 +121,7 @@ impl Workplace {
     }
 
     /// A suite of `cases` arithmetic questions to the provider `fake`, all of which a good answer passes.
-    pub fn sums(&self, cases: usize, more: &str) -> &Self {
+    pub fn sums(&self, cases: u32, more: &str) -> &Self {
         let rows: String =
             (0..cases).map(|n| format!("{{\"id\": \"c{n}\", \"a\": {n}, \"sum\": {}}}\n", n + 1)).collect();
         self.write("cases.jsonl", rows).write(

@@ -1,6 +1,8 @@
 //! What every adapter of the Queue port promises. Each function takes a queue that nobody else uses and the name of
 //! a pool in it; `tests/queue.rs` runs them all on every adapter.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
 use std::time::Duration;
 
 use assay_common::committed::Committed;

@@ -37,18 +37,18 @@ async fn wrong_input_is_refused_before_anything_happens() {
     check(&append("scores: []"), run, &["suite.yaml:", "scores", "did you mean `score`"]);
     check(&append("repeats: [1"), run, &["suite.yaml:"]);
     check(&append("gate: {rules: [{metric: pass_rate, max_drop: 0.1}]}"), run, &["suite.yaml:", "baseline"]);
-    check(&|place| drop(place.write("cases.jsonl", "")), run, &["cases.jsonl"]);
+    check(&|place| _ = place.write("cases.jsonl", ""), run, &["cases.jsonl"]);
     check(
-        &|place| drop(place.write("cases.jsonl", "{\"id\": 1, \"a\": 1, \"sum\": 2}\n{oops\n")),
+        &|place| _ = place.write("cases.jsonl", "{\"id\": 1, \"a\": 1, \"sum\": 2}\n{oops\n"),
         run,
         &["cases.jsonl:2"],
     );
     check(
-        &|place| drop(place.write("assay.toml", "[providers.fake]\nkind = \"opnai\"\n")),
+        &|place| _ = place.write("assay.toml", "[providers.fake]\nkind = \"opnai\"\n"),
         run,
         &["assay.toml", "line 2"],
     );
-    check(&|place| drop(place.write("assay.toml", "")), run, &["fake", "provider"]);
+    check(&|place| _ = place.write("assay.toml", ""), run, &["fake", "provider"]);
     check(
         &|place| {
             let toml = "[providers.fake]\nkind = \"openai\"\nbase_url = \"http://127.0.0.1:1/v1\"\napi_key_env = \"NO_SUCH_KEY\"\n";

@@ -45,7 +45,7 @@ async fn a_full_memory_queue_hands_back_what_it_refuses() {
     use assay_common::{id::RunId, job::Hint};
     let queue = Queue::memory();
     let hints: Vec<_> = (0..assay_queue::MAX_DEPTH as u64 + 3)
-        .map(|ordinal| Hint { run: RunId::new(uuid::Uuid::from_u128(1)), ordinal })
+        .map(|ordinal| Hint { run: RunId::new(Uuid::from_u128(1)), ordinal })
         .collect();
     let refused = queue.publish("pool", &hints).await.unwrap();
     assert_eq!(refused, hints[assay_queue::MAX_DEPTH..]);

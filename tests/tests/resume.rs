@@ -1,5 +1,7 @@
 //! A run that is stopped goes on with the same command and pays for nothing twice.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::collections::HashSet;
 use std::process::Child;
 use std::time::Duration;
@@ -47,10 +49,10 @@ fn assert_complete(place: &Workplace, report: &Value, jobs: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_once_it_pays_twice_only_for_what_was_in_flight() {
-    const JOBS: u64 = 20_000;
+    const JOBS: u32 = 20_000;
     let provider = provider(10).await;
     let place = Workplace::default();
-    place.provider(provider.base_url(), &format!("in_flight = {IN_FLIGHT}")).sums(JOBS as usize, "");
+    place.provider(provider.base_url(), &format!("in_flight = {IN_FLIGHT}")).sums(JOBS, "");
     let mut deaths = 0;
     for calls in [2_000, 9_000] {
         let mut child = place.start(&["run", "suite.yaml", "--json"]);
@@ -60,20 +62,20 @@ async fn killed_at_once_it_pays_twice_only_for_what_was_in_flight() {
         deaths += 1;
     }
     let report = place.assay(&["run", "suite.yaml", "--json"]).expect(0).json();
-    assert_complete(&place, &report, JOBS);
+    assert_complete(&place, &report, u64::from(JOBS));
     let totals = provider.bill().totals();
-    assert_eq!(totals.jobs, JOBS);
-    assert!(totals.calls <= JOBS + deaths * IN_FLIGHT, "{} calls", totals.calls);
+    assert_eq!(totals.jobs, u64::from(JOBS));
+    assert!(totals.calls <= u64::from(JOBS) + deaths * IN_FLIGHT, "{} calls", totals.calls);
     assert!(totals.most_calls_of_a_job <= 1 + deaths);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn interrupted_it_records_what_is_in_flight_and_pays_nothing_twice() {
-    const JOBS: u64 = 2_000;
+    const JOBS: u32 = 2_000;
     for stop in [Signal::SIGINT, Signal::SIGTERM] {
         let provider = provider(50).await;
         let place = Workplace::default();
-        place.provider(provider.base_url(), &format!("in_flight = {IN_FLIGHT}")).sums(JOBS as usize, "");
+        place.provider(provider.base_url(), &format!("in_flight = {IN_FLIGHT}")).sums(JOBS, "");
         let child = place.start(&["run", "suite.yaml", "--json"]);
         until(&provider, 400).await;
         signal(&child, stop);
@@ -81,8 +83,8 @@ async fn interrupted_it_records_what_is_in_flight_and_pays_nothing_twice() {
         assert_eq!(ran.stdout, "");
         assert!(ran.stderr.contains("the same command goes on"), "{}", ran.stderr);
         let report = place.assay(&["run", "suite.yaml", "--json"]).expect(0).json();
-        assert_complete(&place, &report, JOBS);
-        assert_eq!(provider.bill().totals().calls, JOBS);
+        assert_complete(&place, &report, u64::from(JOBS));
+        assert_eq!(provider.bill().totals().calls, u64::from(JOBS));
     }
 }
 

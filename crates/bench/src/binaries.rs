@@ -30,6 +30,13 @@ impl Binaries {
             for package in ["fake-provider", "assay"] {
                 let mut build = Command::new(&cargo);
                 build.args(["build", "--locked", "--package", package]);
+                // What cargo said about this package makes build scripts run again that are not meant.
+                for (name, _) in env::vars_os() {
+                    let text = name.to_string_lossy();
+                    if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+                        build.env_remove(name);
+                    }
+                }
                 if !cfg!(debug_assertions) {
                     build.arg("--release");
                 }

@@ -23,34 +23,34 @@ Exit codes:
 Start here:
   assay run examples/first-look/suite.yaml"
 )]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
     #[command(flatten)]
-    pub common: Common,
+    pub(crate) common: Common,
 }
 
 /// Flags that every command takes.
 #[derive(Debug, clap::Args)]
-pub struct Common {
+pub(crate) struct Common {
     /// Where results live: sqlite:PATH or postgres://USER@HOST/DATABASE
     ///
     /// Without it: `store` in assay.toml, else sqlite:.assay/assay.db beside assay.toml, else in this folder.
     #[arg(long, global = true, value_name = "URL", env = "ASSAY_STORE", hide_env_values = true)]
-    pub store: Option<String>,
+    pub(crate) store: Option<String>,
     /// The configuration to use instead of the nearest assay.toml upward from this folder
     #[arg(long, global = true, value_name = "FILE", env = "ASSAY_CONFIG", value_hint = ValueHint::FilePath)]
-    pub config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// Print one JSON document on stdout, and everything else on stderr
     #[arg(long, global = true)]
-    pub json: bool,
+    pub(crate) json: bool,
     /// What to log on stderr, such as `info` or `assay_worker=debug,warn` (default: RUST_LOG, else `warn`)
     #[arg(long, global = true, value_name = "FILTER")]
-    pub log: Option<String>,
+    pub(crate) log: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Run a suite here and print pass rates and verdict
     ///
     /// Runs coordinator and worker in this process; no server is needed. An unfinished run of the same suite
@@ -90,29 +90,29 @@ Examples:
 
 /// Reports for machines and reviewers, beside the one on stdout.
 #[derive(Debug, clap::Args)]
-pub struct Files {
+pub(crate) struct Files {
     /// Write every job as a JUnit test case to this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub junit: Option<PathBuf>,
+    pub(crate) junit: Option<PathBuf>,
     /// Write the report as Markdown to this file, for a pull request
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub markdown: Option<PathBuf>,
+    pub(crate) markdown: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// The suite file
     #[arg(value_hint = ValueHint::FilePath)]
-    pub suite: PathBuf,
+    pub(crate) suite: PathBuf,
     /// Start a new run even if an unfinished one could be resumed
     #[arg(long)]
-    pub new: bool,
+    pub(crate) new: bool,
     /// How long the run may stand still while an account needs attention
     #[arg(long, value_name = "DURATION", default_value = "60s")]
-    pub patience: Span,
+    pub(crate) patience: Span,
     /// Where hints wait; one process needs no broker
     #[arg(long, value_name = "URL", env = "ASSAY_QUEUE", default_value = "memory:")]
-    pub queue: String,
+    pub(crate) queue: String,
     #[command(flatten)]
-    pub files: Files,
+    pub(crate) files: Files,
 }

@@ -8,7 +8,7 @@ use assay_store::StoreError;
 
 /// The end of a command.
 #[derive(Debug)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// 0: done; with a gate, the verdict is pass.
     Done,
     /// 1: the verdict is fail.
@@ -23,17 +23,17 @@ pub enum Exit {
 
 impl Exit {
     /// The input is wrong.
-    pub fn input(error: impl Into<anyhow::Error>) -> Self {
+    pub(crate) fn input(error: impl Into<anyhow::Error>) -> Self {
         Self::Input(error.into())
     }
 
     /// Could not finish.
-    pub fn unfinished(error: impl Into<anyhow::Error>) -> Self {
+    pub(crate) fn unfinished(error: impl Into<anyhow::Error>) -> Self {
         Self::Unfinished(error.into())
     }
 
     /// Says on stderr what went wrong, if anything did, and gives the code.
-    pub fn report(self) -> ExitCode {
+    pub(crate) fn report(self) -> ExitCode {
         let code = match &self {
             Self::Done => 0,
             Self::Failed => 1,
@@ -44,7 +44,8 @@ impl Exit {
         if let Self::Input(error) | Self::Unfinished(error) = self {
             let text = format!("{error:#}");
             // Diagnostics bring their own heading.
-            let heading = if text.starts_with("error") || text.starts_with("warning") { "" } else { "error: " };
+            let heading =
+                if text.starts_with("error") || text.starts_with("warning") { "" } else { "error: " };
             // Nobody is left to tell when stderr is gone.
             let _ = writeln!(anstream::stderr(), "{heading}{}", text.trim_end());
         }

@@ -27,8 +27,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if let Err(error) = telemetry::start(args.common.log.as_deref()) {
-        return Exit::from(error).report();
+    if let Err(exit) = telemetry::start(args.common.log.as_deref()) {
+        return exit.report();
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

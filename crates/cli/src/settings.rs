@@ -15,18 +15,18 @@ const FILE_NAME: &str = "assay.toml";
 
 /// What a command works with.
 #[derive(Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Providers, limits, prices.
-    pub config: Arc<Config>,
+    pub(crate) config: Arc<Config>,
     /// Where results live.
-    pub store: StoreUrl,
+    pub(crate) store: StoreUrl,
     /// Whether the result goes to stdout as JSON.
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 impl Settings {
     /// Reads the configuration; what is wrong with it is wrong input.
-    pub fn load(common: &Common) -> Result<Self, Exit> {
+    pub(crate) fn load(common: &Common) -> Result<Self, Exit> {
         let file = match &common.config {
             Some(path) => Some(path.clone()),
             None => nearest().map_err(Exit::input)?,

@@ -71,7 +71,8 @@ mod tests {
         let mut ranked: Vec<_> =
             units.iter().enumerate().map(|(position, unit)| ranker.rank(unit, position as u64)).collect();
         ranked.sort_unstable();
-        let order: Vec<_> = ranked.iter().map(|ranked| units[ranked.position as usize]).collect();
+        let order: Vec<_> =
+            ranked.iter().map(|ranked| units[usize::try_from(ranked.position).unwrap()]).collect();
         assert_eq!(order, expected);
     }
 
@@ -80,12 +81,12 @@ mod tests {
     fn orders_units_by_hmac_of_the_seed() {
         check(&[0xaa; 32], &["ü", "é", "日本", "z"], &["日本", "ü", "é", "z"]);
         let twelve = [
-            "case-0", "case-1", "case-2", "case-3", "case-4", "case-5", "case-6", "case-7", "case-8", "case-9",
-            "case-10", "case-11",
+            "case-0", "case-1", "case-2", "case-3", "case-4", "case-5", "case-6", "case-7", "case-8",
+            "case-9", "case-10", "case-11",
         ];
         let ordered = [
-            "case-11", "case-3", "case-5", "case-2", "case-6", "case-9", "case-0", "case-7", "case-1", "case-4",
-            "case-10", "case-8",
+            "case-11", "case-3", "case-5", "case-2", "case-6", "case-9", "case-0", "case-7", "case-1",
+            "case-4", "case-10", "case-8",
         ];
         check(&[0xff; 16], &twelve, &ordered);
     }
@@ -94,7 +95,11 @@ mod tests {
     fn a_cluster_stays_together() {
         check(&[1; 32], &["a", "b", "a", "b"], &{
             let ranker = Ranker::new(&[1; 32]);
-            if ranker.rank("a", 0).hash < ranker.rank("b", 0).hash { ["a", "a", "b", "b"] } else { ["b", "b", "a", "a"] }
+            if ranker.rank("a", 0).hash < ranker.rank("b", 0).hash {
+                ["a", "a", "b", "b"]
+            } else {
+                ["b", "b", "a", "a"]
+            }
         });
     }
 }

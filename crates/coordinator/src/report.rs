@@ -134,6 +134,10 @@ pub async fn assemble(store: &Store, suite: &Suite, run: &Run) -> Result<Report,
     let aggregate = aggregation.finish(&quantiles, &versions);
     let complete = run.state == RunState::Completed;
     let verdict = judge(suite, &aggregate, complete, &versions);
+    if let Some(verdict) = &verdict {
+        let word = verdict.outcome.word();
+        tracing::info!(run.id = %run.id, verdict.outcome = word, "run {} comes to {word}", run.id);
+    }
     let mut flips = Vec::with_capacity(aggregate.flips.len());
     for counted in &aggregate.flips {
         flips.push(name(store, suite, run.id, counted).await?);

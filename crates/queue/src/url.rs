@@ -40,9 +40,9 @@ impl FromStr for QueueUrl {
                 "`{scheme}` is no kind of queue; write memory: or amqp://USER:PASSWORD@HOST:PORT/VHOST (amqps for TLS)"
             )));
         };
-        let mut uri: AMQPUri = text
-            .parse()
-            .map_err(|error| QueueError::Url(format!("{scheme}://… is no URL of a RabbitMQ broker: {error}")))?;
+        let mut uri: AMQPUri = text.parse().map_err(|error| {
+            QueueError::Url(format!("{scheme}://… is no URL of a RabbitMQ broker: {error}"))
+        })?;
         // The parser drops an IPv6 address and would connect to localhost in its place.
         if let Some(address) = ipv6(rest) {
             address.clone_into(&mut uri.authority.host);

@@ -44,6 +44,11 @@ impl Bulk {
         self
     }
 
+    /// The text for one row.
+    pub(crate) fn for_one_row(&self, dialect: Dialect) -> AssertSqlSafe<Arc<str>> {
+        AssertSqlSafe(self.text(dialect, 0))
+    }
+
     /// Cuts `rows` into chunks, each with the text for its length.
     pub(crate) fn chunks<'a, R>(
         &'a self,
@@ -138,29 +143,30 @@ pub(crate) use {executed, fetched};
 mod tests {
     use super::*;
 
-    static DELETE: Bulk =
-        Bulk::new("DELETE FROM t WHERE m = $ AND (a, b) IN (VALUES", "($, $, 'x')", ") RETURNING a")
-            .locking("FOR UPDATE");
+    static LOCKED_ROWS: Bulk = Bulk::new(
+        "WITH holder (member) AS (VALUES ($)), given (a, b) AS (VALUES",
+        "($, $, 'x')",
+        ") SELECT a FROM t",
+    )
+    .locking("FOR UPDATE");
 
     #[test]
     fn numbers_placeholders_for_postgres_alone() {
-        let check = |dialect, rows: usize, expected: &str| {
-            let rows = vec![(); rows];
-            let texts: Vec<_> = DELETE
-                .chunks(dialect, &rows)
+        let check = |dialect, expected: &str| {
+            let texts: Vec<_> = LOCKED_ROWS
+                .chunks(dialect, &[(), ()])
                 .map(|(text, chunk)| (text.0.to_string(), chunk.len()))
                 .collect();
-            assert_eq!(texts, [(expected.to_owned(), rows.len())]);
+            assert_eq!(texts, [(expected.to_owned(), 2)]);
         };
         check(
             Dialect::Sqlite,
-            2,
-            "DELETE FROM t WHERE m = ? AND (a, b) IN (VALUES (?, ?, 'x'), (?, ?, 'x') ) RETURNING a",
+            "WITH holder (member) AS (VALUES (?)), given (a, b) AS (VALUES (?, ?, 'x'), (?, ?, 'x') ) SELECT a FROM t",
         );
         check(
             Dialect::Postgres,
-            2,
-            "DELETE FROM t WHERE m = $1 AND (a, b) IN (VALUES ($2, $3, 'x'), ($4, $5, 'x') ) RETURNING a FOR UPDATE",
+            "WITH holder (member) AS (VALUES ($1)), given (a, b) AS (VALUES ($2, $3, 'x'), ($4, $5, 'x') ) SELECT a \
+             FROM t FOR UPDATE",
         );
     }
 
@@ -168,7 +174,8 @@ mod tests {
     fn cuts_into_powers_of_two() {
         let check = |rows: usize, expected: &[usize]| {
             let rows = vec![(); rows];
-            let sizes: Vec<_> = DELETE.chunks(Dialect::Sqlite, &rows).map(|(_, chunk)| chunk.len()).collect();
+            let sizes: Vec<_> =
+                LOCKED_ROWS.chunks(Dialect::Sqlite, &rows).map(|(_, chunk)| chunk.len()).collect();
             assert_eq!(sizes, expected);
         };
         check(0, &[]);

@@ -1,5 +1,7 @@
 //! Claim: a job taken before anything is paid for it. One transaction for a batch of hints.
 
+mod decide;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use assay_common::case::Case;
@@ -8,15 +10,15 @@ use assay_common::committed::Committed;
 use assay_common::id::MemberId;
 use assay_common::job::{Answer, Decline, Grant, Hint, JobKey};
 
+use self::decide::{Decision, Held, decide};
 use crate::bulk::{Bulk, executed, fetched};
 use crate::error::StoreError;
-use crate::job_state::JobState;
 use crate::open::Store;
 use crate::pools::{Locking, Speaks as _, locking, writing};
 use crate::row::{integer, json, parsed, whole};
-use crate::run::RunState;
 
 pub(crate) const SQL: &[&str] = &[JOINED.sqlite, JOINED.postgres, START_RUN];
+pub(crate) static BULKS: &[&Bulk] = &[&CLAIMABLE, &TAKE, &CASES, &EXISTING];
 
 // Keeps a burial waiting until the claim is committed, so that it frees these jobs too.
 const JOINED: Locking = locking!("SELECT beat FROM members WHERE id = $1", "FOR KEY SHARE");
@@ -36,12 +38,13 @@ static CLAIMABLE: Bulk = Bulk::new(
 )
 .locking("FOR UPDATE OF jobs SKIP LOCKED FOR KEY SHARE OF runs");
 
+// Joined rather than `IN (VALUES …)`, for which SQLite would read the whole table.
 static TAKE: Bulk = Bulk::new(
-    "UPDATE jobs SET state = 'running', member = $, attempt = attempt + 1,
-        first_claimed_at = COALESCE(first_claimed_at, $)
-    WHERE (run_id, ordinal) IN (VALUES",
+    "WITH claimer (member, claimed_at) AS (VALUES ($, $)), given (run_id, ordinal) AS (VALUES",
     "($, $)",
-    ")",
+    ") UPDATE jobs SET state = 'running', member = claimer.member, attempt = jobs.attempt + 1,
+        first_claimed_at = COALESCE(jobs.first_claimed_at, claimer.claimed_at)
+    FROM given CROSS JOIN claimer WHERE jobs.run_id = given.run_id AND jobs.ordinal = given.ordinal",
 );
 
 const START_RUN: &str = "UPDATE runs SET started_at = $2 WHERE id = $1 AND started_at IS NULL";
@@ -246,68 +249,4 @@ fn grant(
         first_claimed: job.first_claimed_at.map_or(now, Micros),
         case,
     })
-}
-
-/// A job as a claimer finds it.
-struct Held {
-    state: JobState,
-    run: RunState,
-    not_before: Micros,
-    member: Option<MemberId>,
-}
-
-/// What to do about a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Decision {
-    /// It becomes the claimer's.
-    Take,
-    /// It is the claimer's already: the answer to its first claim was lost.
-    Repeat,
-    /// It is not to be had.
-    Decline(Decline),
-}
-
-/// Decides a claim by `member` at `now`.
-fn decide(job: &Held, member: MemberId, now: Micros) -> Decision {
-    match (job.state, job.run) {
-        (JobState::Terminal, _) => Decision::Decline(Decline::Done),
-        // Whatever became of the run since: this claim was granted before, and what is running is recorded.
-        (JobState::Running, _) if job.member == Some(member) => Decision::Repeat,
-        (JobState::Running, _) => Decision::Decline(Decline::Busy),
-        (JobState::Pending, RunState::Running) if job.not_before <= now => Decision::Take,
-        (JobState::Pending, RunState::Running) => Decision::Decline(Decline::NotYet),
-        (JobState::Pending, RunState::Paused) => Decision::Decline(Decline::Paused),
-        (JobState::Pending, RunState::Cancelling | RunState::Completed | RunState::Cancelled) => {
-            Decision::Decline(Decline::Ended)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn decides_by_state_run_time_and_holder() {
-        let me: MemberId = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b".parse().unwrap();
-        let other: MemberId = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c".parse().unwrap();
-        let check = |state, run, not_before, member, expected| {
-            let job = Held { state, run, not_before: Micros(not_before), member };
-            assert_eq!(decide(&job, me, Micros(100)), expected);
-        };
-        use Decision::{Decline as No, Repeat, Take};
-        use JobState::{Pending, Running, Terminal};
-        check(Pending, RunState::Running, 0, None, Take);
-        check(Pending, RunState::Running, 100, None, Take);
-        check(Pending, RunState::Running, 101, None, No(Decline::NotYet));
-        check(Pending, RunState::Paused, 0, None, No(Decline::Paused));
-        check(Pending, RunState::Cancelling, 0, None, No(Decline::Ended));
-        check(Pending, RunState::Completed, 0, None, No(Decline::Ended));
-        check(Pending, RunState::Cancelled, 0, None, No(Decline::Ended));
-        check(Running, RunState::Running, 0, Some(me), Repeat);
-        check(Running, RunState::Cancelling, 0, Some(me), Repeat);
-        check(Running, RunState::Running, 0, Some(other), No(Decline::Busy));
-        check(Terminal, RunState::Running, 0, None, No(Decline::Done));
-        check(Terminal, RunState::Completed, 0, None, No(Decline::Done));
-    }
 }

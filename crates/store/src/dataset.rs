@@ -12,6 +12,7 @@ use crate::pools::{reading, writing};
 use crate::row::{before, integer, to_json, whole};
 
 pub(crate) const SQL: &[&str] = &[HAS_DATASET, SEAL_DATASET, UNITS];
+pub(crate) static BULKS: &[&Bulk] = &[&PUT_CASES];
 
 const HAS_DATASET: &str = "SELECT cases FROM datasets WHERE digest = $1";
 

@@ -9,6 +9,7 @@ use crate::pools::writing;
 use crate::row::integer;
 
 pub(crate) const SQL: &[&str] = &[MOVE_CURSOR];
+pub(crate) static BULKS: &[&Bulk] = &[&INSERT_JOBS];
 
 /// A job to insert.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use crate::pools::{ACQUIRE_TIMEOUT, Pools, joined};
 use crate::url::StoreUrl;
 
 /// Every migration, embedded.
-static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
+pub(crate) static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 
 /// What to do about a store's schema when opening it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use crate::pools::{reading, writing};
 use crate::row::{integer, output, output_columns, usage, whole};
 
 pub(crate) const SQL: &[&str] = &[HAS_RECORDING, SEAL_RECORDING, RECORDING];
+pub(crate) static BULKS: &[&Bulk] = &[&PUT_RECORDINGS];
 
 /// The label of a line that holds for all prompts; no prompt has it.
 const ANY_PROMPT: &str = "";

@@ -15,11 +15,15 @@ use crate::open::Store;
 use crate::pools::writing;
 use crate::row::integer;
 
+pub(crate) static BULKS: &[&Bulk] = &[&RELEASE];
+
 static RELEASE: Bulk = Bulk::new(
-    "UPDATE jobs SET state = 'pending', member = NULL, not_before = $
-    WHERE member = $ AND state = 'running' AND (run_id, ordinal, generation) IN (VALUES",
+    "WITH holder (not_before, member) AS (VALUES ($, $)), given (run_id, ordinal, generation) AS (VALUES",
     "($, $, $)",
-    ")",
+    ") UPDATE jobs SET state = 'pending', member = NULL, not_before = holder.not_before
+    FROM given CROSS JOIN holder
+    WHERE jobs.run_id = given.run_id AND jobs.ordinal = given.ordinal AND jobs.generation = given.generation
+        AND jobs.state = 'running' AND jobs.member = holder.member",
 );
 
 impl Store {

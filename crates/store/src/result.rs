@@ -13,6 +13,7 @@ use crate::pools::reading;
 use crate::row::{before, integer, output, whole};
 
 pub(crate) const SQL: &[&str] = &[RESULTS];
+pub(crate) static BULKS: &[&Bulk] = &[&OUTPUTS];
 
 /// Everything known of a terminal job.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,23 +1,28 @@
 //! Settle: what became of held jobs, recorded exactly once. One transaction for a batch, however often it is sent.
 
+mod batch;
+mod held;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use assay_common::clock::Micros;
 use assay_common::committed::Committed;
 use assay_common::id::MemberId;
-use assay_common::job::{Call, Finished, Hint, JobKey, Parked, Settlement};
+use assay_common::job::{Hint, Settlement};
 use assay_common::outcome::ErrorKind;
 
+use self::batch::Batch;
+use self::held::Held;
 use crate::bulk::{Bulk, executed, fetched};
 use crate::cancel::cancel_pending;
 use crate::error::StoreError;
-use crate::job_state::JobState;
 use crate::member::given_back_at;
 use crate::open::Store;
 use crate::pools::writing;
-use crate::row::{integer, output_columns, parsed, plain, to_json, whole};
+use crate::row::{integer, output_columns, parsed, plain, whole};
 
 pub(crate) const SQL: &[&str] = &[COUNT];
+pub(crate) static BULKS: &[&Bulk] = &[&SETTLEABLE, &INSERT_RESULTS, &END_JOBS, &PARK_JOBS, &INSERT_CALLS];
 
 // Locked in key order, and waited for: a burial or a cancellation of these jobs comes before or after, never between.
 static SETTLEABLE: Bulk = Bulk::new(
@@ -156,80 +161,6 @@ struct Settleable {
     attempt: i64,
 }
 
-/// A batch taken apart into the rows it may become, each in key order.
-struct Batch {
-    jobs: Vec<(String, i64)>,
-    results: Vec<ResultRow>,
-    parked: Vec<ParkedRow>,
-    calls: Vec<CallRow>,
-}
-
-struct ResultRow {
-    run: String,
-    scores: String,
-    finished: Finished,
-}
-
-struct ParkedRow {
-    run: String,
-    parked: Parked,
-}
-
-struct CallRow {
-    run: String,
-    key: JobKey,
-    attempt: u32,
-    seq: i64,
-    call: Call,
-}
-
-impl Batch {
-    fn of(mut settlements: Vec<Settlement>) -> Result<Self, StoreError> {
-        // Stable: of two results for one job in a batch the first stays the first.
-        settlements.sort_by_key(Settlement::key);
-        let mut batch = Self { jobs: Vec::new(), results: Vec::new(), parked: Vec::new(), calls: Vec::new() };
-        for settlement in settlements {
-            let key = settlement.key();
-            let run = key.run.to_string();
-            let job = (run.clone(), integer(key.ordinal));
-            if batch.jobs.last() != Some(&job) {
-                batch.jobs.push(job);
-            }
-            match settlement {
-                Settlement::Finished(finished) => {
-                    batch.add_calls(&run, key, finished.attempt, &finished.calls);
-                    let scores = to_json(&finished.scores)?;
-                    batch.results.push(ResultRow { run, scores, finished: *finished });
-                }
-                Settlement::Parked(parked) => {
-                    batch.add_calls(&run, key, parked.attempt, &parked.calls);
-                    batch.parked.push(ParkedRow { run, parked });
-                }
-            }
-        }
-        Ok(batch)
-    }
-
-    fn add_calls(&mut self, run: &str, key: JobKey, attempt: u32, calls: &[Call]) {
-        let rows = (0..).zip(calls).map(|(seq, call)| CallRow {
-            run: run.to_owned(),
-            key,
-            attempt,
-            seq,
-            call: call.clone(),
-        });
-        self.calls.extend(rows);
-    }
-}
-
-/// A job as its settler finds it.
-struct Held {
-    generation: u32,
-    state: JobState,
-    member: Option<MemberId>,
-    attempt: u32,
-}
-
 fn held(rows: Vec<Settleable>) -> Result<HashMap<Hint, Held>, StoreError> {
     let job = |row: Settleable| {
         let hint =
@@ -243,38 +174,6 @@ fn held(rows: Vec<Settleable>) -> Result<HashMap<Hint, Held>, StoreError> {
         Ok((hint, held))
     };
     rows.into_iter().map(job).collect()
-}
-
-impl ResultRow {
-    fn is_accepted(&self, jobs: &HashMap<Hint, Held>) -> bool {
-        find(jobs, self.finished.key).is_some_and(|job| job.takes_result(self.finished.key.generation))
-    }
-}
-
-impl ParkedRow {
-    fn is_accepted(&self, jobs: &HashMap<Hint, Held>, member: MemberId) -> bool {
-        let Parked { key, attempt, .. } = self.parked;
-        find(jobs, key).is_some_and(|job| job.takes_parking(key.generation, member, attempt))
-    }
-}
-
-fn find(jobs: &HashMap<Hint, Held>, key: JobKey) -> Option<&Held> {
-    jobs.get(&Hint { run: key.run, ordinal: key.ordinal })
-}
-
-impl Held {
-    /// Whoever holds it: a result is worth its money as long as there is none.
-    fn takes_result(&self, generation: u32) -> bool {
-        self.generation == generation && self.state != JobState::Terminal
-    }
-
-    /// Only under the claim that holds it: an older one knows nothing of what happened since.
-    fn takes_parking(&self, generation: u32, member: MemberId, attempt: u32) -> bool {
-        self.generation == generation
-            && self.state == JobState::Running
-            && self.member == Some(member)
-            && self.attempt == attempt
-    }
 }
 
 /// What a batch adds to a run.
@@ -309,22 +208,6 @@ fn counts<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_result_is_taken_until_there_is_one_and_a_parking_from_its_holder() {
-        let me: MemberId = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b".parse().unwrap();
-        let other: MemberId = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5c".parse().unwrap();
-        let check = |generation, state, member, attempt, result: bool, parking: bool| {
-            let job = Held { generation, state, member, attempt };
-            assert_eq!((job.takes_result(1), job.takes_parking(1, me, 2)), (result, parking));
-        };
-        check(1, JobState::Running, Some(me), 2, true, true);
-        check(1, JobState::Running, Some(me), 3, true, false);
-        check(1, JobState::Running, Some(other), 2, true, false);
-        check(1, JobState::Pending, None, 2, true, false);
-        check(1, JobState::Terminal, None, 2, false, false);
-        check(2, JobState::Running, Some(me), 2, false, false);
-    }
 
     #[test]
     fn counts_what_was_inserted_by_run() {

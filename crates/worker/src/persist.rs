@@ -32,7 +32,7 @@ pub(crate) async fn persist<T, F: Future<Output = Result<T, StoreError>>>(
                 }
                 return Ok(Some(value));
             }
-            Err(source) if !may_pass(&source) => return Err(WorkerError::Store { doing, source }),
+            Err(source) if !source.may_pass() => return Err(WorkerError::Store { doing, source }),
             Err(error) if down_since.is_none() => {
                 down_since = Some(Instant::now());
                 tracing::warn!(error = %with_sources(&error), "failed to {doing}; trying again until it works");
@@ -46,12 +46,6 @@ pub(crate) async fn persist<T, F: Future<Output = Result<T, StoreError>>>(
         }
         wait = (wait * 2).min(LONGEST_WAIT);
     }
-}
-
-/// Whether the same call may succeed later.
-fn may_pass(error: &StoreError) -> bool {
-    // A member that was buried joins again with its next beat.
-    matches!(error, StoreError::Unreachable { .. } | StoreError::Database(_) | StoreError::NotJoined { .. })
 }
 
 /// An error with all that caused it, in one line.

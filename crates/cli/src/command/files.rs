@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::render;
 
 /// Writes the files that were asked for.
-pub async fn write(files: &Files, store: &Store, suite: &Suite, report: &Report) -> Result<(), Exit> {
+pub(crate) async fn write(files: &Files, store: &Store, suite: &Suite, report: &Report) -> Result<(), Exit> {
     if let Some(path) = &files.markdown {
         put(path, &render::markdown(report))?;
     }

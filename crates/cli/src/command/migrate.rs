@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::settings::Settings;
 
 /// Migrates the store.
-pub async fn call(settings: &Settings) -> Result<Exit, Exit> {
+pub(crate) async fn call(settings: &Settings) -> Result<Exit, Exit> {
     Store::open(&settings.store, Schema::Migrate).await?;
     writeln!(std::io::stderr(), "{} is up to date", settings.store)?;
     Ok(Exit::Done)

@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::settings::Settings;
 
 /// Calls the command.
-pub async fn call(args: Args) -> Result<Exit, Exit> {
+pub(crate) async fn call(args: Args) -> Result<Exit, Exit> {
     if let Command::Schema = args.command {
         return schema::call();
     }

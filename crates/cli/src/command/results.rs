@@ -14,7 +14,7 @@ use crate::settings::Settings;
 const PAGE: u32 = 1_000;
 
 /// Prints the results.
-pub async fn call(settings: &Settings, run: Option<RunId>) -> Result<Exit, Exit> {
+pub(crate) async fn call(settings: &Settings, run: Option<RunId>) -> Result<Exit, Exit> {
     let store = Store::open(&settings.store, Schema::Require).await?;
     let run = find(&store, run).await?;
     let suite = suite_of(&store, &run).await?;

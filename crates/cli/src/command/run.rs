@@ -29,9 +29,12 @@ use crate::render::{self, Progress, warn};
 use crate::settings::Settings;
 
 /// Runs the suite to its end and prints the report.
-pub async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Exit> {
+pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Exit> {
     if args.queue != "memory:" {
-        return Err(Exit::Input(anyhow!("--queue {}: `assay run` needs no broker; leave the flag out", args.queue)));
+        return Err(Exit::Input(anyhow!(
+            "--queue {}: `assay run` needs no broker; leave the flag out",
+            args.queue
+        )));
     }
     let loaded = load(&args.suite, &settings.config).map_err(Exit::input)?;
     warn(&loaded.warnings);
@@ -57,7 +60,9 @@ impl Session {
     /// Opens the store, freezes the suite in it, and finds or makes the run.
     async fn open(settings: &Settings, loaded: &Loaded, args: &RunArgs) -> Result<Self, Exit> {
         let clock = Clock::system();
-        let mut rng = StdRng::try_from_rng(&mut SysRng).context("cannot draw random numbers").map_err(Exit::Unfinished)?;
+        let mut rng = StdRng::try_from_rng(&mut SysRng)
+            .context("cannot draw random numbers")
+            .map_err(Exit::Unfinished)?;
         let lock = FileLock::take(&settings.store)?;
         let store = Store::open(&settings.store, Schema::Migrate).await?;
         if lock.is_some() {
@@ -80,7 +85,13 @@ impl Session {
     }
 
     /// Drives the run with a worker beside it, until it has ended or somebody stops it.
-    async fn drive(&mut self, suite: &Suite, keys: Keys, args: &RunArgs, shutdown: &Shutdown) -> Result<Ended, Exit> {
+    async fn drive(
+        &mut self,
+        suite: &Suite,
+        keys: Keys,
+        args: &RunArgs,
+        shutdown: &Shutdown,
+    ) -> Result<Ended, Exit> {
         let worker = self.worker(keys);
         let pools: BTreeMap<_, _> =
             suite.models.iter().map(|model| (model.pool(), model.provider.clone())).collect();
@@ -97,6 +108,10 @@ impl Session {
             worked = &mut working => return Err(worker_failed(worked)),
         };
         shutdown.soft.cancel();
+        if ended.is_err() {
+            // The store is away: what is in flight cannot be recorded, only asked again.
+            shutdown.hard.cancel();
+        }
         let worked = working.await;
         signals.abort();
         progress.end();
@@ -125,19 +140,30 @@ impl Session {
     }
 
     /// Prints what there is to say and turns the end of the run into an exit.
-    async fn conclude(&self, settings: &Settings, suite: &Suite, files: &Files, ended: Ended) -> Result<Exit, Exit> {
+    async fn conclude(
+        &self,
+        settings: &Settings,
+        suite: &Suite,
+        files: &Files,
+        ended: Ended,
+    ) -> Result<Exit, Exit> {
         let store = &self.environment.store;
         let run = match ended {
             Ended::Finished(run) => run,
             Ended::Interrupted(_) => {
                 // What was in flight has been recorded since.
-                let run = store.run(self.begun.run).await?.ok_or_else(|| Exit::Unfinished(anyhow!("the run is gone")))?;
+                let run = store
+                    .run(self.begun.run)
+                    .await?
+                    .ok_or_else(|| Exit::Unfinished(anyhow!("the run is gone")))?;
                 return Err(Exit::Unfinished(stopped(&run)));
             }
             Ended::NeedsAttention(run, problems) => {
                 let what: Vec<_> = problems
                     .iter()
-                    .map(|(account, problem)| format!("{account} needs attention: {}: {}", problem.kind, problem.detail))
+                    .map(|(account, problem)| {
+                        format!("{account} needs attention: {}: {}", problem.kind, problem.detail)
+                    })
                     .collect();
                 return Err(Exit::Unfinished(anyhow!("{}\n{}", what.join("\n"), how_to_resume(&run))));
             }
@@ -150,7 +176,12 @@ impl Session {
         } else {
             write!(out, "{}", render::report(&report))?;
             writeln!(out, "Results: {}, run {}", settings.store, run.id)?;
-            writeln!(out, "Every answer with its scores: assay results {}{}", run.id, store_flag(&settings.store))?;
+            writeln!(
+                out,
+                "Every answer with its scores: assay results {}{}",
+                run.id,
+                store_flag(&settings.store)
+            )?;
         }
         Ok(exit_of(&run, report.verdict.as_ref().map(|verdict| verdict.outcome)))
     }
@@ -196,7 +227,8 @@ fn worker_failed(worked: Result<Result<(), assay_worker::WorkerError>, tokio::ta
 /// The first signal finishes what is in flight, the second ends at once.
 async fn stop_on_signals(shutdown: Shutdown) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
         return;
     };
@@ -206,7 +238,8 @@ async fn stop_on_signals(shutdown: Shutdown) {
             _ = terminate.recv() => {}
         }
         if std::io::stderr().is_terminal() && !token.is_cancelled() {
-            let _ = writeln!(std::io::stderr(), "\nstopping: recording what is in flight; again to end at once");
+            let _ =
+                writeln!(std::io::stderr(), "\nstopping: recording what is in flight; again to end at once");
         }
         token.cancel();
     }

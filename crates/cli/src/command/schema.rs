@@ -5,7 +5,7 @@ use std::io::Write as _;
 use crate::exit::Exit;
 
 /// Prints the schema.
-pub fn call() -> Result<Exit, Exit> {
+pub(crate) fn call() -> Result<Exit, Exit> {
     let schema = assay_coordinator::suite::json_schema();
     writeln!(std::io::stdout().lock(), "{schema:#}")?;
     Ok(Exit::Done)

@@ -18,7 +18,7 @@ use crate::settings::Settings;
 const LATEST: u32 = 20;
 
 /// Prints the run, or the latest runs.
-pub async fn call(settings: &Settings, run: Option<RunId>, files: &Files) -> Result<Exit, Exit> {
+pub(crate) async fn call(settings: &Settings, run: Option<RunId>, files: &Files) -> Result<Exit, Exit> {
     let store = Store::open(&settings.store, Schema::Require).await?;
     let mut out = anstream::stdout().lock();
     let Some(id) = run else {
@@ -47,7 +47,7 @@ pub async fn call(settings: &Settings, run: Option<RunId>, files: &Files) -> Res
 }
 
 /// The named run, else the latest; a run that is not there is wrong input.
-pub async fn find(store: &Store, run: Option<RunId>) -> Result<Run, Exit> {
+pub(crate) async fn find(store: &Store, run: Option<RunId>) -> Result<Run, Exit> {
     let found = match run {
         Some(id) => store.run(id).await?,
         None => store.runs(1).await?.pop(),
@@ -61,7 +61,7 @@ pub async fn find(store: &Store, run: Option<RunId>) -> Result<Run, Exit> {
 }
 
 /// The frozen suite of a run.
-pub async fn suite_of(store: &Store, run: &Run) -> Result<Suite, Exit> {
+pub(crate) async fn suite_of(store: &Store, run: &Run) -> Result<Suite, Exit> {
     let suite = store.suite(run.revision.clone()).await?;
     suite.ok_or_else(|| Exit::unfinished(anyhow!("the store lacks suite revision {}", run.revision)))
 }

@@ -11,7 +11,7 @@ use crate::render::warn;
 use crate::settings::Settings;
 
 /// Loads the suite as `run` would, and stops there.
-pub fn call(settings: &Settings, path: &Path) -> Result<Exit, Exit> {
+pub(crate) fn call(settings: &Settings, path: &Path) -> Result<Exit, Exit> {
     let loaded = load(path, &settings.config).map_err(Exit::input)?;
     warn(&loaded.warnings);
     let suite = &loaded.suite;

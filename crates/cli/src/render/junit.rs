@@ -14,7 +14,7 @@ use crate::exit::Exit;
 const PAGE: u32 = 1_000;
 
 /// The document; it holds every job, so its size grows with the run.
-pub async fn junit(store: &Store, suite: &Suite, report: &Report) -> Result<String, Exit> {
+pub(crate) async fn junit(store: &Store, suite: &Suite, report: &Report) -> Result<String, Exit> {
     let mut suites: Vec<_> = report
         .variants
         .iter()
@@ -37,13 +37,22 @@ pub async fn junit(store: &Store, suite: &Suite, report: &Report) -> Result<Stri
 }
 
 fn case(row: &ResultRow) -> TestCase {
-    let name = if row.row.trial > 1 { format!("{} #{}", row.row.case_id, row.row.trial) } else { row.row.case_id.clone() };
+    let name = if row.row.trial > 1 {
+        format!("{} #{}", row.row.case_id, row.row.trial)
+    } else {
+        row.row.case_id.clone()
+    };
     let status = match row.row.outcome {
         Outcome::Passed => TestCaseStatus::success(),
         Outcome::Failed => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-            let reasons: Vec<_> =
-                row.row.scores.iter().filter(|named| !named.score.pass).map(|named| named.score.reason.as_str()).collect();
+            let reasons: Vec<_> = row
+                .row
+                .scores
+                .iter()
+                .filter(|named| !named.score.pass)
+                .map(|named| named.score.reason.as_str())
+                .collect();
             status.set_message(reasons.join("; "));
             status
         }

@@ -9,7 +9,7 @@ use assay_coordinator::verdict::VariantReport;
 use super::percent;
 
 /// The report.
-pub fn markdown(report: &Report) -> String {
+pub(crate) fn markdown(report: &Report) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let outcome = report.verdict.as_ref().map_or(report.run.state, |verdict| word(verdict.outcome));
@@ -21,12 +21,19 @@ pub fn markdown(report: &Report) -> String {
     if let Some(verdict) = &report.verdict {
         let _ = writeln!(text, "{}", rules(verdict));
     }
-    let _ = writeln!(text, "Run `{}`, {} jobs, suite revision `{}`.", report.run.id, report.run.jobs, report.run.revision.short());
+    let _ = writeln!(
+        text,
+        "Run `{}`, {} jobs, suite revision `{}`.",
+        report.run.id,
+        report.run.jobs,
+        report.run.revision.short()
+    );
     text
 }
 
 fn variants(variants: &[VariantReport]) -> String {
-    let mut text = "| prompt | model | pass rate | interval | passed | failed | errored | cost |\n".to_owned();
+    let mut text =
+        "| prompt | model | pass rate | interval | passed | failed | errored | cost |\n".to_owned();
     text.push_str("|---|---|--:|---|--:|--:|--:|--:|\n");
     for variant in variants {
         let _ = writeln!(

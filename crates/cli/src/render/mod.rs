@@ -9,14 +9,14 @@ mod runs;
 use std::fmt::Display;
 use std::io::Write as _;
 
-pub use junit::junit;
-pub use markdown::markdown;
-pub use progress::Progress;
-pub use report::report;
-pub use runs::runs;
+pub(crate) use junit::junit;
+pub(crate) use markdown::markdown;
+pub(crate) use progress::Progress;
+pub(crate) use report::report;
+pub(crate) use runs::runs;
 
 /// Says warnings on stderr.
-pub fn warn<W: Display>(warnings: &[W]) {
+pub(crate) fn warn<W: Display>(warnings: &[W]) {
     let mut err = anstream::stderr().lock();
     for warning in warnings {
         // Nobody is left to warn when stderr is gone.

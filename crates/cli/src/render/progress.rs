@@ -6,11 +6,11 @@ use assay_store::Run;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// A line that says how far the run is.
-pub struct Progress(ProgressBar);
+pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
     /// Starts the line; says so when a run is resumed. indicatif hides it where stderr is no terminal.
-    pub fn start(resumed: Option<&Run>) -> Self {
+    pub(crate) fn start(resumed: Option<&Run>) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let template = "{elapsed_precise} {wide_bar} {pos}/{len} {per_sec} eta {eta} {msg}";
         if let Ok(style) = ProgressStyle::with_template(template) {
@@ -26,7 +26,7 @@ impl Progress {
     }
 
     /// Shows the run as it is.
-    pub fn show(&self, run: &Run) {
+    pub(crate) fn show(&self, run: &Run) {
         self.0.set_length(run.planned);
         self.0.set_position(run.done());
         let mut message = format!("passed {} failed {}", run.passed, run.failed);
@@ -37,7 +37,7 @@ impl Progress {
     }
 
     /// Takes the line away: the report says the rest.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         self.0.finish_and_clear();
     }
 }

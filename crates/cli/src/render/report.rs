@@ -11,7 +11,7 @@ use assay_coordinator::verdict::VariantReport;
 use super::{percent, table};
 
 /// The report as text.
-pub fn report(report: &Report) -> String {
+pub(crate) fn report(report: &Report) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let _ = write!(text, "{}", heading(report));
@@ -38,7 +38,8 @@ fn heading(report: &Report) -> String {
 fn variants(variants: &[VariantReport]) -> comfy_table::Table {
     let measured = variants.iter().any(|variant| variant.latency_ms.p95.is_some());
     let priced = variants.iter().any(|variant| variant.cost_usd.is_some());
-    let mut header = vec!["PROMPT", "VERSION", "MODEL", "PASS RATE", "INTERVAL", "PASSED", "FAILED", "ERRORED"];
+    let mut header =
+        vec!["PROMPT", "VERSION", "MODEL", "PASS RATE", "INTERVAL", "PASSED", "FAILED", "ERRORED"];
     let mut right = vec![3, 5, 6, 7];
     if measured {
         right.push(header.len());
@@ -99,7 +100,11 @@ fn excerpt(excerpt: &Excerpt) -> String {
     };
     format!(
         "{}  {} → {}  “{}” → “{}”",
-        excerpt.case, word(excerpt.before), word(excerpt.after), excerpt.before_output, excerpt.after_output
+        excerpt.case,
+        word(excerpt.before),
+        word(excerpt.after),
+        excerpt.before_output,
+        excerpt.after_output
     )
 }
 

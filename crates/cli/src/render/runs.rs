@@ -6,7 +6,7 @@ use assay_store::Run;
 use super::table;
 
 /// A table of runs.
-pub fn runs(runs: &[Run]) -> String {
+pub(crate) fn runs(runs: &[Run]) -> String {
     if runs.is_empty() {
         return "no runs yet; start one with `assay run SUITE`\n".to_owned();
     }

@@ -28,7 +28,12 @@ pub struct Begun {
 }
 
 /// Finds or makes the run of a frozen suite. With `fresh` an unfinished run is left as it is.
-pub async fn begin(environment: &Environment, suite: &Suite, fresh: bool, draw: Draw) -> Result<Begun, StoreError> {
+pub async fn begin(
+    environment: &Environment,
+    suite: &Suite,
+    fresh: bool,
+    draw: Draw,
+) -> Result<Begun, StoreError> {
     let revision = suite.revision();
     if !fresh && let Some(run) = environment.store.unfinished_run(revision.clone()).await? {
         let resumed = environment.store.run(run).await?;

@@ -3,7 +3,7 @@
 //! Nothing is written to the store: a job stays pending until it is claimed. What this holds in memory is only a
 //! guess about what is under way, and may be forgotten at any time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use assay_common::id::RunId;
@@ -58,21 +58,25 @@ impl Window {
         if room == 0 {
             return Ok(0);
         }
-        let mut ordinals = self.returned(environment, room).await?;
-        let came_back = ordinals.len();
-        let left = room - u32::try_from(came_back).unwrap_or(room).min(room);
-        if left > 0 {
-            let store = &environment.store;
-            ordinals.extend(store.due_fresh(self.run, self.pool.clone(), self.sent_up_to, left).await?);
-        }
-        if ordinals.is_empty() {
+        let mut returned = self.returned(environment, room).await?;
+        let left = room.saturating_sub(u32::try_from(returned.len()).unwrap_or(room));
+        let mut fresh = match left {
+            0 => Vec::new(),
+            left => environment.store.due_fresh(self.run, self.pool.clone(), self.sent_up_to, left).await?,
+        };
+        let hint = |ordinal: &u64| Hint { run: self.run, ordinal: *ordinal };
+        let hints: Vec<_> = returned.iter().chain(&fresh).map(hint).collect();
+        if hints.is_empty() {
             return Ok(0);
         }
-        let hints: Vec<_> = ordinals.iter().map(|ordinal| Hint { run: self.run, ordinal: *ordinal }).collect();
         let refused = environment.queue.publish(&self.pool, &hints).await?;
-        let sent = hints.len() - refused.len();
-        self.remember(&ordinals[..sent.min(came_back)], &ordinals[came_back..sent.max(came_back)]);
-        Ok(sent)
+        let refused: HashSet<_> = refused.into_iter().map(|hint| hint.ordinal).collect();
+        returned.retain(|ordinal| !refused.contains(ordinal));
+        // A queue may refuse any of them: what comes after the first is sent again, and dies at the claim.
+        let kept = fresh.iter().take_while(|ordinal| !refused.contains(ordinal)).count();
+        fresh.truncate(kept);
+        self.remember(&returned, &fresh);
+        Ok(hints.len() - refused.len())
     }
 
     async fn returned(&mut self, environment: &Environment, room: u32) -> Result<Vec<u64>, StoreError> {

@@ -12,6 +12,7 @@ use assay_common::suite::Suite;
 use assay_store::{AccountProblem, Run, RunState, StoreError};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::dispatch::{DispatchError, Window};
 use super::expand::Expansion;
@@ -22,6 +23,8 @@ use crate::environment::Environment;
 const TICK: Duration = Duration::from_millis(20);
 /// How often members are looked at, and accounts while nothing moves.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
+/// How often the loop looks around while the store or the queue is away.
+const OUTAGE_PAUSE: Duration = Duration::from_millis(500);
 /// The smallest window of hints in a pool's queue.
 const LEAST_WINDOW: u64 = 1_024;
 
@@ -62,6 +65,26 @@ pub enum DriveError {
     NoRun(RunId),
 }
 
+impl DriveError {
+    /// Whether the same may work later.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Store(error) | Self::Dispatch(DispatchError::Store(error)) => error.may_pass(),
+            Self::Dispatch(DispatchError::Queue(_)) => true,
+            Self::NoRun(_) => false,
+        }
+    }
+}
+
+/// What one look around came to.
+enum Look {
+    Ended(Box<Ended>),
+    /// `at_once`: there is more to expand.
+    GoOn {
+        at_once: bool,
+    },
+}
+
 /// Drives one run.
 pub struct Driver {
     environment: Environment,
@@ -80,36 +103,95 @@ pub struct Driver {
 
 impl Driver {
     /// Reads what the run needs. `patience` is how long it may stand still while an account needs attention.
-    pub async fn load(environment: Environment, suite: Suite, run: RunId, patience: Duration) -> Result<Self, DriveError> {
+    pub async fn load(
+        environment: Environment,
+        suite: Suite,
+        run: RunId,
+        patience: Duration,
+    ) -> Result<Self, DriveError> {
         let row = environment.store.run(run).await?.ok_or(DriveError::NoRun(run))?;
         let expansion = Expansion::load(&environment, &suite, &row).await?;
         let windows = windows(&environment, &suite, run);
         let now = Instant::now();
         let progress = (row.done(), now);
         let beats = Beats::default();
-        Ok(Self { environment, suite, run, expansion, windows, beats, swept: now, asked: now, patience, progress })
+        Ok(Self {
+            environment,
+            suite,
+            run,
+            expansion,
+            windows,
+            beats,
+            swept: now,
+            asked: now,
+            patience,
+            progress,
+        })
     }
 
     /// Drives the run until it has ended or `stop` is cancelled. `watch` sees the run's row at every look.
-    pub async fn drive(mut self, stop: &CancellationToken, mut watch: impl FnMut(&Run)) -> Result<Ended, DriveError> {
+    pub async fn drive(self, stop: &CancellationToken, watch: impl FnMut(&Run)) -> Result<Ended, DriveError> {
+        let span = tracing::info_span!("run", run.id = %self.run);
+        let started = Instant::now();
+        let ended = self.turn(stop, watch).instrument(span).await?;
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let run = ended.run();
+        let jobs = run.done();
+        let (id, planned, state) = (run.id, run.planned, run.state.word());
+        tracing::info!(run.id = %id, run.jobs = jobs, duration_ms, "{state} run {id}: {jobs} of {planned} jobs are done");
+        Ok(ended)
+    }
+
+    /// Looks around until the run has ended. An outage of the store or the queue is waited out, as long as patience
+    /// lasts: what was dispatched goes on meanwhile.
+    async fn turn(
+        mut self,
+        stop: &CancellationToken,
+        mut watch: impl FnMut(&Run),
+    ) -> Result<Ended, DriveError> {
+        let mut outage: Option<Instant> = None;
         loop {
-            let run = self.row().await?;
-            watch(&run);
-            if stop.is_cancelled() {
-                return Ok(Ended::Interrupted(run));
-            }
-            if let Some(ended) = self.ended(&run).await? {
-                watch(ended.run());
-                return Ok(ended);
-            }
-            let expanded = self.step(&run).await?;
-            if !expanded {
-                tokio::select! {
-                    () = sleep(TICK) => {}
-                    () = stop.cancelled() => {}
+            let pause = match self.look(stop, &mut watch).await {
+                Ok(Look::Ended(ended)) => return Ok(*ended),
+                Ok(Look::GoOn { at_once }) => {
+                    outage = None;
+                    if at_once { Duration::ZERO } else { TICK }
                 }
+                Err(error) if error.may_pass() && !stop.is_cancelled() => {
+                    let since = *outage.get_or_insert_with(|| {
+                        tracing::warn!(run.id = %self.run, %error, "cannot drive run {}, trying again: {error}", self.run);
+                        Instant::now()
+                    });
+                    if since.elapsed() >= self.patience {
+                        return Err(error);
+                    }
+                    OUTAGE_PAUSE
+                }
+                Err(error) => return Err(error),
+            };
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = stop.cancelled() => {}
             }
         }
+    }
+
+    /// One look: whether the run has ended, else one round of work.
+    async fn look(
+        &mut self,
+        stop: &CancellationToken,
+        watch: &mut impl FnMut(&Run),
+    ) -> Result<Look, DriveError> {
+        let run = self.row().await?;
+        watch(&run);
+        if stop.is_cancelled() {
+            return Ok(Look::Ended(Box::new(Ended::Interrupted(run))));
+        }
+        if let Some(ended) = self.ended(&run).await? {
+            watch(ended.run());
+            return Ok(Look::Ended(Box::new(ended)));
+        }
+        Ok(Look::GoOn { at_once: self.step(&run).await? })
     }
 
     async fn row(&self) -> Result<Run, DriveError> {
@@ -123,7 +205,10 @@ impl Driver {
         }
         let expanded = self.expansion.advance(&self.environment, run).await?;
         for window in &mut self.windows {
-            window.fill(&self.environment).await?;
+            let hints = window.fill(&self.environment).await?;
+            if hints > 0 {
+                tracing::debug!(queue.hints = hints, "dispatched {hints} hints");
+            }
         }
         if self.swept.elapsed() >= SWEEP_EVERY {
             self.swept = Instant::now();
@@ -139,8 +224,10 @@ impl Driver {
         if run.state == RunState::Running {
             let over_budget = self.suite.budget.filter(|budget| run.cost >= *budget);
             if let Some(budget) = over_budget {
+                tracing::warn!(run.id = %self.run, budget_usd = budget.usd(), "cancelling run {}: its budget is spent", self.run);
                 store.cancel(self.run, format!("its budget of ${} is spent", budget.usd()), now).await?;
             } else if now >= run.deadline_at {
+                tracing::warn!(run.id = %self.run, "cancelling run {}: {PAST_DEADLINE}", self.run);
                 store.cancel(self.run, PAST_DEADLINE.to_owned(), now).await?;
             }
         }
@@ -171,7 +258,8 @@ impl Driver {
 
 /// One window for each pool of the suite, wide enough that workers never wait for the next look.
 fn windows(environment: &Environment, suite: &Suite, run: RunId) -> Vec<Window> {
-    let pools: BTreeSet<_> = suite.models.iter().map(|model| (model.pool(), model.provider.as_str())).collect();
+    let pools: BTreeSet<_> =
+        suite.models.iter().map(|model| (model.pool(), model.provider.as_str())).collect();
     let window = |(pool, provider): (String, &str)| {
         let provider = environment.config.provider(provider);
         let in_flight = provider.and_then(|provider| provider.limits.in_flight);

@@ -42,7 +42,14 @@ impl Expansion {
         let end = run.planned.min(run.cursor + chunk);
         let jobs = (run.cursor..end).filter_map(|ordinal| self.job(ordinal)).collect();
         // False: another leader moved the cursor first, and its chunk is as good as ours.
-        environment.store.expand(run.id, run.cursor, jobs, end == run.planned).await
+        let expanded = environment.store.expand(run.id, run.cursor, jobs, end == run.planned).await?;
+        tracing::debug!(
+            run.cursor = end,
+            run.planned = run.planned,
+            "expanded to {end} of {} jobs",
+            run.planned
+        );
+        Ok(expanded)
     }
 
     fn job(&self, ordinal: u64) -> Option<NewJob> {

@@ -21,7 +21,12 @@ pub struct Beats(HashMap<MemberId, (i64, Instant)>);
 impl Beats {
     /// Takes in the beats read `now`, and names the members that are dead. A member seen for the first time is
     /// alive.
-    pub fn observe(&mut self, beats: &[(MemberId, i64)], now: Instant, dead_after: Duration) -> Vec<MemberId> {
+    pub fn observe(
+        &mut self,
+        beats: &[(MemberId, i64)],
+        now: Instant,
+        dead_after: Duration,
+    ) -> Vec<MemberId> {
         self.0.retain(|member, _| beats.iter().any(|(seen, _)| seen == member));
         let mut dead = Vec::new();
         for (member, beat) in beats {

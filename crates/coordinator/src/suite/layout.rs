@@ -1,12 +1,15 @@
 //! The shape of the suite file: every key, what it may be and what it means.
 
+mod gate;
+mod scorers;
+
 use assay_common::config::Span;
-use assay_common::jsonpath::{JsonPath, JsonPathError};
-use assay_common::pattern::Pattern;
 use assay_common::reduce::Reducer;
 
 use super::hint::quoted_list;
-use super::shape::{Field, Form, Kind, Range, Shape, optional, required};
+use super::shape::{Form, Kind, Range, Shape, optional, required};
+use gate::GATE;
+use scorers::SCORERS;
 
 /// From 0 to 1.
 const UNIT: Range = Range::closed(0.0, 1.0);
@@ -172,132 +175,6 @@ static CASE: Shape = Shape {
     ]],
 };
 
-const JUDGE: &str = "the scorer `judge` is not in this version; score with the others until it is";
-
-/// Every scorer by its type, without `not-`.
-pub(super) static SCORERS: &[(&str, Kind)] = &[
-    ("equals", Kind::Map(&EQUALS)),
-    ("contains", Kind::Map(&ONE_TEXT)),
-    ("icontains", Kind::Map(&ONE_TEXT)),
-    ("contains-any", Kind::Map(&SOME_TEXTS)),
-    ("icontains-any", Kind::Map(&SOME_TEXTS)),
-    ("contains-all", Kind::Map(&SOME_TEXTS)),
-    ("icontains-all", Kind::Map(&SOME_TEXTS)),
-    ("regex", Kind::Map(&REGEX)),
-    ("starts-with", Kind::Map(&ONE_TEXT)),
-    ("number", Kind::Map(&NUMBER)),
-    ("is-json", Kind::Map(&IS_JSON)),
-    ("judge", Kind::Later(JUDGE)),
-];
-
-static SCORER: &[Field] = &[
-    required("type", Kind::Text, "What is asked of the output; `not-` in front inverts the grade."),
-    optional(
-        "weight",
-        Kind::Number(Range::closed(0.0, 1e6)),
-        "Its share of the weighted score. Default: 1; at 0 it decides nothing.",
-    ),
-    optional("metric", Kind::Name, "Scores of one metric are aggregated under its name."),
-    optional(
-        "extract",
-        Kind::Either(&[Kind::Form(EXTRACT), Kind::Map(&EXTRACT_JSON)]),
-        "The part of the output to look at: a regular expression (its group 1), `last-number`, `last-line` or {json: $.path}.",
-    ),
-];
-
-const EXTRACT: Form = Form {
-    complaint: |text| match text {
-        "last-number" | "last-line" => None,
-        _ => Pattern::compile(text).err().map(|error| error.to_string()),
-    },
-    pattern: None,
-};
-
-static EXTRACT_JSON: Shape = Shape {
-    name: "`extract`",
-    one_of: &[],
-    fields: &[&[required(
-        "json",
-        Kind::Form(Form {
-            complaint: |text| match JsonPath::compile(text) {
-                Ok(_) => None,
-                // The parser's own words are several lines of its grammar.
-                Err(JsonPathError::Invalid(_)) => Some(format!("`{text}` is no JSONPath, such as $.answer")),
-                Err(error) => Some(error.to_string()),
-            },
-            pattern: Some("^\\$"),
-        }),
-        "A JSONPath (RFC 9535) into the output parsed as JSON.",
-    )]],
-};
-
-static EQUALS: Shape = Shape {
-    name: "this scorer",
-    one_of: &[],
-    fields: &[
-        SCORER,
-        &[required(
-            "value",
-            Kind::Anything,
-            "What the output must equal, as it stands; an object or a list: as JSON.",
-        )],
-    ],
-};
-
-static ONE_TEXT: Shape = Shape {
-    name: "this scorer",
-    one_of: &[],
-    fields: &[SCORER, &[required("value", Kind::Text, "The text to look for.")]],
-};
-
-static SOME_TEXTS: Shape = Shape {
-    name: "this scorer",
-    one_of: &[],
-    fields: &[
-        SCORER,
-        &[required(
-            "value",
-            Kind::Either(&[Kind::Text, Kind::ListOf(&Kind::Text)]),
-            "A list of texts, or one text split on commas outside double quotes.",
-        )],
-    ],
-};
-
-static REGEX: Shape = Shape {
-    name: "this scorer",
-    one_of: &[],
-    fields: &[SCORER, &[required("value", Kind::Text, "A regular expression that must match somewhere.")]],
-};
-
-static NUMBER: Shape = Shape {
-    name: "this scorer",
-    one_of: &[],
-    fields: &[
-        SCORER,
-        &[
-            required("value", Kind::Text, "The number wanted."),
-            optional(
-                "tolerance",
-                Kind::Number(NOT_NEGATIVE),
-                "The largest difference that passes. Default: 0.",
-            ),
-        ],
-    ],
-};
-
-static IS_JSON: Shape = Shape {
-    name: "this scorer",
-    one_of: &[],
-    fields: &[
-        SCORER,
-        &[optional(
-            "value",
-            Kind::Either(&[Kind::MapOf(&Kind::Anything), Kind::Flag, Kind::Text]),
-            "A JSON Schema (draft-07 unless it names another) the output must satisfy.",
-        )],
-    ],
-};
-
 const REDUCER: Kind = Kind::Form(Form {
     complaint: |text| match Reducer::parse(text) {
         Some(_) => None,
@@ -308,80 +185,3 @@ const REDUCER: Kind = Kind::Form(Form {
     },
     pattern: Some("^(mean|median|mode|majority|all|any|at-least\\([0-9]+\\)|pass[@^][0-9]+)$"),
 });
-
-const TOP_UP: &str = "topping up is not in this version: a gate decides on the run's own cases and trials";
-
-static GATE: Shape = Shape {
-    name: "the gate",
-    one_of: &[],
-    fields: &[&[
-        optional(
-            "confidence",
-            Kind::Share(Range { min: 0.5, max: 1.0, open: (true, true) }),
-            "Confidence of intervals and tests. Default: 0.95.",
-        ),
-        optional(
-            "stop_early",
-            Kind::Flag,
-            "Decide as soon as the evidence allows, and cancel the rest. Default: false.",
-        ),
-        optional(
-            "max_error_rate",
-            Kind::Share(UNIT),
-            "More errored jobs than this share: inconclusive, whatever the scores say.",
-        ),
-        optional("min_cases", Kind::Integer(1, i64::MAX), "Fewer scored cases than this: inconclusive."),
-        optional("max_cases", Kind::Later(TOP_UP), "Further cases of the dataset while inconclusive."),
-        optional("max_repeats", Kind::Later(TOP_UP), "Further trials while inconclusive."),
-        optional(
-            "expires",
-            DURATION,
-            "How long a passing verdict may be used for a promotion, such as `14d`.",
-        ),
-        required(
-            "rules",
-            Kind::ListOf(&Kind::Map(&RULE)),
-            "Each is judged by itself; the gate passes when all that decide pass.",
-        ),
-    ]],
-};
-
-static RULE: Shape = Shape {
-    name: "a rule",
-    one_of: &["min", "max", "max_drop", "max_increase"],
-    fields: &[&[
-        required(
-            "metric",
-            Kind::Name,
-            "`pass_rate`, `mean_score`, `latency_p95_ms` (any percentile), `cost_per_case_usd`, or a scorer's `metric`.",
-        ),
-        optional(
-            "name",
-            Kind::Name,
-            "What people call it; unique. Default: made of metric, bound and slice.",
-        ),
-        optional("slice", Kind::MapOf(&Kind::Text), "The cases it looks at: every tag named has this value."),
-        optional("min", Kind::Share(NOT_NEGATIVE), "At least this."),
-        optional("max", Kind::Share(NOT_NEGATIVE), "At most this."),
-        optional(
-            "max_drop",
-            Kind::Share(NOT_NEGATIVE),
-            "At most this much below the baseline, paired by case.",
-        ),
-        optional(
-            "max_increase",
-            Kind::Share(NOT_NEGATIVE),
-            "At most this share above the baseline, such as `10%`.",
-        ),
-        optional(
-            "tier",
-            Kind::Word(&["critical", "supporting", "advisory"]),
-            "critical must pass, supporting must not fail, advisory is shown and never decides. Default: critical.",
-        ),
-        optional(
-            "estimand",
-            Kind::Word(&["suite", "population"]),
-            "What the number estimates. Default: suite for min and max, population for comparisons.",
-        ),
-    ]],
-};

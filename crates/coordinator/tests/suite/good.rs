@@ -7,84 +7,12 @@ use assay_common::scorer::{Check, Extract};
 use assay_common::suite::Priority;
 use serde_json::json;
 
+use super::documented::example;
 use super::{Folder, suite_with};
-
-/// The example of the reference, without what this version refuses.
-pub(crate) const REFERENCE: &str = r#"
-suite: support-triage
-owner: support-platform
-description: Routes a customer message to a queue.
-
-prompts:
-  - name: triage
-    label: polite-v2
-    owner: triage-team
-    file: prompts/triage.md
-  - name: triage
-    file: prompts/chat.yaml
-    baseline: true
-
-models:
-  - openai/gpt-4.1-mini
-  - provider: anthropic
-    model: claude-sonnet-4-5
-    temperature: 0
-    max_tokens: 64
-  - provider: recorded
-    model: gpt-3-175b
-    file: answers.jsonl
-
-cases:
-  - file: cases.jsonl
-    id: ticket
-    cluster: thread
-    tags: [language, tier]
-  - vars: {message: "Where is my refund?", queue: billing, answer: 1}
-    id: refund-1
-
-score:
-  - type: equals
-    value: "{{ queue }}"
-    weight: 2
-    metric: routing
-  - type: number
-    extract: '####\s*(-?[\d,.]+)'
-    value: "{{ answer }}"
-    tolerance: 0.50
-  - type: not-contains
-    value: 08
-    extract: {json: $.path}
-threshold: 0.8
-
-repeats: 3
-reduce: at-least(2)
-priority: sweep
-deadline: 2h
-
-gate:
-  confidence: 95%
-  stop_early: true
-  max_error_rate: 0.01
-  min_cases: 2
-  expires: 14d
-  rules:
-    - metric: pass_rate
-      min: 0.92
-    - metric: pass_rate
-      max_drop: 0.02
-      tier: supporting
-    - metric: routing
-      slice: {language: de}
-      min: 0.9
-    - metric: latency_p95_ms
-      max: 2000
-    - metric: cost_per_case_usd
-      max_increase: 10%
-"#;
 
 fn reference() -> Folder {
     Folder::with(&[
-        ("suite.yaml", REFERENCE),
+        ("suite.yaml", example()),
         ("prompts/triage.md", "Route this: {{ message }}\n"),
         (
             "prompts/chat.yaml",

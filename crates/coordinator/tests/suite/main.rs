@@ -1,10 +1,15 @@
 //! Suites, good and bad, as people write them: what is loaded, and what is told.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+
+mod asking;
 mod cases;
+mod documented;
 mod examples;
 mod freeze;
 mod good;
 mod hostile;
+mod judging;
 mod problems;
 mod schema;
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::good::REFERENCE;
+use super::documented::example;
 
 fn instance(text: &str) -> Value {
     serde_saphyr::from_str(text).unwrap()
@@ -14,7 +14,7 @@ fn accepts_the_reference_and_rejects_slips() {
     let validator = jsonschema::validator_for(&schema).unwrap();
     let problems =
         |instance: &Value| validator.iter_errors(instance).map(|error| error.to_string()).collect::<Vec<_>>();
-    let good = instance(REFERENCE);
+    let good = instance(example());
     assert_eq!(problems(&good), Vec::<String>::new());
 
     let check = |pointer: &str, value: Value, part: &str| {

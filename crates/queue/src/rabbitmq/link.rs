@@ -24,10 +24,18 @@ pub(super) struct Link {
 #[derive(Clone, Debug)]
 enum State {
     /// The first attempt is not decided yet.
-    Starting { since: Instant },
+    Starting {
+        since: Instant,
+    },
     Up(Arc<Connection>),
-    Blocked { connection: Arc<Connection>, reason: Arc<str> },
-    Down { since: Instant, reason: Arc<str> },
+    Blocked {
+        connection: Arc<Connection>,
+        reason: Arc<str>,
+    },
+    Down {
+        since: Instant,
+        reason: Arc<str>,
+    },
 }
 
 impl Link {
@@ -47,7 +55,9 @@ impl Link {
         let decided = state.wait_for(|state| !matches!(state, State::Starting { .. })).await;
         match decided.map(|state| state.clone()) {
             Ok(State::Up(connection)) => Ok(connection),
-            Ok(State::Blocked { reason, .. }) => Err(self.unavailable(format!("it blocks publishers: {reason}"))),
+            Ok(State::Blocked { reason, .. }) => {
+                Err(self.unavailable(format!("it blocks publishers: {reason}")))
+            }
             Ok(State::Down { reason, .. }) => Err(self.unavailable(reason)),
             Ok(State::Starting { .. }) | Err(_) => Err(QueueError::Closed),
         }
@@ -120,7 +130,9 @@ impl Supervisor {
                 let outage_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
                 tracing::info!(queue.url = %url, queue.link = purpose, outage_ms, "reached {url} again for {purpose}");
             }
-            None => tracing::debug!(queue.url = %url, queue.link = purpose, "connected to {url} for {purpose}"),
+            None => {
+                tracing::debug!(queue.url = %url, queue.link = purpose, "connected to {url} for {purpose}");
+            }
         }
     }
 

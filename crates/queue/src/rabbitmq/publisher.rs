@@ -49,7 +49,9 @@ impl Publisher {
         let mut batches = hints.chunks(BATCH);
         for batch in &mut batches {
             let fates = send(&channel, pool, batch).await;
-            refused.extend(batch.iter().zip(&fates).filter(|(_, fate)| **fate != Fate::Accepted).map(|(hint, _)| *hint));
+            refused.extend(
+                batch.iter().zip(&fates).filter(|(_, fate)| **fate != Fate::Accepted).map(|(hint, _)| *hint),
+            );
             if fates.iter().any(|fate| matches!(fate, Fate::Returned | Fate::Unknown)) {
                 refused.extend(batches.flatten());
                 return Ok(refused);

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use assay_common::job::Hint;
 use futures_util::{FutureExt as _, StreamExt as _};
 use lapin::message::Delivery as Message;
-use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
+use lapin::options::{
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
+};
 use lapin::types::{FieldTable, ShortString};
 use lapin::{Channel, Consumer};
 use tokio::sync::mpsc;
@@ -43,8 +45,18 @@ impl RabbitSubscription {
         let tag = format!("{name}.{}", OPENED.fetch_add(1, Ordering::Relaxed));
         let backoff = Backoff::new(&tag);
         let pool = pool.to_owned();
-        let reader =
-            Reader { link, tag, pool, prefetch, generation: 0, in_hand: 0, deliveries, settle, settlements, backoff };
+        let reader = Reader {
+            link,
+            tag,
+            pool,
+            prefetch,
+            generation: 0,
+            in_hand: 0,
+            deliveries,
+            settle,
+            settlements,
+            backoff,
+        };
         tokio::spawn(reader.run());
         Self { deliveries: receiver }
     }
@@ -161,8 +173,9 @@ impl Reader {
             // Before consuming, or the first deliveries come without a bound.
             channel.basic_qos(self.prefetch, BasicQosOptions::default()).await?;
             let queue = topology::queue_of(&self.pool);
-            let consumer =
-                channel.basic_consume(queue, tag, BasicConsumeOptions::default(), FieldTable::default()).await?;
+            let consumer = channel
+                .basic_consume(queue, tag, BasicConsumeOptions::default(), FieldTable::default())
+                .await?;
             lapin::Result::Ok((channel, consumer))
         };
         match timeout(ANSWER, opening).await {

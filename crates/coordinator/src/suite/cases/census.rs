@@ -196,7 +196,7 @@ impl Loader<'_> {
             self.refuse(sources[source as usize].at, refusal);
         } else if census.cases == 0 && !broken && !sources.is_empty() {
             self.error(list.at, "the dataset is empty: there is no case to run");
-        } else if !broken {
+        } else {
             self.check_fields(list, &census);
         }
         census

@@ -3,6 +3,7 @@
 
 pub(super) mod census;
 mod fields;
+mod json;
 mod metered;
 mod rows;
 
@@ -19,8 +20,9 @@ use super::load::Loader;
 use super::yaml::Node;
 pub(super) use fields::Fields;
 use fields::content_id;
+pub(super) use json::json_row;
 use metered::Metered;
-pub(super) use rows::{Fault, Format, json_row};
+pub(super) use rows::{Fault, Format};
 
 /// Where cases come from: one entry of `cases:`, or one of the files that its pattern matches.
 #[derive(Debug)]

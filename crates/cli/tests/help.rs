@@ -1,0 +1,31 @@
+//! What a newcomer reads first.
+
+use std::process::Command;
+
+fn assay(arguments: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_assay")).args(arguments).output().expect("assay runs");
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn help_teaches_commands_exit_codes_and_where_to_start() {
+    let (code, help) = assay(&["--help"]);
+    assert_eq!(code, Some(0));
+    for part in ["run", "validate", "schema", "status", "results", "Exit codes:", "Start here:"] {
+        assert!(help.contains(part), "{part} is missing in:\n{help}");
+    }
+    let (code, help) = assay(&["run", "--help"]);
+    assert_eq!(code, Some(0));
+    for part in ["--new", "--patience", "--store", "--json", "--junit", "--markdown", "Examples:"] {
+        assert!(help.contains(part), "{part} is missing in:\n{help}");
+    }
+}
+
+#[test]
+fn the_schema_is_one_json_document() {
+    let (code, schema) = assay(&["schema"]);
+    assert_eq!(code, Some(0));
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    assert_eq!(schema["type"], "object");
+    assert!(schema["properties"]["prompts"]["description"].is_string());
+}
