@@ -21,6 +21,8 @@ pub(crate) struct Bulk {
     after: &'static str,
     /// What follows on PostgreSQL alone: row locks.
     lock: &'static str,
+    /// Whether a row that stands there twice changes nothing.
+    repeatable: bool,
     sqlite: [OnceLock<Arc<str>>; SIZES as usize],
     postgres: [OnceLock<Arc<str>>; SIZES as usize],
 }
@@ -33,6 +35,7 @@ impl Bulk {
             row,
             after,
             lock: "",
+            repeatable: false,
             sqlite: [const { OnceLock::new() }; SIZES as usize],
             postgres: [const { OnceLock::new() }; SIZES as usize],
         }
@@ -44,24 +47,33 @@ impl Bulk {
         self
     }
 
+    /// The same, where a row that stands there twice changes nothing: a chunk is then filled up with its last row, and
+    /// one statement does where several of exact sizes would be needed.
+    pub(crate) const fn repeatable(mut self) -> Self {
+        self.repeatable = true;
+        self
+    }
+
     /// The text for one row.
     pub(crate) fn for_one_row(&self, dialect: Dialect) -> AssertSqlSafe<Arc<str>> {
         AssertSqlSafe(self.text(dialect, 0))
     }
 
-    /// Cuts `rows` into chunks, each with the text for its length.
+    /// Cuts `rows` into chunks, each with the text for it and how often its last row is repeated.
     pub(crate) fn chunks<'a, R>(
         &'a self,
         dialect: Dialect,
         rows: &'a [R],
-    ) -> impl Iterator<Item = (AssertSqlSafe<Arc<str>>, &'a [R])> {
+    ) -> impl Iterator<Item = (AssertSqlSafe<Arc<str>>, &'a [R], usize)> {
         let mut rest = rows;
         std::iter::from_fn(move || {
-            let size = rest.len().checked_ilog2()?.min(SIZES - 1);
-            let (chunk, left) = rest.split_at(1 << size);
+            let exact = rest.len().checked_ilog2()?;
+            let fits = rest.len().is_power_of_two() || !self.repeatable;
+            let size = if fits { exact } else { exact + 1 }.min(SIZES - 1);
+            let (chunk, left) = rest.split_at(rest.len().min(1 << size));
             rest = left;
             // Safe: made of this crate's own texts and of placeholders.
-            Some((AssertSqlSafe(self.text(dialect, size as usize)), chunk))
+            Some((AssertSqlSafe(self.text(dialect, size as usize)), chunk, (1 << size) - chunk.len()))
         })
     }
 
@@ -109,10 +121,11 @@ impl Bulk {
 macro_rules! executed {
     ($conn:ident, $bulk:ident($($fixed:expr),*), $rows:expr, |$row:pat_param| ($($value:expr),+ $(,)?)) => {{
         let mut changed: u64 = 0;
-        for (text, chunk) in $bulk.chunks($crate::pools::Speaks::dialect(&*$conn), $rows) {
+        for (text, chunk, repeats) in $bulk.chunks($crate::pools::Speaks::dialect(&*$conn), $rows) {
             #[allow(unused_mut, reason = "one macro for statements with and without fixed values")]
             let mut query = sqlx::query(text)$(.bind($fixed))*;
-            for $row in chunk {
+            let last = std::iter::repeat_n(&chunk[chunk.len() - 1], repeats);
+            for $row in chunk.iter().chain(last) {
                 query = query$(.bind($value))+;
             }
             changed += query.execute(&mut *$conn).await?.rows_affected();
@@ -126,9 +139,10 @@ macro_rules! executed {
 macro_rules! fetched {
     ($conn:ident, $bulk:ident($($fixed:expr),*) as $type:ty, $rows:expr, |$row:pat_param| ($($value:expr),+ $(,)?)) => {{
         let mut found: Vec<$type> = Vec::new();
-        for (text, chunk) in $bulk.chunks($crate::pools::Speaks::dialect(&*$conn), $rows) {
+        for (text, chunk, repeats) in $bulk.chunks($crate::pools::Speaks::dialect(&*$conn), $rows) {
             let mut query = sqlx::query_as::<_, $type>(text)$(.bind($fixed))*;
-            for $row in chunk {
+            let last = std::iter::repeat_n(&chunk[chunk.len() - 1], repeats);
+            for $row in chunk.iter().chain(last) {
                 query = query$(.bind($value))+;
             }
             found.append(&mut query.fetch_all(&mut *$conn).await?);
@@ -155,7 +169,7 @@ mod tests {
         let check = |dialect, expected: &str| {
             let texts: Vec<_> = LOCKED_ROWS
                 .chunks(dialect, &[(), ()])
-                .map(|(text, chunk)| (text.0.to_string(), chunk.len()))
+                .map(|(text, chunk, _)| (text.0.to_string(), chunk.len()))
                 .collect();
             assert_eq!(texts, [(expected.to_owned(), 2)]);
         };
@@ -175,12 +189,28 @@ mod tests {
         let check = |rows: usize, expected: &[usize]| {
             let rows = vec![(); rows];
             let sizes: Vec<_> =
-                LOCKED_ROWS.chunks(Dialect::Sqlite, &rows).map(|(_, chunk)| chunk.len()).collect();
+                LOCKED_ROWS.chunks(Dialect::Sqlite, &rows).map(|(_, chunk, _)| chunk.len()).collect();
             assert_eq!(sizes, expected);
         };
         check(0, &[]);
         check(1, &[1]);
         check(63, &[32, 16, 8, 4, 2, 1]);
         check(300, &[128, 128, 32, 8, 4]);
+    }
+
+    #[test]
+    fn fills_up_where_a_row_may_stand_twice() {
+        static REPEATABLE: Bulk = Bulk::new("(VALUES", "($)", ")").repeatable();
+        let check = |rows: usize, expected: &[(usize, usize)]| {
+            let rows = vec![(); rows];
+            let chunks = REPEATABLE.chunks(Dialect::Sqlite, &rows);
+            let sizes: Vec<_> = chunks.map(|(_, chunk, repeats)| (chunk.len(), repeats)).collect();
+            assert_eq!(sizes, expected);
+        };
+        check(0, &[]);
+        check(1, &[(1, 0)]);
+        check(63, &[(63, 1)]);
+        check(64, &[(64, 0)]);
+        check(300, &[(128, 0), (128, 0), (44, 20)]);
     }
 }

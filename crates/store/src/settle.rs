@@ -32,21 +32,24 @@ static SETTLEABLE: Bulk = Bulk::new(
     FROM given CROSS JOIN jobs WHERE jobs.run_id = given.run_id AND jobs.ordinal = given.ordinal
     ORDER BY jobs.run_id, jobs.ordinal",
 )
-.locking("FOR UPDATE OF jobs");
+.locking("FOR UPDATE OF jobs")
+.repeatable();
 
 static INSERT_RESULTS: Bulk = Bulk::new(
     "INSERT INTO results (run_id, ordinal, generation, attempt, variant, outcome, error_kind, error, score, latency_us,
         input_tokens, output_tokens, cost_nano, finish_reason, finished_at, scores, output, output_bytes) VALUES",
     "($, $, $, $, $, $, $, $, $, $, $, $, $, $, $, $, $, $)",
     "ON CONFLICT DO NOTHING RETURNING run_id, ordinal, outcome",
-);
+)
+.repeatable();
 
 static END_JOBS: Bulk = Bulk::new(
     "WITH given (run_id, ordinal, outcome) AS (VALUES",
     "($, $, $)",
     ") UPDATE jobs SET state = 'terminal', outcome = given.outcome, member = NULL
     FROM given WHERE jobs.run_id = given.run_id AND jobs.ordinal = given.ordinal",
-);
+)
+.repeatable();
 
 // A job that a result in the same batch has ended is no longer running, and stays ended.
 static PARK_JOBS: Bulk = Bulk::new(
@@ -54,14 +57,16 @@ static PARK_JOBS: Bulk = Bulk::new(
     "($, $, $, $)",
     ") UPDATE jobs SET state = 'pending', member = NULL, not_before = given.not_before, tries = given.tries
     FROM given WHERE jobs.run_id = given.run_id AND jobs.ordinal = given.ordinal AND jobs.state = 'running'",
-);
+)
+.repeatable();
 
 static INSERT_CALLS: Bulk = Bulk::new(
     "INSERT INTO calls (run_id, ordinal, generation, attempt, seq, member, started_at, duration_us, class, status,
         input_tokens, output_tokens, cost_nano, billed, recorded_at) VALUES",
     "($, $, $, $, $, $, $, $, $, $, $, $, $, $, $)",
     "ON CONFLICT DO NOTHING RETURNING run_id, cost_nano",
-);
+)
+.repeatable();
 
 const COUNT: &str = "
     UPDATE runs SET passed = passed + $2, failed = failed + $3, errored = errored + $4, cost_nano = cost_nano + $5

@@ -9,8 +9,9 @@ use assay_common::job::{Call, Finished, Grant, Output, Parked, Settlement};
 use assay_common::money::NanoUsd;
 use assay_common::outcome::{ErrorKind, Outcome};
 use assay_common::usage::Usage;
+use assay_queue::Delivery;
 use futures_util::{StreamExt, stream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -23,7 +24,7 @@ use crate::plan::{Plan, Planned};
 use crate::pool::Pool;
 use crate::provider::observation::{Answer, Class, Measured, Observation, Reply, classify};
 use crate::provider::{Prompt, Question};
-use crate::record::{End, GivenBack};
+use crate::record::{End, GivenBack, Slot};
 use crate::retry::{Circumstances, Step, Tally, decide};
 use crate::scorer::{Fault, Judged, score_output};
 
@@ -68,7 +69,13 @@ pub(crate) async fn execute_all(
                     Err(error) => Err(error),
                 };
                 match ended {
-                    Ok(Some(given_back)) => give(&give_back, given_back).await,
+                    Ok(Some((settlement, delivery, pass))) => {
+                        let (recorded, until_recorded) = oneshot::channel();
+                        let slot = Some(Slot { _pass: pass, _recorded: recorded });
+                        give(&give_back, GivenBack { end: End::Settled(settlement), delivery, slot }).await;
+                        // Nothing is ever sent: it ends when the recorder lets go.
+                        let _ = until_recorded.await;
+                    }
                     // The end came first; the job goes back to the store when this member leaves.
                     Ok(None) => {}
                     Err(error) => {
@@ -90,8 +97,11 @@ async fn give(give_back: &mpsc::Sender<GivenBack>, given_back: GivenBack) {
 
 /// Fills in the prompt and waits before the gate. Inside `Err`: a job that ends, or is given back, without a call.
 async fn prepare(pool: &Pool, granted: Granted) -> Result<Result<Ready, GivenBack>, WorkerError> {
-    let unstarted =
-        |granted: Granted| GivenBack { end: End::Unstarted(granted.grant.key), delivery: granted.delivery };
+    let unstarted = |granted: Granted| GivenBack {
+        end: End::Unstarted(granted.grant.key),
+        delivery: granted.delivery,
+        slot: None,
+    };
     if pool.stop.is_cancelled() {
         return Ok(Err(unstarted(granted)));
     }
@@ -101,6 +111,7 @@ async fn prepare(pool: &Pool, granted: Granted) -> Result<Result<Ready, GivenBac
     let settled = |granted: Granted, settlement: Settlement| GivenBack {
         end: End::Settled(settlement),
         delivery: granted.delivery,
+        slot: None,
     };
     let grant = &*granted.grant;
     let rendered = match &*planned {
@@ -132,7 +143,10 @@ async fn prepare(pool: &Pool, granted: Granted) -> Result<Result<Ready, GivenBac
 }
 
 /// Executes a job under its span; `None` when the end came first.
-async fn work(pool: &Pool, ready: Ready) -> Result<Option<GivenBack>, WorkerError> {
+async fn work(
+    pool: &Pool,
+    ready: Ready,
+) -> Result<Option<(Settlement, Delivery, Option<Pass>)>, WorkerError> {
     let Ready { granted: Granted { grant, delivery }, planned, prompt, pass } = ready;
     let Ok(plan) = &*planned else { return Ok(None) };
     let span = tracing::debug_span!(
@@ -142,8 +156,9 @@ async fn work(pool: &Pool, ready: Ready) -> Result<Option<GivenBack>, WorkerErro
         job.attempt = grant.attempt
     );
     let work = Work::new(pool, &grant);
-    let settlement = work.carry_out(plan, &prompt, pass).instrument(span).await?;
-    Ok(settlement.map(|settlement| GivenBack { end: End::Settled(settlement), delivery }))
+    let mut pass = Some(pass);
+    let settlement = work.carry_out(plan, &prompt, &mut pass).instrument(span).await?;
+    Ok(settlement.map(|settlement| (settlement, delivery, pass)))
 }
 
 /// A job in execution.
@@ -163,13 +178,12 @@ impl<'w> Work<'w> {
         mut self,
         plan: &Plan,
         prompt: &Prompt,
-        mut pass: Pass,
+        pass: &mut Option<Pass>,
     ) -> Result<Option<Settlement>, WorkerError> {
         let (pool, grant) = (self.pool, self.grant);
         let question = Question::new(grant, plan.model(grant.variant), prompt, plan.label(grant.variant));
         loop {
             let Some(call) = self.ask(plan, &question).await? else { return Ok(None) };
-            drop(pass);
             let Some((class, observation, latency_us)) = call else {
                 let error = "no recorded answer fits this case, prompt and trial".to_owned();
                 return Ok(Some(self.failed(ErrorKind::NoRecording, error, None)));
@@ -181,6 +195,7 @@ impl<'w> Work<'w> {
                 Step::Park(wait) => return Ok(Some(self.parked(wait))),
                 Step::Again(wait) => wait,
             };
+            *pass = None;
             let entered = tokio::select! {
                 biased;
                 () = pool.stop.cancelled() => return Ok(Some(self.parked(Duration::ZERO))),
@@ -189,8 +204,8 @@ impl<'w> Work<'w> {
                     pool.gate.enter().await
                 } => entered,
             };
-            pass = match entered {
-                Ok(pass) => pass,
+            *pass = match entered {
+                Ok(pass) => Some(pass),
                 Err(closed) => return Ok(Some(self.closed_out(closed))),
             };
         }

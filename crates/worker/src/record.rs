@@ -1,12 +1,13 @@
 //! Jobs given back, recorded in groups: one transaction for many, then their hints are acknowledged.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use assay_common::committed::Committed;
 use assay_common::job::{Hint, JobKey, Settlement};
 use assay_queue::Delivery;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -14,19 +15,28 @@ use crate::WorkerError;
 use crate::consume::acknowledge;
 use crate::environment::Environment;
 use crate::held::Held;
+use crate::limit::gate::Pass;
 use crate::persist::persist;
 use crate::pool::Dice;
 
 /// The most jobs recorded in one transaction.
 pub(crate) const RECORD_BATCH: usize = 500;
-/// How long a batch waits for more than its first job.
-const RECORD_WINDOW: Duration = Duration::from_millis(50);
+/// How long a batch waits for more than its first job. Short: until it is recorded, a job occupies its slot.
+const RECORD_WINDOW: Duration = Duration::from_millis(2);
 
 /// A job that this worker no longer works on.
-#[derive(Debug)]
 pub(crate) struct GivenBack {
     pub(crate) end: End,
     pub(crate) delivery: Delivery,
+    /// Dropped when the job is recorded: whoever waits for it may make the next call. So what is paid for and not yet
+    /// on record never exceeds what may be in flight, whenever this process dies.
+    pub(crate) slot: Option<Slot>,
+}
+
+/// What a job occupies until it is recorded.
+pub(crate) struct Slot {
+    pub(crate) _pass: Option<Pass>,
+    pub(crate) _recorded: oneshot::Sender<Infallible>,
 }
 
 /// How a job is given back.
@@ -75,7 +85,9 @@ impl Recorder {
         let mut settled = Vec::with_capacity(batch.len());
         let mut unstarted = Vec::new();
         let mut released = Vec::new();
-        for GivenBack { end, delivery } in batch {
+        let mut slots = Vec::with_capacity(batch.len());
+        for GivenBack { end, delivery, slot } in batch {
+            slots.push(slot);
             match end {
                 End::Settled(settlement) => {
                     settlements.push(settlement);
@@ -97,6 +109,7 @@ impl Recorder {
             .await?;
             let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::debug!(jobs, duration_ms, "recorded {jobs} jobs");
+            drop(slots);
             self.end(settled, committed).await;
         }
         if !unstarted.is_empty() {

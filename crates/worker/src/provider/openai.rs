@@ -103,7 +103,9 @@ impl OpenAi {
         }
         let observed = match request.send().await {
             Ok(response) => self.receive(response).await,
-            Err(error) if error.is_connect() => (Reply::Unsent(describe(&error)), None),
+            Err(error) if error.is_connect() => {
+                (Reply::Unsent(format!("{}: {}", authority(&self.url), describe(&error))), None)
+            }
             Err(error) => (Reply::Broken(describe(&error)), None),
         };
         let (reply, retry_after) = observed;
@@ -199,6 +201,12 @@ fn is_garbled(error: &reqwest::Error) -> bool {
         source = error.source();
     }
     false
+}
+
+/// Host and port, without a user or password that the base URL may hold.
+fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// The innermost reason, which is the one that says something, without the URL.
