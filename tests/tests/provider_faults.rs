@@ -178,3 +178,31 @@ async fn hostile_answers_are_stored_and_scored() {
     assert!((2..=4).contains(&errored), "{errored}");
     assert!(kinds.iter().all(|kind| kind == "malformed"), "{kinds:?}");
 }
+
+/// A wrong model name must not cost a whole dataset; who has looked may go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_whose_first_jobs_are_refused_pauses_once() {
+    let provider = FakeProvider::start(script().rule(When::always(), Reaction::status(404))).await.unwrap();
+    let place = Workplace::default();
+    place.provider(provider.base_url(), "in_flight = 4").sums(5_000, "");
+    let ran = place.assay(&["run", "suite.yaml", "--json"]).expect(4);
+    assert!(ran.stderr.contains("of the first 50 jobs were refused"), "{}", ran.stderr);
+    let calls = provider.bill().totals().calls;
+    assert!(calls < 5_000, "{calls} calls");
+    let ran = place.assay(&["run", "suite.yaml"]).expect(3);
+    assert!(ran.stdout.contains("5000 errored (refused), such as"), "{}", ran.stdout);
+    assert_eq!(provider.bill().totals().calls, 5_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_cannot_be_written_is_said_before_anything_is_paid() {
+    let provider = FakeProvider::start(script()).await.unwrap();
+    let place = Workplace::default();
+    place.provider(provider.base_url(), "").sums(3, "");
+    place.assay(&["run", "suite.yaml", "--junit", "missing/report.xml"]).expect(2);
+    assert_eq!(provider.bill().totals().calls, 0);
+    place.assay(&["run", "suite.yaml", "--junit", "report.xml", "--markdown", "report.md"]).expect(0);
+    let read = |name: &str| std::fs::read_to_string(place.path().join(name)).unwrap();
+    assert_eq!(read("report.xml").matches("<testcase ").count(), 3);
+    assert!(read("report.md").contains("| sum | fake/small | 100.0 % |"), "{}", read("report.md"));
+}

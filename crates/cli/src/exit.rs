@@ -42,7 +42,7 @@ impl Exit {
             Self::Unfinished(_) => 4,
         };
         if let Self::Input(error) | Self::Unfinished(error) = self {
-            let text = format!("{error:#}");
+            let text = chain(&error);
             // Diagnostics bring their own heading.
             let heading =
                 if text.starts_with("error") || text.starts_with("warning") { "" } else { "error: " };
@@ -51,6 +51,19 @@ impl Exit {
         }
         ExitCode::from(code)
     }
+}
+
+/// An error with its causes, but for those that only say again what was said.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 impl From<Decision> for Exit {

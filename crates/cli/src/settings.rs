@@ -36,9 +36,14 @@ impl Settings {
             None => Config::default(),
         };
         let folder = file.as_deref().and_then(Path::parent).map(Path::to_path_buf).unwrap_or_default();
-        let store = match common.store.as_deref().or(config.store.as_deref()) {
-            Some(url) => url.parse().map_err(Exit::input)?,
-            None => StoreUrl::Sqlite(folder.join(".assay").join("assay.db")),
+        let store = match (&common.store, &config.store) {
+            (Some(url), _) => url.parse().map_err(Exit::input)?,
+            // A file is named from where the configuration lies, not from where the command is typed.
+            (None, Some(url)) => match url.parse().map_err(Exit::input)? {
+                StoreUrl::Sqlite(path) => StoreUrl::Sqlite(folder.join(path)),
+                url @ StoreUrl::Postgres(_) => url,
+            },
+            (None, None) => StoreUrl::Sqlite(folder.join(".assay").join("assay.db")),
         };
         Ok(Self { config: Arc::new(config), store, json: common.json })
     }

@@ -132,6 +132,9 @@ impl Config {
                     "add `base_url`, where its OpenAI-compatible server answers (it usually ends in /v1)",
                 );
             }
+            if provider.base_url.as_deref().is_some_and(|url| !is_http_url(url)) {
+                return wrong("`base_url` is no http or https URL, such as http://127.0.0.1:8080/v1");
+            }
             if provider.api_key_env.is_some() && provider.api_key_file.is_some() {
                 return wrong("keep one of `api_key_env` and `api_key_file`");
             }
@@ -206,6 +209,14 @@ fn known(name: &str) -> Option<Provider> {
         "echo" => Some(local(ProviderKind::Echo)),
         _ => None,
     }
+}
+
+/// Whether it has a scheme and a host; what a URL may hold beyond that, the client knows.
+fn is_http_url(url: &str) -> bool {
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    rest.is_some_and(|rest| {
+        !rest.is_empty() && !rest.starts_with(['/', ':', '?', '#']) && !rest.contains(char::is_whitespace)
+    })
 }
 
 fn is_provider_name(name: &str) -> bool {
@@ -298,6 +309,8 @@ mod tests {
             assert!(message.contains(part), "{message}");
         };
         check("[providers.x]\nkind = \"openai\"", "base_url");
+        check("[providers.x]\nkind = \"openai\"\nbase_url = \"notaurl\"", "http or https");
+        check("[providers.x]\nkind = \"openai\"\nbase_url = \"http:///v1\"", "http or https");
         check("[providers.x]\nkind = \"opnai\"", "line 2");
         check("[providers.x.limits]\nrequests_per_minute = 0", "line 2");
         check("[prices.\"a/b\"]\ninput_per_mtok = -1.0\noutput_per_mtok = 1.0", "a/b");

@@ -6,9 +6,11 @@ use std::collections::HashMap;
 
 use assay_common::clock::Micros;
 use assay_common::id::{Digest, RunId};
+use assay_common::outcome::ErrorKind;
 use assay_common::suite::Suite;
 use assay_common::verdict::Verdict;
 use assay_store::{ResultRow, Run, RunState, Store, StoreError};
+use futures_util::future::{try_join, try_join_all};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -19,6 +21,8 @@ use crate::verdict::{Aggregation, Flip, Flips, Quantiles, VariantReport, judge};
 const PAGE: u32 = 5_000;
 /// Characters of an answer beside a flipped case.
 const EXCERPT_CHARS: usize = 40;
+/// Characters of an error beside its kind.
+const ERROR_CHARS: usize = 160;
 /// How many improved cases are shown.
 const BETTER_SHOWN: usize = 3;
 
@@ -35,6 +39,22 @@ pub struct Report {
     /// Which cases changed sides against the baseline, and how; for people.
     #[serde(skip)]
     pub flips: Vec<NamedFlips>,
+    /// Why jobs errored, by kind; for people.
+    #[serde(skip)]
+    pub errors: Vec<Errors>,
+}
+
+/// The jobs that errored in one way.
+#[derive(Clone, Debug)]
+pub struct Errors {
+    /// The way.
+    pub kind: ErrorKind,
+    /// How many.
+    pub jobs: u64,
+    /// The case of the first.
+    pub case: String,
+    /// What was wrong with it, on one line.
+    pub sample: String,
 }
 
 /// A candidate against the baseline on one model, in words.
@@ -117,20 +137,8 @@ impl RunSummary {
 /// Reads the results of `run` and says what they come to. A run that goes on is reported as far as it is.
 pub async fn assemble(store: &Store, suite: &Suite, run: &Run) -> Result<Report, StoreError> {
     let versions = store.version_numbers(suite).await?;
-    let mut aggregation = Aggregation::new(suite);
-    let mut after = None;
-    loop {
-        let page = store.outcomes(run.id, after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.ordinal);
-        page.iter().for_each(|row| aggregation.push(row));
-    }
-    let mut quantiles = Quantiles::default();
-    for (variant, percent) in Quantiles::needed(suite) {
-        if let Some(micros) = store.latency_quantile(run.id, variant, percent).await? {
-            quantiles.insert(variant, percent, micros);
-        }
-    }
+    let ((aggregation, seen), quantiles) =
+        try_join(fold(store, suite, run.id), latencies(store, suite, run.id)).await?;
     let aggregate = aggregation.finish(&quantiles, &versions);
     let complete = run.state == RunState::Completed;
     let verdict = judge(suite, &aggregate, complete, &versions);
@@ -142,7 +150,57 @@ pub async fn assemble(store: &Store, suite: &Suite, run: &Run) -> Result<Report,
     for counted in &aggregate.flips {
         flips.push(name(store, suite, run.id, counted).await?);
     }
-    Ok(Report { run: RunSummary::of(run), variants: aggregate.variants, verdict, flips })
+    let errors = errors(store, run.id, seen).await?;
+    Ok(Report { run: RunSummary::of(run), variants: aggregate.variants, verdict, flips, errors })
+}
+
+/// How many jobs errored in each way, and the ordinal of the first.
+type Seen = HashMap<ErrorKind, (u64, u64)>;
+
+async fn fold<'s>(
+    store: &Store,
+    suite: &'s Suite,
+    run: RunId,
+) -> Result<(Aggregation<'s>, Seen), StoreError> {
+    let mut aggregation = Aggregation::new(suite);
+    let mut seen = Seen::new();
+    let mut after = None;
+    loop {
+        let page = store.outcomes(run, after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok((aggregation, seen)) };
+        after = Some(last.ordinal);
+        for row in &page {
+            aggregation.push(row);
+            if let Some(kind) = row.outcome.error_kind() {
+                seen.entry(kind).or_insert((0, row.ordinal)).0 += 1;
+            }
+        }
+    }
+}
+
+async fn errors(store: &Store, run: RunId, seen: Seen) -> Result<Vec<Errors>, StoreError> {
+    let mut errors = Vec::new();
+    for (kind, (jobs, first)) in seen {
+        let row = store.results(run, first.checked_sub(1), 1).await?.pop();
+        let (case, sample) =
+            row.map(|row| (row.row.case_id, row.error.unwrap_or_default())).unwrap_or_default();
+        errors.push(Errors { kind, jobs, case, sample: one_line(&sample, ERROR_CHARS).1 });
+    }
+    errors.sort_by_key(|errors| (std::cmp::Reverse(errors.jobs), errors.kind.word()));
+    Ok(errors)
+}
+
+async fn latencies(store: &Store, suite: &Suite, run: RunId) -> Result<Quantiles, StoreError> {
+    let one = async |(variant, percent)| {
+        Ok::<_, StoreError>((variant, percent, store.latency_quantile(run, variant, percent).await?))
+    };
+    let mut quantiles = Quantiles::default();
+    for (variant, percent, micros) in try_join_all(Quantiles::needed(suite).into_iter().map(one)).await? {
+        if let Some(micros) = micros {
+            quantiles.insert(variant, percent, micros);
+        }
+    }
+    Ok(quantiles)
 }
 
 async fn name(store: &Store, suite: &Suite, run: RunId, flips: &Flips) -> Result<NamedFlips, StoreError> {
@@ -178,18 +236,23 @@ async fn excerpts(store: &Store, run: RunId, flips: &[Flip]) -> Result<Vec<Excer
     Ok(flips.iter().map(excerpt).collect())
 }
 
-/// The end of an answer on one line: conclusions come last. Control characters would draw on a terminal.
+/// The end of an answer on one line: conclusions come last.
 fn ending(output: &str) -> String {
-    let line: Vec<char> = output
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .chars()
-        .filter(|character| !character.is_control())
-        .collect();
-    let cut = line.len().saturating_sub(EXCERPT_CHARS);
-    let mark = if cut > 0 { "…" } else { "" };
-    format!("{mark}{}", line[cut..].iter().collect::<String>())
+    one_line(output, EXCERPT_CHARS).0
+}
+
+/// The last and the first `most` characters of a text, each on one line and marked where it was cut. Control
+/// characters, which would draw on a terminal, are left out.
+fn one_line(text: &str, most: usize) -> (String, String) {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line: Vec<char> = words.chars().filter(|character| !character.is_control()).collect();
+    if line.len() <= most {
+        let whole: String = line.iter().collect();
+        return (whole.clone(), whole);
+    }
+    let end: String = line[line.len() - most..].iter().collect();
+    let start: String = line[..most].iter().collect();
+    (format!("…{end}"), format!("{start}…"))
 }
 
 /// One line of `assay results`.

@@ -26,6 +26,8 @@ use crate::script::{Reaction, Script};
 
 /// The largest request it reads, in bytes.
 const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;
+/// How far apart the runtime's timers can fire.
+const TIMER_TICK: Duration = Duration::from_millis(1);
 
 /// What all connections share.
 pub(crate) struct Shared {
@@ -130,7 +132,8 @@ async fn chat(
     });
 
     if !decision.delay.is_zero() {
-        tokio::time::sleep_until(arrived + decision.delay).await;
+        // The timer's ticks are a millisecond apart and it never fires early: half a tick less is right on average.
+        tokio::time::sleep_until(arrived + decision.delay.saturating_sub(TIMER_TICK / 2)).await;
     }
     match decision.reaction {
         Some(Reaction::Hang) => future::pending().await,

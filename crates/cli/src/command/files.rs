@@ -11,6 +11,19 @@ use crate::args::Files;
 use crate::exit::Exit;
 use crate::render;
 
+/// Makes sure, before anything is paid for, that the files can be written.
+pub(crate) fn check(files: &Files) -> Result<(), Exit> {
+    for path in [&files.junit, &files.markdown].into_iter().flatten() {
+        std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .with_context(|| format!("cannot write {}", path.display()))
+            .map_err(Exit::Input)?;
+    }
+    Ok(())
+}
+
 /// Writes the files that were asked for.
 pub(crate) async fn write(files: &Files, store: &Store, suite: &Suite, report: &Report) -> Result<(), Exit> {
     if let Some(path) = &files.markdown {

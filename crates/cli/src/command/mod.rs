@@ -8,6 +8,8 @@ mod schema;
 mod status;
 mod validate;
 
+use assay_store::StoreError;
+
 use crate::args::{Args, Command};
 use crate::exit::Exit;
 use crate::settings::Settings;
@@ -18,7 +20,19 @@ pub(crate) async fn call(args: Args) -> Result<Exit, Exit> {
         return schema::call();
     }
     let settings = Settings::load(&args.common)?;
-    match args.command {
+    let store = settings.store.to_string();
+    let ended = dispatch(args.command, settings).await;
+    ended.map_err(|exit| match exit {
+        // What a database says of itself does not say which one it is.
+        Exit::Unfinished(error) if matches!(error.downcast_ref(), Some(StoreError::Database(_))) => {
+            Exit::Unfinished(error.context(format!("the store {store} cannot be used")))
+        }
+        exit => exit,
+    })
+}
+
+async fn dispatch(command: Command, settings: Settings) -> Result<Exit, Exit> {
+    match command {
         Command::Run(run) => Box::pin(run::call(&settings, &run)).await,
         Command::Validate { suite } => validate::call(&settings, &suite),
         Command::Schema => schema::call(),

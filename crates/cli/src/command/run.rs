@@ -39,6 +39,10 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     let loaded = load(&args.suite, &settings.config).map_err(Exit::input)?;
     warn(&loaded.warnings);
     let suite = &loaded.suite;
+    if suite.gate.as_ref().is_some_and(|gate| gate.stop_early) {
+        warn(&["warning: `stop_early` has no effect yet: every case is run"]);
+    }
+    files::check(&args.files)?;
     let keys = Keys::resolve(&settings.config, suite.models.iter().map(|model| model.provider.as_str()))
         .map_err(Exit::input)?;
     let mut session = Session::open(settings, &loaded, args).await?;
@@ -169,7 +173,6 @@ impl Session {
             }
         };
         let report = assemble(store, suite, &run).await?;
-        files::write(files, store, suite, &report).await?;
         let mut out = anstream::stdout().lock();
         if settings.json {
             writeln!(out, "{}", serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?)?;
@@ -183,6 +186,7 @@ impl Session {
                 store_flag(&settings.store)
             )?;
         }
+        files::write(files, store, suite, &report).await?;
         Ok(exit_of(&run, report.verdict.as_ref().map(|verdict| verdict.outcome)))
     }
 }

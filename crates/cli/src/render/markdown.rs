@@ -33,12 +33,13 @@ pub(crate) fn markdown(report: &Report) -> String {
 
 fn variants(variants: &[VariantReport]) -> String {
     let mut text =
-        "| prompt | model | pass rate | interval | passed | failed | errored | cost |\n".to_owned();
-    text.push_str("|---|---|--:|---|--:|--:|--:|--:|\n");
+        "| prompt | model | pass rate | interval | passed | failed | errored | cancelled | cost |\n"
+            .to_owned();
+    text.push_str("|---|---|--:|---|--:|--:|--:|--:|--:|\n");
     for variant in variants {
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} – {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} – {} | {} | {} | {} | {} | {} |",
             escape(&variant.label),
             escape(&variant.model),
             variant.pass_rate.map_or_else(|| "–".to_owned(), percent),
@@ -46,7 +47,8 @@ fn variants(variants: &[VariantReport]) -> String {
             percent(variant.interval[1]),
             variant.passed,
             variant.failed,
-            variant.errored + variant.cancelled,
+            variant.errored,
+            variant.cancelled,
             variant.cost_usd.map_or_else(|| "–".to_owned(), |usd| format!("${usd:.4}")),
         );
     }

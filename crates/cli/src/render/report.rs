@@ -16,6 +16,10 @@ pub(crate) fn report(report: &Report) -> String {
     // Writing to a String cannot fail.
     let _ = write!(text, "{}", heading(report));
     let _ = writeln!(text, "{}\n", variants(&report.variants).trim_fmt());
+    for error in &report.errors {
+        let kind = error.kind.word();
+        let _ = writeln!(text, "{} errored ({kind}), such as {}: {}\n", error.jobs, error.case, error.sample);
+    }
     for flips in &report.flips {
         let _ = write!(text, "{}", self::flips(flips));
     }
@@ -38,9 +42,14 @@ fn heading(report: &Report) -> String {
 fn variants(variants: &[VariantReport]) -> comfy_table::Table {
     let measured = variants.iter().any(|variant| variant.latency_ms.p95.is_some());
     let priced = variants.iter().any(|variant| variant.cost_usd.is_some());
+    let cancelled = variants.iter().any(|variant| variant.cancelled > 0);
     let mut header =
         vec!["PROMPT", "VERSION", "MODEL", "PASS RATE", "INTERVAL", "PASSED", "FAILED", "ERRORED"];
     let mut right = vec![3, 5, 6, 7];
+    if cancelled {
+        right.push(header.len());
+        header.push("CANCELLED");
+    }
     if measured {
         right.push(header.len());
         header.push("P95 MS");
@@ -59,8 +68,11 @@ fn variants(variants: &[VariantReport]) -> comfy_table::Table {
             format!("{} – {}", percent(variant.interval[0]), percent(variant.interval[1])),
             variant.passed.to_string(),
             variant.failed.to_string(),
-            (variant.errored + variant.cancelled).to_string(),
+            variant.errored.to_string(),
         ];
+        if cancelled {
+            row.push(variant.cancelled.to_string());
+        }
         if measured {
             row.push(variant.latency_ms.p95.map_or_else(|| "–".to_owned(), |ms| format!("{ms:.0}")));
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use assay_common::config::DEFAULT_IN_FLIGHT;
 use assay_common::id::RunId;
+use assay_common::outcome::{ErrorKind, Outcome};
 use assay_common::suite::Suite;
 use assay_store::{AccountProblem, Run, RunState, StoreError};
 use tokio::time::{Instant, sleep};
@@ -27,6 +28,11 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 const OUTAGE_PAUSE: Duration = Duration::from_millis(500);
 /// The smallest window of hints in a pool's queue.
 const LEAST_WINDOW: u64 = 1_024;
+
+/// Of so many jobs, the first of a run…
+const FIRST_JOBS: u32 = 50;
+/// …no more than this may be refused for good: a wrong model name must not cost a whole dataset.
+const REFUSALS: usize = 20;
 
 /// Why a run was cancelled at its deadline, as its row says it.
 pub const PAST_DEADLINE: &str = "its deadline has passed";
@@ -97,6 +103,8 @@ pub struct Driver {
     /// When accounts were last asked why nothing moves.
     asked: Instant,
     patience: Duration,
+    /// Whether the first jobs have been looked at, by this process or one before it.
+    first_jobs_seen: bool,
     /// How many jobs were done when that number last changed, and when.
     progress: (u64, Instant),
 }
@@ -114,6 +122,8 @@ impl Driver {
         let windows = windows(&environment, &suite, run);
         let now = Instant::now();
         let progress = (row.done(), now);
+        // Whoever starts the run again after such a pause has looked at it.
+        let first_jobs_seen = row.done() >= u64::from(FIRST_JOBS);
         let beats = Beats::default();
         Ok(Self {
             environment,
@@ -125,6 +135,7 @@ impl Driver {
             swept: now,
             asked: now,
             patience,
+            first_jobs_seen,
             progress,
         })
     }
@@ -231,6 +242,10 @@ impl Driver {
                 store.cancel(self.run, PAST_DEADLINE.to_owned(), now).await?;
             }
         }
+        if let Some(problem) = self.refused(run).await? {
+            return Ok(Some(problem));
+        }
+        let store = &self.environment.store;
         let all_done = run.expanded && run.done() >= run.cursor;
         if (all_done || run.state != RunState::Running)
             && let Some(finished) = store.finish(self.run, now).await?
@@ -238,6 +253,30 @@ impl Driver {
             return Ok(Some(Ended::Finished(finished)));
         }
         self.stalled(run).await
+    }
+
+    /// Pauses a run most of whose first jobs the provider refuses for good.
+    async fn refused(&mut self, run: &Run) -> Result<Option<Ended>, DriveError> {
+        if self.first_jobs_seen || run.done() < u64::from(FIRST_JOBS) {
+            return Ok(None);
+        }
+        self.first_jobs_seen = true;
+        let first = self.environment.store.results(self.run, None, FIRST_JOBS).await?;
+        let refused = Outcome::Errored(ErrorKind::Refused);
+        let refusals: Vec<_> = first.iter().filter(|result| result.row.outcome == refused).collect();
+        let Some(sample) = refusals.first().filter(|_| refusals.len() > REFUSALS) else { return Ok(None) };
+        let provider = &self.suite.models[self.suite.variant(sample.row.variant).model].provider;
+        let problem = AccountProblem {
+            kind: "refusing".to_owned(),
+            detail: format!(
+                "{} of the first {} jobs were refused, such as: {}",
+                refusals.len(),
+                first.len(),
+                sample.error.as_deref().unwrap_or("no reason given")
+            ),
+            since: self.environment.clock.now(),
+        };
+        Ok(Some(Ended::NeedsAttention(run.clone(), vec![(provider.clone(), problem)])))
     }
 
     async fn stalled(&mut self, run: &Run) -> Result<Option<Ended>, DriveError> {

@@ -11,8 +11,8 @@ use crate::order::Order;
 const EXPAND_AHEAD: u64 = 100_000;
 /// Jobs of the first transaction: small, so that the first call starts at once.
 const FIRST_CHUNK: u64 = 512;
-/// Jobs of every later transaction.
-const CHUNK: u64 = 4_096;
+/// Jobs of every later transaction: short, since claims and results wait for it.
+const CHUNK: u64 = 1_024;
 
 /// One run's expansion. Killed anywhere it loses and doubles nothing: each chunk moves the run's cursor in the
 /// transaction that inserts it.

@@ -131,28 +131,28 @@ fn a_drop_of_binary_cases_is_tested_by_tango() {
         &[("+", 133)],
         &[("+", 133)],
         Pass,
-        "a drop of more than 2 points is ruled out: 0 points, 95 % interval −2.8 to 2.8 on 133 cases",
+        "a drop of more than 2 points is ruled out: observed 0 points, 95 % interval −2.8 to 2.8 on 133 cases",
     );
     check(
         &[("+", 132)],
         &[("+", 132)],
         Inconclusive,
-        "a drop of more than 2 points cannot be ruled out: 0 points, 95 % interval −2.8 to 2.8 on 132 cases",
+        "a drop of more than 2 points cannot be ruled out: observed 0 points, 95 % interval −2.8 to 2.8 on 132 cases",
     );
     check(
         &[("+", 100)],
         &[("+", 80), ("-", 20)],
         Fail,
-        "a drop of more than 2 points is shown: −20 points, 95 % interval −28.9 to −13.3 on 100 cases",
+        "a drop of more than 2 points is shown: observed −20 points, 95 % interval −28.9 to −13.3 on 100 cases",
     );
     // Five losses in a hundred are just enough to show it; an error is a gain until it is known to be none.
-    let five = "a drop of more than 2 points is shown: −5 points, 95 % interval −11.2 to −1.1 on 100 cases";
+    let five = "a drop of more than 2 points is shown: observed −5 points, 95 % interval −11.2 to −1.1 on 100 cases";
     check(&[("+", 100)], &[("+", 95), ("-", 5)], Fail, five);
     check(
         &[("+", 101)],
         &[("+", 95), ("-", 5), ("e", 1)],
         Inconclusive,
-        "a drop of more than 2 points cannot be ruled out: −5 points, 95 % interval −11.2 to −1.1 on 100 cases, \
+        "a drop of more than 2 points cannot be ruled out: observed −5 points, 95 % interval −11.2 to −1.1 on 100 cases, \
          with 1 errored case counted as the worst for either side",
     );
     // 133 pairs are just enough; an error in either arm is a loss until it is known to be none.
@@ -160,14 +160,14 @@ fn a_drop_of_binary_cases_is_tested_by_tango() {
         &[("+", 133)],
         &[("+", 132), ("e", 1)],
         Inconclusive,
-        "a drop of more than 2 points cannot be ruled out: 0 points, 95 % interval −2.8 to 2.8 on 132 cases, \
+        "a drop of more than 2 points cannot be ruled out: observed 0 points, 95 % interval −2.8 to 2.8 on 132 cases, \
          with 1 errored case counted as the worst for either side",
     );
     check(
         &[("e", 1), ("+", 500)],
         &[("+", 501)],
         Pass,
-        "a drop of more than 2 points is ruled out: 0 points, 95 % interval −0.8 to 0.8 on 500 cases, \
+        "a drop of more than 2 points is ruled out: observed 0 points, 95 % interval −0.8 to 0.8 on 500 cases, \
          with 1 errored case counted as the worst for either side",
     );
 }
@@ -181,9 +181,9 @@ fn a_drop_in_clusters_counts_clusters() {
         assert!(verdict.reason.contains(reason), "{}", verdict.reason);
     };
     let all = "+".repeat(1_340);
-    check([&all, &all], 10, Pass, 134, "is ruled out: 0 points, 95 % interval −2.8 to 2.8 on 134 clusters");
+    check([&all, &all], 10, Pass, 134, "is ruled out: observed 0 points, 95 % interval −2.8 to 2.8 on 134 clusters");
     check([&all, &all], 20, Inconclusive, 67, "cannot be ruled out");
-    check([&all, &"-".repeat(1_340)], 20, Fail, 67, "is shown: −100 points");
+    check([&all, &"-".repeat(1_340)], 20, Fail, 67, "is shown: observed −100 points");
     // Every cluster gains one and loses one: no spread between them, and yet not alike.
     let (one, other) = ("+-".repeat(50), "-+".repeat(50));
     check([&one, &other], 2, Inconclusive, 50, "all 50 clusters differ by the same");

@@ -36,9 +36,9 @@ pub(super) fn judge(figures: &Difference, rule: &Rule, terms: Terms) -> Finding 
                 Decision::Inconclusive => "cannot be ruled out",
             };
             let mut reason = format!(
-                "a drop of more than {} points {said}: {} points, {} on {}",
+                "a drop of more than {} points {said}: observed {} points, {} on {}",
                 words::number(margin * 100.0, 4),
-                words::points(mean),
+                words::signed_points(mean),
                 words::interval(interval, terms.confidence),
                 words::count(n, unit),
             );

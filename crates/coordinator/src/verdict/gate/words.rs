@@ -38,6 +38,12 @@ pub(super) fn points(share: f64) -> String {
     number(share * 100.0, 1)
 }
 
+/// A difference as points, a gain with its sign too: +36.4 is no drop.
+pub(super) fn signed_points(difference: f64) -> String {
+    let points = points(difference);
+    if difference > 0.0 && points != "0" { format!("+{points}") } else { points }
+}
+
 /// `1 case`, `2 cases`.
 pub(super) fn count(n: u64, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
@@ -78,6 +84,9 @@ mod tests {
         check(measured(0.954_321, 0.92), "0.954");
         check(measured(0.899_96, 0.9), "0.89996");
         check(points(0.02), "2");
+        check(signed_points(0.364), "+36.4");
+        check(signed_points(-0.012), "−1.2");
+        check(signed_points(0.000_1), "0");
         check(interval([-0.04, 0.016], 0.95), "95 % interval −4 to 1.6");
         check(count(1, "case"), "1 case");
         check(count(0, "case"), "0 cases");
