@@ -146,7 +146,8 @@ fn a_drop_of_binary_cases_is_tested_by_tango() {
         "a drop of more than 2 points is shown: observed −20 points, 95 % interval −28.9 to −13.3 on 100 cases",
     );
     // Five losses in a hundred are just enough to show it; an error is a gain until it is known to be none.
-    let five = "a drop of more than 2 points is shown: observed −5 points, 95 % interval −11.2 to −1.1 on 100 cases";
+    let five =
+        "a drop of more than 2 points is shown: observed −5 points, 95 % interval −11.2 to −1.1 on 100 cases";
     check(&[("+", 100)], &[("+", 95), ("-", 5)], Fail, five);
     check(
         &[("+", 101)],
@@ -181,7 +182,13 @@ fn a_drop_in_clusters_counts_clusters() {
         assert!(verdict.reason.contains(reason), "{}", verdict.reason);
     };
     let all = "+".repeat(1_340);
-    check([&all, &all], 10, Pass, 134, "is ruled out: observed 0 points, 95 % interval −2.8 to 2.8 on 134 clusters");
+    check(
+        [&all, &all],
+        10,
+        Pass,
+        134,
+        "is ruled out: observed 0 points, 95 % interval −2.8 to 2.8 on 134 clusters",
+    );
     check([&all, &all], 20, Inconclusive, 67, "cannot be ruled out");
     check([&all, &"-".repeat(1_340)], 20, Fail, 67, "is shown: observed −100 points");
     // Every cluster gains one and loses one: no spread between them, and yet not alike.

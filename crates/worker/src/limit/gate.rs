@@ -217,10 +217,22 @@ impl Gate {
             self.answered_at.store(wall.0, Ordering::Relaxed);
         }
         let mut health = self.account.health();
+        let now = Instant::now();
         let before = health.trouble().map(|trouble| trouble.kind);
-        health.observe(evidence, Instant::now(), wall);
+        let was_paused = !health.pause_left(now).is_zero();
+        health.observe(evidence, now, wall);
         let changed = before != health.trouble().map(|trouble| trouble.kind);
+        let pause = health.pause_left(now);
         drop(health);
+        if !was_paused && pause > LONGEST_WAIT {
+            tracing::warn!(
+                account.name = %self.account.name,
+                pause_s = pause.as_secs(),
+                "account {} is over its limit and takes no calls for {} s, as its provider asks",
+                self.account.name,
+                pause.as_secs()
+            );
+        }
         if changed {
             self.account.changed.notify_waiters();
         }

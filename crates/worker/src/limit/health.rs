@@ -176,6 +176,11 @@ impl Health {
         }
     }
 
+    /// How long the account's limit still keeps it from taking calls.
+    pub(crate) fn pause_left(&self, now: Instant) -> Duration {
+        self.paused_until.saturating_duration_since(now)
+    }
+
     fn pause(&mut self, evidence: &Evidence<'_>, now: Instant) {
         // The other calls of the burst that met the limit extend its pause, but are no further sign of it.
         if evidence.sent >= self.pause_began {
