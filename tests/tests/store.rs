@@ -67,6 +67,7 @@ conforms!(
     claiming::only_members_claim,
     claiming::a_job_has_one_holder,
     settling::a_batch_sent_twice_counts_once,
+    settling::an_answer_is_kept_until_its_job_is_settled,
     settling::senders_at_once_count_once,
     settling::a_late_result_wins_once,
     settling::one_batch_may_hold_both_claims,

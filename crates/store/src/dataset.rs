@@ -8,7 +8,7 @@ use assay_common::suite::DatasetRef;
 use crate::bulk::{Bulk, executed};
 use crate::error::StoreError;
 use crate::open::Store;
-use crate::pools::{reading, writing};
+use crate::pools::{Durability, reading, writing};
 use crate::row::{before, integer, to_json, whole};
 
 pub(crate) const SQL: &[&str] = &[HAS_DATASET, SEAL_DATASET, UNITS];
@@ -44,7 +44,8 @@ impl Store {
         for (position, case) in (first_position..).zip(cases) {
             rows.push((integer(position), case.id, case.cluster, to_json(&case.tags)?, to_json(&case.vars)?));
         }
-        writing!(self, |conn| {
+        // Sealing, which comes after, survives a power cut only together with this.
+        writing!(self, Durability::Process, |conn| {
             executed!(conn, PUT_CASES(), &rows, |(position, id, cluster, tags, vars)| (
                 dataset.as_str(),
                 position,

@@ -7,6 +7,7 @@ use crate::cancel::cancel_pending;
 use crate::error::StoreError;
 use crate::open::Store;
 use crate::pools::writing;
+use crate::response::FORGET_RESPONSES_OF;
 use crate::run::{RUN, Run, RunRow};
 
 pub(crate) const SQL: &[&str] = &[HAS_PENDING, HAS_RUNNING, FINISH_RUN];
@@ -48,6 +49,7 @@ impl Store {
                 }
             }
             sqlx::query(FINISH_RUN).bind(&id).bind(now.0).execute(&mut *conn).await?;
+            sqlx::query(FORGET_RESPONSES_OF).bind(&id).execute(&mut *conn).await?;
             Ok(sqlx::query_as(RUN).bind(&id).fetch_optional(&mut *conn).await?)
         })?;
         Ok(row.map(RunRow::into_run).transpose()?.filter(|run| run.state.is_over()))

@@ -10,7 +10,8 @@
 //!
 //! - [`dataset`], [`recording`], [`revision`]: what is frozen before a run exists
 //! - [`run`]: a run and its state; [`expand`]: its jobs; [`due`]: which of them may be dispatched
-//! - [`member`]: who can hold claims; [`claim`], [`settle`], [`release`]: a job taken and given back
+//! - [`member`]: who can hold claims; [`claim`], [`settle`], [`release`]: a job taken and given back; [`response`]: what
+//!   was answered in between
 //! - [`cancel`], [`finish`]: how a run ends; [`account`]: what a provider account suffers from
 //! - [`outcome`], [`result`]: reading what came out; [`maintenance`]: around the store rather than in it
 //!
@@ -34,6 +35,7 @@ pub mod outcome;
 mod pools;
 pub mod recording;
 pub mod release;
+pub mod response;
 pub mod result;
 pub mod revision;
 mod row;

@@ -57,6 +57,7 @@ const STATEMENTS: &[&[&str]] = &[
     crate::member::SQL,
     crate::outcome::SQL,
     crate::recording::SQL,
+    crate::response::SQL,
     crate::result::SQL,
     crate::revision::SQL,
     crate::run::SQL,
@@ -68,8 +69,10 @@ static BULKS: &[&[&Bulk]] = &[
     crate::claim::BULKS,
     crate::dataset::BULKS,
     crate::expand::BULKS,
+    crate::outcome::BULKS,
     crate::recording::BULKS,
     crate::release::BULKS,
+    crate::response::BULKS,
     crate::result::BULKS,
     crate::settle::BULKS,
 ];
@@ -147,7 +150,8 @@ mod tests {
             }
         }
         assert!(found > 25, "{found}");
-        let bulks = code.lines().filter(|line| line.starts_with("static ") && line.contains(": Bulk"));
+        let bulks = code.lines().filter(|line| line.trim_start_matches("pub(crate) ").starts_with("static "));
+        let bulks = bulks.filter(|line| line.contains(": Bulk"));
         assert_eq!(BULKS.iter().map(|bulks| bulks.len()).sum::<usize>(), bulks.count());
     }
 }

@@ -10,7 +10,7 @@ use assay_common::id::MemberId;
 use crate::cancel::cancel_pending;
 use crate::error::StoreError;
 use crate::open::Store;
-use crate::pools::{reading, writing};
+use crate::pools::{Durability, reading, writing};
 use crate::row::{parsed, whole};
 
 pub(crate) const SQL: &[&str] = &[JOIN, BEAT, MEMBERS, FORGET, FREE, FORGET_ALL, FREE_ALL];
@@ -59,7 +59,7 @@ const BEAT: &str = "UPDATE members SET beat = beat + 1 WHERE id = $1";
 impl Store {
     /// Raises a member's beat. `false`: it was buried or has left, and must join again before it claims.
     pub async fn beat(&self, member: MemberId) -> Result<bool, StoreError> {
-        writing!(self, |conn| {
+        writing!(self, Durability::Process, |conn| {
             let beaten = sqlx::query(BEAT).bind(member.to_string()).execute(&mut *conn).await?;
             Ok(beaten.rows_affected() > 0)
         })

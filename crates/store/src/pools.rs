@@ -5,13 +5,16 @@
 //! SQL.
 
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
+use sqlx::{Executor as _, SqlSafeStr as _, Transaction};
 use tokio::task::JoinHandle;
 
 use crate::error::StoreError;
@@ -22,6 +25,8 @@ pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// SQLite readers; each is a thread.
 const READERS: u32 = 4;
+/// Pages of a SQLite write-ahead log after which it is copied into the file: 16 MiB.
+const WAL_PAGES: &str = "4096";
 /// Connections of one process to PostgreSQL.
 const CONNECTIONS: u32 = 10;
 /// Statements kept prepared by each connection: more than this crate has.
@@ -32,7 +37,7 @@ const COLLISIONS: u32 = 10;
 /// Connections to a database.
 pub(crate) enum Pools {
     /// Many readers, one writer: SQLite has one writer at a time anyway, and a queue in front of it is fair.
-    Sqlite { readers: SqlitePool, writer: SqlitePool },
+    Sqlite { readers: SqlitePool, writer: Writer },
     /// One pool for both.
     Postgres(PgPool),
 }
@@ -45,11 +50,11 @@ impl Pools {
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true)
             .statement_cache_capacity(PREPARED)
-            // FULL for every transaction: a commit that has returned survives a power cut. Claims and beats could do
-            // with NORMAL, but the level belongs to the connection, there is one writer, and changing it around
-            // each transaction costs two statements and a state to keep; batches share the sync among hundreds
-            // of rows instead.
-            .synchronous(SqliteSynchronous::Full);
+            // What a statement needs for taking itself back, and sorting, stays off the disk.
+            .pragma("temp_store", "MEMORY")
+            // Pages are written again and again: the longer the log, the fewer copies of each go into the file.
+            .pragma("wal_autocheckpoint", WAL_PAGES)
+            .synchronous(Durability::Machine.synchronous());
         let pool = |connections| {
             SqlitePoolOptions::new()
                 .max_connections(connections)
@@ -65,7 +70,10 @@ impl Pools {
         let writer = if create { writer.journal_mode(SqliteJournalMode::Wal) } else { writer };
         Self::Sqlite {
             readers: pool(READERS).connect_lazy_with(readers),
-            writer: pool(1).connect_lazy_with(writer),
+            writer: Writer {
+                pool: pool(1).connect_lazy_with(writer),
+                level: Mutex::new(Durability::Machine),
+            },
         }
     }
 
@@ -84,10 +92,70 @@ impl Pools {
             Self::Sqlite { readers, writer } => {
                 // The last connection to close folds the WAL into the file, so it must be the one that may write.
                 readers.close().await;
-                writer.close().await;
+                writer.pool.close().await;
             }
             Self::Postgres(pool) => pool.close().await,
         }
+    }
+}
+
+/// What a commit that has returned survives. On PostgreSQL the server's own setting decides, for every commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// A power cut.
+    Machine,
+    /// The end of any process. A power cut may undo the latest of these commits, in their order: for what can be done
+    /// again.
+    Process,
+}
+
+impl Durability {
+    fn synchronous(self) -> SqliteSynchronous {
+        match self {
+            Self::Machine => SqliteSynchronous::Full,
+            Self::Process => SqliteSynchronous::Normal,
+        }
+    }
+
+    fn pragma(self) -> &'static str {
+        match self {
+            Self::Machine => "PRAGMA synchronous = FULL",
+            Self::Process => "PRAGMA synchronous = NORMAL",
+        }
+    }
+}
+
+/// The one connection that writes to a SQLite file.
+pub(crate) struct Writer {
+    pool: SqlitePool,
+    /// What the connection is set to. A new connection begins with `Machine`, so this is never more than it keeps.
+    level: Mutex<Durability>,
+}
+
+impl Writer {
+    /// Begins a transaction once those before it are over.
+    pub(crate) async fn begin(
+        &self,
+        durability: Durability,
+    ) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        let mut connection = self.acquire().await?;
+        // The level cannot change inside a transaction.
+        if *self.level() != durability {
+            connection.execute(durability.pragma()).await?;
+            *self.level() = durability;
+        }
+        // A deferred transaction that begins with a read could not upgrade past another process's write.
+        Transaction::begin(connection, Some("BEGIN IMMEDIATE".into_sql_str())).await
+    }
+
+    /// The connection, for what is no transaction.
+    pub(crate) async fn acquire(&self) -> Result<PoolConnection<Sqlite>, sqlx::Error> {
+        self.pool.acquire().await
+    }
+
+    fn level(&self) -> MutexGuard<'_, Durability> {
+        // A panic while the lock is held leaves a plain value: still sound.
+        self.level.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -170,19 +238,22 @@ macro_rules! reading {
     }};
 }
 
-/// Runs `$body` with `$conn`, a connection inside one transaction, and commits it. The body ends in `Ok(…)`; an error
-/// rolls everything back. On PostgreSQL it runs again after a collision, so it must not use up what it captures.
+/// Runs `$body` with `$conn`, a connection inside one transaction, and commits it, to survive a power cut unless
+/// `$durability` asks for less. The body ends in `Ok(…)`; an error rolls everything back. On PostgreSQL it runs again
+/// after a collision, so it must not use up what it captures.
 ///
 /// It runs in a task of its own, which a caller that stops waiting does not end: a transaction that is cancelled while
 /// it begins would leave a pooled connection inside a transaction nobody knows of (sqlx issue 4393).
 macro_rules! writing {
-    ($store:expr, |$conn:ident| $body:block) => {{
+    ($store:expr, |$conn:ident| $body:block) => {
+        $crate::pools::writing!($store, $crate::pools::Durability::Machine, |$conn| $body)
+    };
+    ($store:expr, $durability:expr, |$conn:ident| $body:block) => {{
         let store = $store.clone();
         let task = tokio::spawn(async move {
             match store.pools() {
                 $crate::pools::Pools::Sqlite { writer, .. } => {
-                    // A deferred transaction that begins with a read could not upgrade past another process's write.
-                    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
+                    let mut transaction = writer.begin($durability).await?;
                     let $conn: &mut sqlx::SqliteConnection = &mut transaction;
                     let done: Result<_, $crate::error::StoreError> = async { $body }.await;
                     let done = done?;

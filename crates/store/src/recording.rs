@@ -9,7 +9,7 @@ use assay_common::usage::Usage;
 use crate::bulk::{Bulk, executed};
 use crate::error::StoreError;
 use crate::open::Store;
-use crate::pools::{reading, writing};
+use crate::pools::{Durability, reading, writing};
 use crate::row::{integer, output, output_columns, usage, whole};
 
 pub(crate) const SQL: &[&str] = &[HAS_RECORDING, SEAL_RECORDING, RECORDING];
@@ -57,7 +57,8 @@ impl Store {
                 )
             })
             .collect();
-        writing!(self, |conn| {
+        // Sealing, which comes after, survives a power cut only together with this.
+        writing!(self, Durability::Process, |conn| {
             executed!(conn, PUT_RECORDINGS(), &rows, |(
                 case,
                 prompt,

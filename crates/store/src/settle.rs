@@ -19,6 +19,7 @@ use crate::error::StoreError;
 use crate::member::given_back_at;
 use crate::open::Store;
 use crate::pools::writing;
+use crate::response::FORGET_RESPONSES;
 use crate::row::{integer, output_columns, parsed, plain, whole};
 
 pub(crate) const SQL: &[&str] = &[COUNT];
@@ -112,6 +113,11 @@ impl Store {
                 output_columns(row.finished.output.as_ref()).1,
             ));
             executed!(conn, END_JOBS(), &inserted, |(run, ordinal, outcome)| (run, ordinal, outcome));
+            for of_run in batch.results.chunk_by(|one, next| one.run == next.run) {
+                executed!(conn, FORGET_RESPONSES(&of_run[0].run), of_run, |row| (integer(
+                    row.finished.key.ordinal
+                )));
+            }
             let parked: Vec<_> = batch.parked.iter().filter(|row| row.is_accepted(&jobs, member)).collect();
             executed!(conn, PARK_JOBS(), &parked, |row| (
                 &row.run,
@@ -123,12 +129,12 @@ impl Store {
                 &row.run,
                 integer(row.key.ordinal),
                 i64::from(row.key.generation),
-                i64::from(row.attempt),
+                i64::from(row.call.attempt),
                 row.seq,
                 &holder,
                 row.call.started_at.0,
                 row.call.duration_us,
-                row.call.class,
+                &*row.call.class,
                 row.call.status.map(i64::from),
                 row.call.usage.input_tokens.map(integer),
                 row.call.usage.output_tokens.map(integer),

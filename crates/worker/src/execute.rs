@@ -5,18 +5,18 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use assay_common::clock::Micros;
-use assay_common::job::{Call, Finished, Grant, Output, Parked, Settlement};
+use assay_common::job::{Call, Finished, Grant, Output, Parked, Response, Settlement};
 use assay_common::money::NanoUsd;
 use assay_common::outcome::{ErrorKind, Outcome};
 use assay_common::usage::Usage;
-use assay_queue::Delivery;
 use futures_util::{StreamExt, stream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::WorkerError;
 use crate::consume::Granted;
+use crate::keep::Keeper;
 use crate::limit::gate::{Closed, Pass};
 use crate::limit::health::Evidence;
 use crate::persist::persist;
@@ -24,19 +24,26 @@ use crate::plan::{Plan, Planned};
 use crate::pool::Pool;
 use crate::provider::observation::{Answer, Class, Measured, Observation, Reply, classify};
 use crate::provider::{Prompt, Question};
-use crate::record::{End, GivenBack, Slot};
+use crate::record::{End, GivenBack};
 use crate::retry::{Circumstances, Step, Tally, decide};
 use crate::scorer::{Fault, Judged, score_output};
 
 /// Jobs that wait in the store for a closed account come back within this long of its opening, not all at once.
 const SPREAD: Duration = Duration::from_secs(1);
 
-/// A job that may make its first call now.
+/// A job that may go on now.
 struct Ready {
     granted: Granted,
     planned: Planned,
-    prompt: Prompt,
-    pass: Pass,
+    turn: Turn,
+}
+
+/// What a job goes on with.
+enum Turn {
+    /// Its first call.
+    Ask(Prompt, Pass),
+    /// An answer that an earlier claim has paid for.
+    Score(Box<Response>),
 }
 
 /// Executes the pool's grants, at most as many at once as it has slots, until there are no more. Once told to stop,
@@ -45,6 +52,7 @@ pub(crate) async fn execute_all(
     pool: Arc<Pool>,
     grants: mpsc::Receiver<Granted>,
     give_back: mpsc::Sender<GivenBack>,
+    keeper: Keeper,
 ) -> Result<(), WorkerError> {
     let slots = pool.gate.in_flight() as usize;
     let failed = Arc::new(OnceLock::new());
@@ -63,19 +71,14 @@ pub(crate) async fn execute_all(
     ready
         .for_each_concurrent(slots, |ready| {
             let (pool, give_back, failed) = (Arc::clone(&pool), give_back.clone(), Arc::clone(&failed));
+            let keeper = keeper.clone();
             async move {
                 let ended = match ready {
-                    Ok(ready) => work(&pool, ready).await,
+                    Ok(ready) => work(&pool, &keeper, ready).await,
                     Err(error) => Err(error),
                 };
                 match ended {
-                    Ok(Some((settlement, delivery, pass))) => {
-                        let (recorded, until_recorded) = oneshot::channel();
-                        let slot = Some(Slot { _pass: pass, _recorded: recorded });
-                        give(&give_back, GivenBack { end: End::Settled(settlement), delivery, slot }).await;
-                        // Nothing is ever sent: it ends when the recorder lets go.
-                        let _ = until_recorded.await;
-                    }
+                    Ok(Some(given_back)) => give(&give_back, given_back).await,
                     // The end came first; the job goes back to the store when this member leaves.
                     Ok(None) => {}
                     Err(error) => {
@@ -96,7 +99,7 @@ async fn give(give_back: &mpsc::Sender<GivenBack>, given_back: GivenBack) {
 }
 
 /// Fills in the prompt and waits before the gate. Inside `Err`: a job that ends, or is given back, without a call.
-async fn prepare(pool: &Pool, granted: Granted) -> Result<Result<Ready, GivenBack>, WorkerError> {
+async fn prepare(pool: &Pool, mut granted: Granted) -> Result<Result<Ready, GivenBack>, WorkerError> {
     let unstarted = |granted: Granted| GivenBack {
         end: End::Unstarted(granted.grant.key),
         delivery: granted.delivery,
@@ -108,6 +111,9 @@ async fn prepare(pool: &Pool, granted: Granted) -> Result<Result<Ready, GivenBac
     let run = granted.grant.key.run;
     let planned = persist("read a suite", &pool.dice, &pool.stop, || pool.plans.of(run)).await?;
     let Some(planned) = planned else { return Ok(Err(unstarted(granted))) };
+    if let Some(response) = granted.grant.response.take() {
+        return Ok(Ok(Ready { granted, planned, turn: Turn::Score(response) }));
+    }
     let settled = |granted: Granted, settlement: Settlement| GivenBack {
         end: End::Settled(settlement),
         delivery: granted.delivery,
@@ -134,7 +140,7 @@ async fn prepare(pool: &Pool, granted: Granted) -> Result<Result<Ready, GivenBac
         entered = pool.gate.enter() => entered,
     };
     match entered {
-        Ok(pass) => Ok(Ok(Ready { granted, planned, prompt, pass })),
+        Ok(pass) => Ok(Ok(Ready { granted, planned, turn: Turn::Ask(prompt, pass) })),
         Err(closed) => {
             let settlement = Work::new(pool, grant).closed_out(closed);
             Ok(Err(settled(granted, settlement)))
@@ -143,11 +149,8 @@ async fn prepare(pool: &Pool, granted: Granted) -> Result<Result<Ready, GivenBac
 }
 
 /// Executes a job under its span; `None` when the end came first.
-async fn work(
-    pool: &Pool,
-    ready: Ready,
-) -> Result<Option<(Settlement, Delivery, Option<Pass>)>, WorkerError> {
-    let Ready { granted: Granted { grant, delivery }, planned, prompt, pass } = ready;
+async fn work(pool: &Pool, keeper: &Keeper, ready: Ready) -> Result<Option<GivenBack>, WorkerError> {
+    let Ready { granted: Granted { grant, delivery }, planned, turn } = ready;
     let Ok(plan) = &*planned else { return Ok(None) };
     let span = tracing::debug_span!(
         "job",
@@ -156,9 +159,15 @@ async fn work(
         job.attempt = grant.attempt
     );
     let work = Work::new(pool, &grant);
-    let mut pass = Some(pass);
-    let settlement = work.carry_out(plan, &prompt, &mut pass).instrument(span).await?;
-    Ok(settlement.map(|settlement| (settlement, delivery, pass)))
+    let (settlement, slot) = match turn {
+        Turn::Score(response) => (Some(work.answered(plan, *response)), None),
+        Turn::Ask(prompt, pass) => {
+            let mut slot = Some(pass);
+            let asked = work.carry_out(plan, &prompt, keeper, &mut slot).instrument(span).await?;
+            (asked, slot)
+        }
+    };
+    Ok(settlement.map(|settlement| GivenBack { end: End::Settled(settlement), delivery, slot }))
 }
 
 /// A job in execution.
@@ -178,7 +187,8 @@ impl<'w> Work<'w> {
         mut self,
         plan: &Plan,
         prompt: &Prompt,
-        pass: &mut Option<Pass>,
+        keeper: &Keeper,
+        slot: &mut Option<Pass>,
     ) -> Result<Option<Settlement>, WorkerError> {
         let (pool, grant) = (self.pool, self.grant);
         let question = Question::new(grant, plan.model(grant.variant), prompt, plan.label(grant.variant));
@@ -190,12 +200,25 @@ impl<'w> Work<'w> {
             };
             let circumstances = self.circumstances(&observation);
             let wait = match decide(class, &mut self.tally, &circumstances) {
-                Step::Score => return Ok(Some(self.answered(plan, observation, latency_us))),
+                Step::Score => {
+                    let Some(response) = self.response(observation.reply, latency_us) else {
+                        return Ok(Some(self.failed(
+                            ErrorKind::Malformed,
+                            "no answer came".to_owned(),
+                            None,
+                        )));
+                    };
+                    if observation.measured == Measured::Here {
+                        keeper.keep(grant.key, response.clone()).await;
+                    }
+                    *slot = None;
+                    return Ok(Some(self.answered(plan, response)));
+                }
                 Step::Fail(kind) => return Ok(Some(self.given_up(kind, observation))),
                 Step::Park(wait) => return Ok(Some(self.parked(wait))),
                 Step::Again(wait) => wait,
             };
-            *pass = None;
+            *slot = None;
             let entered = tokio::select! {
                 biased;
                 () = pool.stop.cancelled() => return Ok(Some(self.parked(Duration::ZERO))),
@@ -204,7 +227,7 @@ impl<'w> Work<'w> {
                     pool.gate.enter().await
                 } => entered,
             };
-            *pass = match entered {
+            *slot = match entered {
                 Ok(pass) => Some(pass),
                 Err(closed) => return Ok(Some(self.closed_out(closed))),
             };
@@ -251,7 +274,18 @@ impl<'w> Work<'w> {
             call.status = status,
             "called"
         );
-        self.calls.push(Call { started_at, duration_us, class: class.word(), status, usage, cost, billed });
+        let attempt = self.grant.attempt;
+        let class_word = class.word().into();
+        self.calls.push(Call {
+            attempt,
+            started_at,
+            duration_us,
+            class: class_word,
+            status,
+            usage,
+            cost,
+            billed,
+        });
         let detail = observation.reply.detail();
         let evidence = Evidence { class, sent, retry_after: observation.retry_after, detail: &detail };
         gate.observe(&evidence, &environment.store, &environment.clock).await;
@@ -289,10 +323,15 @@ impl<'w> Work<'w> {
         }
     }
 
-    fn answered(self, plan: &Plan, observation: Observation, latency_us: Option<i64>) -> Settlement {
-        let Reply::Answer(Answer { text, finish_reason, usage, .. }) = observation.reply else {
-            return self.given_up(ErrorKind::Malformed, observation);
-        };
+    /// What is kept of an answer, with the calls that led to it.
+    fn response(&mut self, reply: Reply, latency_us: Option<i64>) -> Option<Response> {
+        let Reply::Answer(Answer { text, finish_reason, usage, .. }) = reply else { return None };
+        Some(Response { text, finish_reason, usage, latency_us, calls: std::mem::take(&mut self.calls) })
+    }
+
+    fn answered(mut self, plan: &Plan, response: Response) -> Settlement {
+        let Response { text, finish_reason, usage, latency_us, calls } = response;
+        self.calls = calls;
         let judged = judge(plan, &text, self.grant);
         let mut finished = self.finished(Outcome::Passed);
         match judged {

@@ -1,7 +1,7 @@
 //! One job's path: consume, claim, limit, ask, score, record, ack.
 //!
 //! ```text
-//! queue ── consume ──► claim ──► [grants] ──► execute: limit ─ ask ─ retry? ─ score ──► [given back] ──► record ── ack
+//! queue ── consume ──► claim ──► [grants] ──► execute: limit ─ ask ─ retry? ─ keep ─ score ──► [given back] ──► record ── ack
 //!           hints      store     bounded      at most the pool's slots at once           bounded          store    queue
 //! ```
 //!
@@ -13,6 +13,7 @@
 //! - `consume`: from hints to grants
 //! - `execute`: one grant to its settlement, with `plan` (its run's suite, compiled), `limit` (its account's gate),
 //!   `provider` (who answers), `retry` (what follows a call) and [`scorer`] (what the answer is worth)
+//! - `keep`: answers committed before they are scored, each freeing its slot
 //! - `record`: settlements to the store in groups, then acknowledgements
 //! - `persist`: calls to the store that outlast an outage of it
 //!
@@ -26,6 +27,7 @@ pub mod scorer;
 mod consume;
 mod execute;
 mod held;
+mod keep;
 mod limit;
 mod member;
 mod persist;
@@ -51,6 +53,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use held::Held;
+use keep::Keeper;
 
 /// Jobs given back and not yet recorded; beyond it, executing waits for recording.
 const GIVEN_BACK: usize = 1_000;
@@ -122,15 +125,17 @@ pub async fn run(
     let gone = CancellationToken::new();
     let beating = tokio::spawn(member::beat(Arc::clone(&environment), gone.clone()));
     let recorder = record::record(Arc::clone(&environment), held, given_back, hard.clone());
-    let mut tasks = vec![start(recorder, &stop)];
+    let (keeper, keeping) = Keeper::new(Arc::clone(&environment), hard.clone());
+    let mut tasks = vec![start(recorder, &stop), start(keeping, &stop)];
     for pool in pools {
         let pool = Arc::new(pool);
         let (grant, granted) = mpsc::channel(pool.waiting_room);
         tasks.push(start(consume::consume(Arc::clone(&pool), grant), &stop));
-        tasks.push(start(execute::execute_all(pool, granted, give_back.clone()), &stop));
+        tasks.push(start(execute::execute_all(pool, granted, give_back.clone(), keeper.clone()), &stop));
     }
-    // The recorder ends when the last executor has dropped its sender.
+    // They end when the last executor has dropped its senders.
     drop(give_back);
+    drop(keeper);
 
     let worked = tokio::select! {
         worked = all(tasks) => worked,

@@ -1,13 +1,12 @@
 //! Jobs given back, recorded in groups: one transaction for many, then their hints are acknowledged.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use assay_common::committed::Committed;
 use assay_common::job::{Hint, JobKey, Settlement};
 use assay_queue::Delivery;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
@@ -21,22 +20,18 @@ use crate::pool::Dice;
 
 /// The most jobs recorded in one transaction.
 pub(crate) const RECORD_BATCH: usize = 500;
-/// How long a batch waits for more than its first job. Short: until it is recorded, a job occupies its slot.
-const RECORD_WINDOW: Duration = Duration::from_millis(2);
+/// How long a batch waits for more than its first job, and how long for the next one: the last jobs of a run do not
+/// wait for company that will not come.
+const RECORD_WINDOW: Duration = Duration::from_millis(25);
+const QUIET: Duration = Duration::from_millis(5);
 
 /// A job that this worker no longer works on.
 pub(crate) struct GivenBack {
     pub(crate) end: End,
     pub(crate) delivery: Delivery,
-    /// Dropped when the job is recorded: whoever waits for it may make the next call. So what is paid for and not yet
-    /// on record never exceeds what may be in flight, whenever this process dies.
-    pub(crate) slot: Option<Slot>,
-}
-
-/// What a job occupies until it is recorded.
-pub(crate) struct Slot {
-    pub(crate) _pass: Option<Pass>,
-    pub(crate) _recorded: oneshot::Sender<Infallible>,
+    /// The slot of a call that nothing has been kept of yet, to be freed when it is recorded. So what may be paid for
+    /// and is on no record never exceeds what may be in flight, whenever this process dies.
+    pub(crate) slot: Option<Pass>,
 }
 
 /// How a job is given back.
@@ -62,7 +57,8 @@ pub(crate) async fn record(
         let window = Instant::now() + RECORD_WINDOW;
         while batch.len() < RECORD_BATCH {
             let room = RECORD_BATCH - batch.len();
-            match timeout_at(window, given_back.recv_many(&mut batch, room)).await {
+            let quiet = window.min(Instant::now() + QUIET);
+            match timeout_at(quiet, given_back.recv_many(&mut batch, room)).await {
                 Ok(received) if received > 0 => {}
                 _ => break,
             }

@@ -125,7 +125,7 @@ impl Fixture {
             finish_reason: Some("stop".to_owned()),
             usage: Usage { input_tokens: Some(10), output_tokens: Some(2) },
             latency_us: Some(1_000),
-            calls: vec![call(Some(5))],
+            calls: vec![Call { attempt, ..call(Some(5)) }],
             finished_at: NOW,
         }
     }
@@ -146,7 +146,7 @@ impl Fixture {
             finish_reason: None,
             usage: Usage::default(),
             latency_us: None,
-            calls: vec![call(None)],
+            calls: vec![Call { attempt, ..call(None) }],
             ..self.passed(ordinal, attempt)
         }
     }
@@ -154,7 +154,13 @@ impl Fixture {
     /// A job that waits, after one call of 5 nano-dollars.
     pub fn parked(&self, ordinal: u64, attempt: u32, not_before: Micros, tries: u32) -> Settlement {
         let key = self.key(ordinal);
-        Settlement::Parked(Parked { key, attempt, not_before, tries, calls: vec![call(Some(5))] })
+        Settlement::Parked(Parked {
+            key,
+            attempt,
+            not_before,
+            tries,
+            calls: vec![Call { attempt, ..call(Some(5)) }],
+        })
     }
 }
 
@@ -171,9 +177,10 @@ pub fn counts(run: &Run) -> [u64; 4] {
 /// A line of the ledger.
 pub fn call(cost: Option<i64>) -> Call {
     Call {
+        attempt: 1,
         started_at: NOW,
         duration_us: 1_000,
-        class: "answered",
+        class: "answered".into(),
         status: Some(200),
         usage: Usage { input_tokens: Some(10), output_tokens: Some(2) },
         cost: cost.map(NanoUsd),

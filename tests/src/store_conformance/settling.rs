@@ -1,9 +1,10 @@
 //! Settlements: exactly once, first result wins, and no money is lost from the books.
 
 use assay_common::clock::Micros;
-use assay_common::job::{Decline, Output, Settlement};
+use assay_common::job::{Call, Decline, JobKey, Output, Response, Settlement};
 use assay_common::money::NanoUsd;
 use assay_common::outcome::Outcome;
+use assay_common::usage::Usage;
 use assay_store::StoreUrl;
 
 use super::fixture::{Fixture, NOW, call, finished};
@@ -109,7 +110,7 @@ pub async fn the_ledger_keeps_every_call(place: StoreUrl) {
     fixture.settle(vec![fixture.parked(0, 1, Micros(1), 1)]).await;
     fixture.claim(fixture.member, [0]).await;
     let mut last = fixture.passed(0, 2);
-    last.calls = vec![call(None), call(Some(30)), call(Some(7))];
+    last.calls = [None, Some(30), Some(7)].map(|cost| Call { attempt: 2, ..call(cost) }).into();
     fixture.settle(vec![finished(last)]).await;
     let rows = fixture.store.results(fixture.run, None, 10).await.unwrap();
     assert_eq!((rows[0].calls, rows[0].attempts), (4, 2));
@@ -144,4 +145,52 @@ pub async fn outputs_come_back_byte_for_byte(place: StoreUrl) {
     let rows = fixture.store.results(fixture.run, None, 10).await.unwrap();
     assert_eq!(rows[0].error.as_deref(), Some("words with \u{fffd}"));
     assert_eq!(rows[0].row.scores[0].score.reason, "a reason with \0");
+}
+
+/// An answer that was kept comes back with the next claim of its job, until the job is settled.
+pub async fn an_answer_is_kept_until_its_job_is_settled(place: StoreUrl) {
+    let fixture = Fixture::expanded(&place, 300).await;
+    let answer = |ordinal: u64, text: &str| {
+        let usage = Usage { input_tokens: Some(10), output_tokens: None };
+        let calls = vec![call(None), call(Some(7))];
+        let (text, finish_reason) = (text.to_owned(), Some("stop".to_owned()));
+        let response = Response { text, finish_reason, usage, latency_us: Some(1_500), calls };
+        (JobKey { run: fixture.run, ordinal, generation: 0 }, response)
+    };
+    fixture.claim(fixture.member, 0..300).await;
+    fixture.store.keep_responses(Vec::new()).await.unwrap();
+    fixture
+        .store
+        .keep_responses((0..200).map(|ordinal| answer(ordinal, "7\u{0} ✓")).collect())
+        .await
+        .unwrap();
+    fixture.store.keep_responses(vec![answer(3, "too late")]).await.unwrap();
+    fixture.store.bury(fixture.member, NOW).await.unwrap();
+
+    let second = fixture.other;
+    let granted = fixture.claim(second, 0..300).await;
+    for grant in &granted {
+        let kept = (grant.key.ordinal < 200).then(|| answer(grant.key.ordinal, "7\u{0} ✓").1);
+        assert_eq!(grant.response.as_deref(), kept.as_ref(), "{:?}", grant.key);
+    }
+    assert_eq!(granted.len(), 300);
+
+    // Both settle: the result is one, and the ledger knows each call once.
+    let settle = async |member, attempt| {
+        let mut row = fixture.passed(3, attempt);
+        row.calls = answer(3, "").1.calls;
+        fixture.store.settle(member, vec![finished(row)], NOW).await.unwrap();
+    };
+    settle(second, 2).await;
+    settle(fixture.member, 1).await;
+    assert_eq!(fixture.run().await.cost, NanoUsd(7));
+    let row = fixture.store.results(fixture.run, Some(2), 1).await.unwrap().pop().unwrap();
+    assert_eq!((row.attempts, row.calls), (2, 2));
+    assert_eq!(fixture.store.kept_responses(fixture.run).await.unwrap(), 199);
+
+    // What is kept for jobs that are never settled goes with the run.
+    fixture.store.cancel(fixture.run, "enough".to_owned(), NOW).await.unwrap();
+    fixture.store.leave(second, NOW).await.unwrap();
+    assert!(fixture.store.finish(fixture.run, NOW).await.unwrap().is_some());
+    assert_eq!(fixture.store.kept_responses(fixture.run).await.unwrap(), 0);
 }

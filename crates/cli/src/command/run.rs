@@ -11,7 +11,7 @@ use assay_common::clock::Clock;
 use assay_common::id::MemberId;
 use assay_common::suite::Suite;
 use assay_coordinator::Environment;
-use assay_coordinator::report::assemble;
+use assay_coordinator::report::Reader;
 use assay_coordinator::run::begin::Draw;
 use assay_coordinator::run::drive::PAST_DEADLINE;
 use assay_coordinator::run::{Begun, Driver, Ended, begin};
@@ -21,6 +21,7 @@ use assay_store::{FileLock, Run, Schema, Store, StoreUrl};
 use assay_worker::{Keys, PoolSpec, Shutdown};
 use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt as _, SeedableRng as _};
+use tokio_util::sync::CancellationToken;
 
 use super::files;
 use crate::args::{Files, RunArgs};
@@ -47,8 +48,10 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
         .map_err(Exit::input)?;
     let mut session = Session::open(settings, &loaded, args).await?;
     let shutdown = Shutdown::default();
-    let ended = Box::pin(session.drive(suite, keys, args, &shutdown)).await?;
-    session.conclude(settings, suite, &args.files, ended).await
+    let store = session.environment.store.clone();
+    let mut reader = Reader::new(&store, suite, session.begun.run);
+    let ended = Box::pin(session.drive(suite, keys, args, &shutdown, &mut reader)).await?;
+    session.conclude(settings, suite, &args.files, ended, reader).await
 }
 
 /// What one `assay run` holds open.
@@ -95,6 +98,7 @@ impl Session {
         keys: Keys,
         args: &RunArgs,
         shutdown: &Shutdown,
+        reader: &mut Reader<'_>,
     ) -> Result<Ended, Exit> {
         let worker = self.worker(keys);
         let pools: BTreeMap<_, _> =
@@ -105,12 +109,17 @@ impl Session {
         let driver =
             Driver::load(self.environment.clone(), suite.clone(), self.begun.run, args.patience.0).await?;
         let progress = Progress::start(self.begun.resumed.as_ref());
-        let driving = driver.drive(&shutdown.soft, |run| progress.show(run));
-        let ended = tokio::select! {
-            ended = driving => ended.map_err(Exit::from),
-            // The worker ends by itself only when it cannot go on.
-            worked = &mut working => return Err(worker_failed(worked)),
+        let read_enough = CancellationToken::new();
+        let driving = async {
+            let _done = read_enough.clone().drop_guard();
+            tokio::select! {
+                ended = driver.drive(&shutdown.soft, |run| progress.show(run)) => Ok(ended.map_err(Exit::from)),
+                // The worker ends by itself only when it cannot go on.
+                worked = &mut working => Err(worker_failed(worked)),
+            }
         };
+        let (ended, ()) = tokio::join!(driving, reader.follow(&read_enough));
+        let ended = ended?;
         shutdown.soft.cancel();
         if ended.is_err() {
             // The store is away: what is in flight cannot be recorded, only asked again.
@@ -150,6 +159,7 @@ impl Session {
         suite: &Suite,
         files: &Files,
         ended: Ended,
+        reader: Reader<'_>,
     ) -> Result<Exit, Exit> {
         let store = &self.environment.store;
         let run = match ended {
@@ -172,7 +182,7 @@ impl Session {
                 return Err(Exit::Unfinished(anyhow!("{}\n{}", what.join("\n"), how_to_resume(&run))));
             }
         };
-        let report = assemble(store, suite, &run).await?;
+        let report = reader.conclude(&run).await?;
         let mut out = anstream::stdout().lock();
         if settings.json {
             writeln!(out, "{}", serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?)?;

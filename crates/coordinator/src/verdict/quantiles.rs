@@ -14,9 +14,9 @@ const REPORTED: [u8; 3] = [50, 95, 99];
 pub struct Quantiles(BTreeMap<(u32, u8), i64>);
 
 impl Quantiles {
-    /// What has to be looked up for a report on `suite` and its gate: (variant, percentage in 1..=99). Rules on a
-    /// slice are not among them: their latencies are folded with the results.
-    pub fn needed(suite: &Suite) -> Vec<(u32, u8)> {
+    /// What has to be looked up of every variant for a report on `suite` and its gate: percentages in 1..=99. Those of
+    /// rules on a slice are not among them: their latencies are folded with the results.
+    pub fn needed(suite: &Suite) -> Vec<u8> {
         let rules = suite.gate.iter().flat_map(|gate| &gate.rules).filter(|rule| rule.slice.is_empty());
         let asked = rules.filter_map(|rule| match rule.metric {
             Metric::Latency(percent) => Some(percent),
@@ -25,9 +25,7 @@ impl Quantiles {
         let mut percents: Vec<u8> = REPORTED.into_iter().chain(asked).collect();
         percents.sort_unstable();
         percents.dedup();
-        (0..suite.product().variants)
-            .flat_map(|variant| percents.iter().map(move |percent| (variant, *percent)))
-            .collect()
+        percents
     }
 
     /// Notes one that was looked up.

@@ -122,7 +122,5 @@ fn only_quantiles_of_whole_variants_are_looked_up() {
     let mut sliced = rule("latency_p75_ms", Bound::Max, 1.0);
     sliced.slice.insert("language".into(), "de".into());
     let needed = Quantiles::needed(&suite(2, vec![sliced, rule("latency_p90_ms", Bound::Max, 1.0)]));
-    let percents = [50, 90, 95, 99];
-    let expected: Vec<_> = (0..2).flat_map(|variant| percents.map(|percent| (variant, percent))).collect();
-    assert_eq!(needed, expected);
+    assert_eq!(needed, [50, 90, 95, 99]);
 }

@@ -145,7 +145,11 @@ impl Run {
 
     fn quantiles(&self) -> Quantiles {
         let mut quantiles = Quantiles::default();
-        for (variant, percent) in Quantiles::needed(&self.suite) {
+        let percents = Quantiles::needed(&self.suite);
+        let variants = 0..self.suite.product().variants;
+        for (variant, percent) in
+            variants.flat_map(|variant| percents.iter().map(move |percent| (variant, *percent)))
+        {
             let of_variant = self.rows.iter().filter(|row| row.variant == variant);
             let mut latencies: Vec<i64> = of_variant.filter_map(|row| row.latency_us).collect();
             latencies.sort_unstable();

@@ -45,8 +45,6 @@ pub(super) struct CallRow {
     pub(super) run: String,
     /// The job it was made for.
     pub(super) key: JobKey,
-    /// The claim it was made under.
-    pub(super) attempt: u32,
     /// Its place among the calls of that claim.
     pub(super) seq: i64,
     /// All else.
@@ -68,12 +66,12 @@ impl Batch {
             }
             match settlement {
                 Settlement::Finished(finished) => {
-                    batch.add_calls(&run, key, finished.attempt, &finished.calls);
+                    batch.add_calls(&run, key, &finished.calls);
                     let scores = to_json(&finished.scores)?;
                     batch.results.push(ResultRow { run, scores, finished: *finished });
                 }
                 Settlement::Parked(parked) => {
-                    batch.add_calls(&run, key, parked.attempt, &parked.calls);
+                    batch.add_calls(&run, key, &parked.calls);
                     batch.parked.push(ParkedRow { run, parked });
                 }
             }
@@ -81,15 +79,16 @@ impl Batch {
         Ok(batch)
     }
 
-    fn add_calls(&mut self, run: &str, key: JobKey, attempt: u32, calls: &[Call]) {
-        let rows = (0..).zip(calls).map(|(seq, call)| CallRow {
-            run: run.to_owned(),
-            key,
-            attempt,
-            seq,
-            call: call.clone(),
-        });
-        self.calls.extend(rows);
+    fn add_calls(&mut self, run: &str, key: JobKey, calls: &[Call]) {
+        for of_claim in calls.chunk_by(|one, next| one.attempt == next.attempt) {
+            let rows = (0..).zip(of_claim).map(|(seq, call)| CallRow {
+                run: run.to_owned(),
+                key,
+                seq,
+                call: call.clone(),
+            });
+            self.calls.extend(rows);
+        }
     }
 }
 

@@ -1,0 +1,65 @@
+//! Answers kept: committed as they come, before they are scored. Until then a call occupies its slot, so that what is
+//! paid for and on no record never exceeds what may be in flight, whenever this process dies.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use assay_common::job::{JobKey, Response};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::WorkerError;
+use crate::environment::Environment;
+use crate::persist::persist;
+use crate::pool::Dice;
+
+/// The most answers kept in one transaction.
+const BATCH: usize = 500;
+
+/// An answer to keep.
+struct Answered {
+    key: JobKey,
+    response: Response,
+    /// Dropped when the answer is kept.
+    _kept: oneshot::Sender<Infallible>,
+}
+
+/// Where answers are handed in.
+#[derive(Clone)]
+pub(crate) struct Keeper(mpsc::Sender<Answered>);
+
+impl Keeper {
+    /// A keeper, and its loop for the caller to run: it ends when the last clone is gone.
+    pub(crate) fn new(
+        environment: Arc<Environment>,
+        hard: CancellationToken,
+    ) -> (Self, impl Future<Output = Result<(), WorkerError>>) {
+        let (sender, answers) = mpsc::channel(BATCH);
+        (Self(sender), keep(environment, answers, hard))
+    }
+
+    /// Waits until the answer is kept. When this worker ends first, nobody waits any longer: the answer goes on its
+    /// way, and is recorded if there is still time.
+    pub(crate) async fn keep(&self, key: JobKey, response: Response) {
+        let (kept, until_kept) = oneshot::channel();
+        let _ = self.0.send(Answered { key, response, _kept: kept }).await;
+        // Nothing is ever sent: it ends when the other half is dropped.
+        let _ = until_kept.await;
+    }
+}
+
+/// Keeps what is handed in, in groups: what came during one commit goes into the next.
+async fn keep(
+    environment: Arc<Environment>,
+    mut answers: mpsc::Receiver<Answered>,
+    hard: CancellationToken,
+) -> Result<(), WorkerError> {
+    let dice = Dice::new(environment.seed ^ 1);
+    let mut batch = Vec::with_capacity(BATCH);
+    while answers.recv_many(&mut batch, BATCH).await > 0 {
+        let rows: Vec<_> = batch.iter().map(|answer| (answer.key, answer.response.clone())).collect();
+        persist("keep answers", &dice, &hard, || environment.store.keep_responses(rows.clone())).await?;
+        batch.clear();
+    }
+    Ok(())
+}
