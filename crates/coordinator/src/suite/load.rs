@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use assay_common::config::Config;
@@ -15,8 +16,8 @@ use super::check::check_map;
 use super::diagnostic::{Diagnostic, Findings, Mark, Problems};
 use super::folder::{Folder, Found, Refusal};
 use super::freeze::LoadedFiles;
-use super::gate::{Offer, seconds};
-use super::layout::SUITE;
+use super::gate::{Offer, seconds, slices};
+use super::layout::{MAX_REPEATS, SUITE};
 use super::prompts::labels;
 use super::recordings::Expected;
 use super::source::Source;
@@ -47,7 +48,7 @@ pub struct Loaded {
 pub fn load(path: &Path, config: &Config) -> Result<Loaded, Problems> {
     let refused = |refusal: Refusal| {
         let mut findings = Findings::default();
-        findings.push(Diagnostic::error(path, refusal.message).maybe_hint(refusal.hint));
+        findings.push(refusal.told(|message| Diagnostic::error(path, message)));
         findings.into_problems(path)
     };
     let folder = Folder::of(path).map_err(refused)?;
@@ -65,11 +66,11 @@ pub fn load(path: &Path, config: &Config) -> Result<Loaded, Problems> {
         }
     };
     if matches!(tree.value, Value::Null) {
-        findings.push(Diagnostic::error(path, "the suite is empty"));
+        findings.push(suite.error(tree.at, "the suite is empty").hint("docs/suite.md has one to begin with"));
         return Err(findings.into_problems(path));
     }
     check_map(&suite, &tree, &SUITE, &mut findings);
-    let mut loader = Loader { config, folder, suite, findings, wants: Wants::default() };
+    let mut loader = Loader { config, folder, suite: Rc::new(suite), findings, wants: Wants::default() };
     let (suite, files) = loader.suite(&tree);
     Ok(Loaded { suite, files, warnings: loader.findings.finish(path)? })
 }
@@ -78,7 +79,7 @@ pub fn load(path: &Path, config: &Config) -> Result<Loaded, Problems> {
 pub(super) struct Loader<'a> {
     pub(super) config: &'a Config,
     pub(super) folder: Folder,
-    pub(super) suite: Source,
+    pub(super) suite: Rc<Source>,
     pub(super) findings: Findings,
     pub(super) wants: Wants,
 }
@@ -96,7 +97,8 @@ impl Loader<'_> {
 
     /// A file that cannot be used, told where the suite names it.
     pub(super) fn refuse(&mut self, at: Mark, refusal: Refusal) {
-        self.error(at, refusal.message).hint = refusal.hint;
+        let told = refusal.told(|message| self.suite.error(at, message));
+        self.findings.push(told);
     }
 
     /// The suite as far as it can be read. Where something is missing, the findings hold an error and what stands in
@@ -112,15 +114,20 @@ impl Loader<'_> {
         let sources = self.case_sources(part("cases"));
         let complete =
             (0..part("cases").items().len()).all(|at| sources.iter().any(|source| source.entry == at));
-        let mut census = self.count_cases(part("cases"), &sources);
+        let slices = slices(part("gate"));
+        let mut census = self.count_cases(part("cases"), &sources, &slices);
         // Where a file is missing, so may be the cases that have a variable.
-        if complete && census.cases() > 0 {
+        let counted = complete && census.cases() > 0;
+        if counted {
             let wants = std::mem::take(&mut self.wants);
             wants.check(&census, &mut self.findings);
+            if let Err((source, refusal)) = wants.check_rendering(&census, &sources, &mut self.findings) {
+                self.refuse(sources[source as usize].at, refusal);
+            }
         }
 
         let repeats = part("repeats").integer().and_then(|repeats| u32::try_from(repeats).ok());
-        let repeats = repeats.filter(|repeats| *repeats > 0).unwrap_or(1);
+        let repeats = repeats.filter(|repeats| (1..=MAX_REPEATS).contains(repeats)).unwrap_or(1);
         let expected = Expected { census: &census, labels: labels(part("prompts")), repeats };
         let recordings = self.recordings(&mut models, &expected);
 
@@ -128,7 +135,8 @@ impl Loader<'_> {
         if reduce.least_trials() > repeats {
             let at = part("reduce").at;
             let least = reduce.least_trials();
-            self.error(at, format!("`{reduce}` needs at least {least} trials, and `repeats` is {repeats}"));
+            self.error(at, format!("`{reduce}` needs at least {least} trials, and `repeats` is {repeats}"))
+                .hint = Some(format!("set `repeats` to {least} or more"));
         }
         if let Some(budget) = tree.get("budget_usd") {
             self.check_prices(budget, &models);
@@ -138,10 +146,16 @@ impl Loader<'_> {
                 metrics: metrics_of(part("score")),
                 tags: tags_of(part("cases")),
                 prompts: part("prompts").items().len(),
-                cases: (census.cases() > 0).then(|| census.cases()),
+                scored: tree.get("score").is_some(),
+                census: counted.then_some(&census),
+                unpriced: self.unpriced(&models),
             };
             self.gate(gate, &offer)
         });
+        if tree.get("score").is_none() && gate.is_none() {
+            self.warning(tree.at, "nothing is scored: every answer passes").hint =
+                Some("add `score:` to judge answers".into());
+        }
         let (digest, checkpoints) = census.digest();
         let suite = Suite {
             name: text("suite").unwrap_or_default().to_owned(),
@@ -164,7 +178,8 @@ impl Loader<'_> {
             gate,
         };
         if suite.product().jobs().is_none() {
-            self.error(tree.at, "more jobs than can be counted: cases × prompts × models × repeats");
+            self.error(tree.at, "more jobs than can be counted: cases × prompts × models × repeats").hint =
+                Some("run a part of them".into());
         }
         (suite, LoadedFiles { cases: Arc::<[CaseSource]>::from(sources), checkpoints, recordings })
     }

@@ -1,5 +1,7 @@
 //! `models:`: provider, model and sampling parameters of each entry.
 
+use std::collections::BTreeSet;
+
 use assay_common::config::ProviderKind;
 use assay_common::model::{Model, Sampling};
 use assay_common::score::Millionths;
@@ -23,9 +25,9 @@ impl Loader<'_> {
             let Some((provider, model)) = names(node) else { continue };
             let at = node.get("provider").unwrap_or(node).at;
             let Some(known) = self.config.provider(provider) else {
+                let near = did_you_mean(provider, self.config.provider_names()).unwrap_or_default();
                 self.error(at, format!("unknown provider `{provider}`")).hint =
-                    did_you_mean(provider, self.config.provider_names())
-                        .map(|hint| format!("{hint} providers are configured in assay.toml"));
+                    Some(format!("{near} (others are described in assay.toml)").trim_start().to_owned());
                 continue;
             };
             let file = node.get("file");
@@ -41,7 +43,8 @@ impl Loader<'_> {
                     self.error(
                         file.at,
                         format!("`{provider}` answers by itself: `file` is for recorded answers"),
-                    );
+                    )
+                    .hint = Some("delete `file`, or play it back with `provider: recorded`".into());
                 }
                 _ => {}
             }
@@ -57,7 +60,8 @@ impl Loader<'_> {
             });
             if let Some(twin) = twin {
                 let line = twin.node.at.line;
-                self.warning(node.at, format!("`{}` is listed twice, first on line {line}", model.name()));
+                self.error(node.at, format!("`{}` is listed twice, first on line {line}", model.name()))
+                    .hint = Some("delete one; to ask a model several times set `repeats`".into());
             }
             entries.push(ModelEntry { model, node, file });
         }
@@ -66,18 +70,26 @@ impl Loader<'_> {
 
     /// A budget can hold only where every price is known.
     pub(super) fn check_prices(&mut self, budget: &Node, models: &[ModelEntry<'_>]) {
-        for ModelEntry { model, .. } in models {
-            let kind = self.config.provider(&model.provider).map(|provider| provider.kind);
-            let costs = kind == Some(ProviderKind::OpenAi);
-            if costs && self.config.price(&model.name()).is_none() {
-                let name = model.name();
-                self.error(budget.at, format!("a budget needs prices, and that of `{name}` is unknown"))
-                    .hint = Some(format!(
-                    "add [prices.\"{name}\"] to assay.toml, with input_per_mtok and output_per_mtok"
-                ));
-            }
+        for name in self.unpriced(models) {
+            self.error(budget.at, format!("a budget needs prices, and that of `{name}` is unknown")).hint =
+                Some(price_of(&name));
         }
     }
+
+    /// The models that cost money, and nobody says how much.
+    pub(super) fn unpriced(&self, models: &[ModelEntry<'_>]) -> BTreeSet<String> {
+        let costs = |model: &Model| {
+            let kind = self.config.provider(&model.provider).map(|provider| provider.kind);
+            kind == Some(ProviderKind::OpenAi)
+        };
+        let costly = models.iter().filter(|entry| costs(&entry.model)).map(|entry| entry.model.name());
+        costly.filter(|name| self.config.price(name).is_none()).collect()
+    }
+}
+
+/// How to make the price of a model known.
+pub(super) fn price_of(name: &str) -> String {
+    format!("add [prices.\"{name}\"] to assay.toml, with input_per_mtok and output_per_mtok")
 }
 
 fn names(node: &Node) -> Option<(&str, &str)> {
