@@ -133,4 +133,21 @@ impl Suite {
         let marked = self.prompts.iter().position(|prompt| prompt.baseline);
         marked.or_else(|| (self.prompts.len() > 1).then_some(0))
     }
+
+    /// A model's name; where the suite asks that model in several ways, with what sets this one apart:
+    /// `openai/gpt-4.1-mini (temperature 0)`. No two models of a suite have one label.
+    ///
+    /// # Panics
+    /// When the suite has no model with this index.
+    pub fn model_label(&self, index: usize) -> String {
+        let words = |model: &Model| {
+            let recording = model.recording.as_ref().map(|digest| format!("answers {}", digest.short()));
+            model.sampling.words().into_iter().chain(recording).collect::<Vec<_>>()
+        };
+        let name = self.models[index].name();
+        let twins: Vec<_> = self.models.iter().filter(|model| model.name() == name).map(&words).collect();
+        let mut own = words(&self.models[index]);
+        own.retain(|word| twins.iter().any(|twin| !twin.contains(word)));
+        if own.is_empty() { name } else { format!("{name} ({})", own.join(", ")) }
+    }
 }

@@ -22,7 +22,7 @@ use assay_worker::{Keys, PoolSpec, Shutdown};
 use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::files;
+use super::{files, keys};
 use crate::args::{Files, RunArgs};
 use crate::exit::Exit;
 use crate::render::{self, Progress, warn};
@@ -43,8 +43,7 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
         warn(&["warning: `stop_early` has no effect yet: every case is run"]);
     }
     files::check(&args.files)?;
-    let keys = Keys::resolve(&settings.config, suite.models.iter().map(|model| model.provider.as_str()))
-        .map_err(Exit::input)?;
+    let keys = keys::resolve(settings, &loaded)?;
     let mut session = Session::open(settings, &loaded, args).await?;
     let shutdown = Shutdown::default();
     let ended = Box::pin(session.drive(suite, keys, args, &shutdown)).await?;
@@ -175,7 +174,7 @@ impl Session {
         let report = assemble(store, suite, &run).await?;
         let mut out = anstream::stdout().lock();
         if settings.json {
-            writeln!(out, "{}", serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?)?;
+            writeln!(out, "{}", render::json(&report)?)?;
         } else {
             write!(out, "{}", render::report(&report))?;
             writeln!(out, "Results: {}, run {}", settings.store, run.id)?;

@@ -71,7 +71,8 @@ impl Diagnostic {
         }
     }
 
-    pub(super) fn into_warning(self) -> Self {
+    /// The same as a warning.
+    pub fn into_warning(self) -> Self {
         Self { severity: Severity::Warning, ..self }
     }
 
@@ -160,6 +161,12 @@ impl Excerpt {
 /// Everything that is wrong with a suite: errors first, each group by file and place.
 #[derive(Clone, Debug, thiserror::Error)]
 pub struct Problems(Vec<Diagnostic>);
+
+impl From<Vec<Diagnostic>> for Problems {
+    fn from(diagnostics: Vec<Diagnostic>) -> Self {
+        Self(diagnostics)
+    }
+}
 
 impl Problems {
     /// Each of them, warnings last.

@@ -1,6 +1,6 @@
 //! From the path of a suite file to a suite that can run, or to everything that is wrong with it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -38,6 +38,20 @@ pub struct Loaded {
     pub files: LoadedFiles,
     /// What looks wrong and does not stop a run.
     pub warnings: Vec<Diagnostic>,
+    /// An error without words where each provider is first named.
+    providers: BTreeMap<String, Diagnostic>,
+}
+
+impl Loaded {
+    /// What is wrong with a provider of the suite, told where the suite first names it.
+    ///
+    /// # Panics
+    /// When the suite names no such provider.
+    pub fn problem_with(&self, provider: &str, message: String, hint: &str) -> Diagnostic {
+        let mut problem = self.providers[provider].clone().hint(hint);
+        problem.message = message;
+        problem
+    }
 }
 
 /// Reads and validates the suite at `path` with everything it refers to. Nothing is stored, nothing is called; of
@@ -71,8 +85,8 @@ pub fn load(path: &Path, config: &Config) -> Result<Loaded, Problems> {
     }
     check_map(&suite, &tree, &SUITE, &mut findings);
     let mut loader = Loader { config, folder, suite: Rc::new(suite), findings, wants: Wants::default() };
-    let (suite, files) = loader.suite(&tree);
-    Ok(Loaded { suite, files, warnings: loader.findings.finish(path)? })
+    let (suite, files, providers) = loader.suite(&tree);
+    Ok(Loaded { suite, files, warnings: loader.findings.finish(path)?, providers })
 }
 
 /// What every part of the suite is read with.
@@ -103,7 +117,7 @@ impl Loader<'_> {
 
     /// The suite as far as it can be read. Where something is missing, the findings hold an error and what stands in
     /// for it is never seen.
-    fn suite(&mut self, tree: &Node) -> (Suite, LoadedFiles) {
+    fn suite(&mut self, tree: &Node) -> (Suite, LoadedFiles, BTreeMap<String, Diagnostic>) {
         let nothing = Node { at: tree.at, value: Value::Null, bytes: 0..0 };
         let part = |key: &str| tree.get(key).unwrap_or(&nothing);
         let text = |key: &str| tree.get(key).and_then(Node::text);
@@ -130,6 +144,8 @@ impl Loader<'_> {
         let repeats = repeats.filter(|repeats| (1..=MAX_REPEATS).contains(repeats)).unwrap_or(1);
         let expected = Expected { census: &census, labels: labels(part("prompts")), repeats };
         let recordings = self.recordings(&mut models, &expected);
+        self.check_twins(&models);
+        let providers = self.places_of_providers(&models);
 
         let reduce = text("reduce").and_then(Reducer::parse).unwrap_or_default();
         if reduce.least_trials() > repeats {
@@ -181,7 +197,7 @@ impl Loader<'_> {
             self.error(tree.at, "more jobs than can be counted: cases × prompts × models × repeats").hint =
                 Some("run a part of them".into());
         }
-        (suite, LoadedFiles { cases: Arc::<[CaseSource]>::from(sources), checkpoints, recordings })
+        (suite, LoadedFiles { cases: Arc::<[CaseSource]>::from(sources), checkpoints, recordings }, providers)
     }
 }
 

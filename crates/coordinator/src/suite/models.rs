@@ -1,11 +1,12 @@
 //! `models:`: provider, model and sampling parameters of each entry.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use assay_common::config::ProviderKind;
 use assay_common::model::{Model, Sampling};
 use assay_common::score::Millionths;
 
+use super::diagnostic::Diagnostic;
 use super::hint::did_you_mean;
 use super::load::Loader;
 use super::yaml::Node;
@@ -54,18 +55,33 @@ impl Loader<'_> {
                 sampling: sampling(node),
                 recording: None,
             };
-            let twin = entries.iter().find(|entry| {
-                let same_file = entry.file.and_then(Node::text) == file.and_then(Node::text);
-                entry.model == model && same_file
-            });
-            if let Some(twin) = twin {
-                let line = twin.node.at.line;
-                self.error(node.at, format!("`{}` is listed twice, first on line {line}", model.name()))
-                    .hint = Some("delete one; to ask a model several times set `repeats`".into());
-            }
             entries.push(ModelEntry { model, node, file });
         }
         entries
+    }
+
+    /// Entries that differ in nothing would ask everything twice, and nobody could tell their rows apart.
+    pub(super) fn check_twins(&mut self, models: &[ModelEntry<'_>]) {
+        // A file that could not be read has been told.
+        let whole = |entry: &&ModelEntry<'_>| entry.file.is_none() || entry.model.recording.is_some();
+        let models: Vec<_> = models.iter().filter(whole).collect();
+        for (index, entry) in models.iter().enumerate() {
+            if let Some(twin) = models[..index].iter().find(|twin| twin.model == entry.model) {
+                let (name, line) = (entry.model.name(), twin.node.at.line);
+                self.error(entry.node.at, format!("`{name}` is listed twice, first on line {line}")).hint =
+                    Some("delete one; to ask a model several times set `repeats`".into());
+            }
+        }
+    }
+
+    /// For each provider an error without words where it is first named.
+    pub(super) fn places_of_providers(&self, models: &[ModelEntry<'_>]) -> BTreeMap<String, Diagnostic> {
+        let place = |entry: &ModelEntry<'_>| {
+            let at = entry.node.get("provider").unwrap_or(entry.node).at;
+            (entry.model.provider.clone(), self.suite.error(at, String::new()))
+        };
+        // Of equal keys the last one stays.
+        models.iter().rev().map(place).collect()
     }
 
     /// A budget can hold only where every price is known.
