@@ -247,6 +247,18 @@ fn a_drop_of_means_is_tested_by_student_t() {
 }
 
 #[test]
+fn a_rule_has_the_keys_of_the_contract_and_null_for_what_is_not_said() {
+    let rule = Run::new(suite(1, vec![rule("latency_p95_ms", Bound::Max, 1.0)]), &["e"]).first_rule();
+    let json = serde_json::to_value(&rule).unwrap();
+    let keys: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
+    let contract = "name metric model slice tier outcome observed threshold interval n reason model_label";
+    assert_eq!(keys, contract.split_whitespace().collect::<Vec<_>>());
+    for unknown in ["slice", "observed", "interval"] {
+        assert!(json[unknown].is_null(), "{unknown}: {}", json[unknown]);
+    }
+}
+
+#[test]
 fn a_metric_of_one_binary_scorer_is_tested_like_a_pass_rate() {
     let answers = ["+".repeat(100), signs(&[("+", 95), ("-", 5)])];
     let verdict_of = |metric: &str, change: fn(&mut Scorer), change_score: fn(&mut NamedScore)| {
