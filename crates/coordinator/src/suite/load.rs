@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use assay_common::config::Config;
+use assay_common::gate::{Metric, Rule};
 use assay_common::money::NanoUsd;
 use assay_common::reduce::Reducer;
 use assay_common::score::Millionths;
@@ -130,8 +131,8 @@ impl Loader<'_> {
             (0..part("cases").items().len()).all(|at| sources.iter().any(|source| source.entry == at));
         let slices = slices(part("gate"));
         let mut census = self.count_cases(part("cases"), &sources, &slices);
-        // Where a file is missing, so may be the cases that have a variable.
-        let counted = complete && census.cases() > 0;
+        // Where a file or a row cannot be read, so may be the cases that have a variable or a tag.
+        let counted = complete && census.is_whole();
         if counted {
             let wants = std::mem::take(&mut self.wants);
             wants.check(&census, &mut self.findings);
@@ -140,15 +141,16 @@ impl Loader<'_> {
             }
         }
 
-        let repeats = part("repeats").integer().and_then(|repeats| u32::try_from(repeats).ok());
-        let repeats = repeats.filter(|repeats| (1..=MAX_REPEATS).contains(repeats)).unwrap_or(1);
+        let told = part("repeats").integer().and_then(|repeats| u32::try_from(repeats).ok());
+        let told = told.filter(|repeats| (1..=MAX_REPEATS).contains(repeats));
+        let repeats = told.unwrap_or(1);
         let expected = Expected { census: &census, labels: labels(part("prompts")), repeats };
         let recordings = self.recordings(&mut models, &expected);
         self.check_twins(&models);
         let providers = self.places_of_providers(&models);
 
         let reduce = text("reduce").and_then(Reducer::parse).unwrap_or_default();
-        if reduce.least_trials() > repeats {
+        if reduce.least_trials() > repeats && (told.is_some() || tree.get("repeats").is_none()) {
             let at = part("reduce").at;
             let least = reduce.least_trials();
             self.error(at, format!("`{reduce}` needs at least {least} trials, and `repeats` is {repeats}"))
@@ -168,7 +170,9 @@ impl Loader<'_> {
             };
             self.gate(gate, &offer)
         });
-        if tree.get("score").is_none() && gate.is_none() {
+        let of_scores = |rule: &Rule| matches!(rule.metric, Metric::PassRate | Metric::MeanScore);
+        // A rule on scores has been told that there are none.
+        if tree.get("score").is_none() && !gate.iter().flat_map(|gate| &gate.rules).any(of_scores) {
             self.warning(tree.at, "nothing is scored: every answer passes").hint =
                 Some("add `score:` to judge answers".into());
         }

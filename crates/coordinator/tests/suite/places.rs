@@ -272,6 +272,29 @@ error: `../cases.jsonl` leaves the suite's folder
 
 1 error: nothing was run
 "#);
+    assert_snapshot!(check("", "repeats: 0\nreduce: pass@3\n"), @r#"
+error: `repeats` is 0, but must be from 1 to 1000
+ --> suite.yaml:7:10
+  |
+7 | repeats: 0
+  |          ^
+  |
+  = help: Trials of each case. Default: 1.
+
+1 error: nothing was run
+"#);
+    let gated = "gate: {rules: [{metric: pass_rate, min: 0.5, slice: {lang: fr}}]}\n";
+    assert_snapshot!(told_of(&[("suite.yaml", &suite_with("", gated)), ("cases.jsonl", "{\"id\": 1, \"question\": 1, \"lang\": \"de\"}\noops\n")]), @r#"
+error: the row does not parse: expected value
+ --> cases.jsonl:2:1
+  |
+2 | oops
+  | ^
+  |
+  = help: a row is one JSON object on one line
+
+1 error: nothing was run
+"#);
     assert_snapshot!(check("", "threshold: .nan\nbudget_usd: .inf\nownr: me\n"), @r#"
 error: .nan is no finite number
  --> suite.yaml:7:12

@@ -440,6 +440,14 @@ error: `gate` has no value: a map is wanted
    |
    = help: give it a value or delete the key
 
+warning: nothing is scored: every answer passes
+ --> suite.yaml:2:1
+  |
+2 | suite: [a]
+  | ^
+  |
+  = help: add `score:` to judge answers
+
 11 errors: nothing was run
 "#);
 }

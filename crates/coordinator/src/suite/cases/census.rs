@@ -29,6 +29,8 @@ pub(in super::super) type Slice = BTreeMap<String, String>;
 pub(in super::super) struct Census {
     rolling: Rolling,
     cases: u64,
+    /// Whether a row or a file could not be read.
+    broken: bool,
     clustered: bool,
     /// Where each id was first met, by 16 bytes of its SHA-256.
     ids: HashMap<[u8; 16], Place>,
@@ -93,6 +95,11 @@ impl Rolling {
 impl Census {
     pub(in super::super) fn cases(&self) -> u64 {
         self.cases
+    }
+
+    /// Whether there are cases, and every one of them was counted.
+    pub(in super::super) fn is_whole(&self) -> bool {
+        self.cases > 0 && !self.broken
     }
 
     pub(in super::super) fn clustered(&self) -> bool {
@@ -186,6 +193,7 @@ impl Loader<'_> {
         let suite = &self.suite.path;
         let read = each_case(sources, |place, case| {
             let source = &sources[place.source as usize];
+            census.broken |= case.is_err();
             let counted = case.and_then(|case| {
                 let counted = census.add(&case, place, source.entry);
                 counted.map_err(|first| duplicate(&case, place, source, &described(first, sources, suite)))
@@ -195,7 +203,8 @@ impl Loader<'_> {
             }
             ControlFlow::Continue(())
         });
-        let broken = !faults.is_empty();
+        census.broken |= read.is_err();
+        let broken = census.broken;
         for (source, faults) in faults {
             let told = match &sources[source as usize].origin {
                 Origin::File { found, format, .. } => faults.diagnostics(found, *format),
