@@ -115,13 +115,10 @@ impl fmt::Debug for Store {
     }
 }
 
-/// SQLite alone: a file is easily named by mistake, a PostgreSQL database is one's own by its URL.
-const TABLES: &str = "SELECT name FROM sqlite_master WHERE type = 'table' AND substr(name, 1, 7) <> 'sqlite_' \
-                      ORDER BY name";
 /// A table of the first migration, by which a store is known.
 const OWN_TABLE: &str = "suite_revisions";
 
-/// Leaves a file alone that holds the tables of another program. The connections of a store would change its journal,
+/// Leaves a file alone that holds the tables of another program: a file is easily named by mistake. The connections of a store would change its journal,
 /// so this looks with one of its own.
 async fn refuse_foreign(path: &Path, url: &StoreUrl) -> Result<(), StoreError> {
     let unreachable = |source| StoreError::Unreachable { url: url.to_string(), source };
@@ -130,10 +127,13 @@ async fn refuse_foreign(path: &Path, url: &StoreUrl) -> Result<(), StoreError> {
     }
     let options = SqliteConnectOptions::new().filename(path).busy_timeout(ACQUIRE_TIMEOUT);
     let mut connection = options.connect().await.map_err(unreachable)?;
-    let tables: Vec<String> =
-        sqlx::query_scalar(TABLES).fetch_all(&mut connection).await.map_err(unreachable)?;
+    // (schema, name, type, …)
+    let listed: Vec<(String, String, String)> =
+        sqlx::query_as("PRAGMA main.table_list").fetch_all(&mut connection).await.map_err(unreachable)?;
     connection.close().await.map_err(unreachable)?;
-    let foreign: Vec<_> = tables.into_iter().filter(|table| *table != MIGRATOR.table_name).collect();
+    let foreign = |name: &String| !name.starts_with("sqlite_") && *name != MIGRATOR.table_name;
+    let mut foreign: Vec<_> = listed.into_iter().map(|(_, name, _)| name).filter(foreign).collect();
+    foreign.sort_unstable();
     match foreign.is_empty() || foreign.iter().any(|table| table == OWN_TABLE) {
         true => Ok(()),
         false => Err(StoreError::Foreign { path: path.to_owned(), tables: foreign }),
