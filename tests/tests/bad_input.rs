@@ -55,9 +55,43 @@ async fn wrong_input_is_refused_before_anything_happens() {
             place.write("assay.toml", toml);
         },
         run,
-        &["NO_SUCH_KEY", "fake"],
+        &["NO_SUCH_KEY", "`fake`", "suite.yaml:5:10", "models: [fake/small]", "^^^^", "api_key_env"],
     );
     assert_eq!(provider.bill().totals().calls, 0);
+}
+
+#[test]
+fn what_hides_or_reorders_text_never_reaches_a_terminal() {
+    let place = Workplace::default();
+    place
+        .write("cases.jsonl", "{\"id\": \"c\\u202e1\", \"a\": \"\\u2066x\\u200b\\u001b[2J\"}\n{\"id\": \"c2\", \"a\": \"b\"}\n")
+        .write(
+            "suite.yaml",
+            "suite: \"s\u{2067}\"\nprompts:\n  - {name: p, label: one, text: '{{ a }}'}\n  - {name: p, label: \"t\u{202d}wo\", text: 'b'}\n\
+             models: [\"echo/e\u{2068}\"]\ncases:\n  - {file: cases.jsonl, id: id}\nscore:\n  - {type: equals, value: b}\n\
+             gate: {rules: [{metric: pass_rate, max_drop: 0.1, name: \"r\u{200f}\"}]}\n",
+        );
+    let hidden = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let check = |arguments: &[&str], code, parts: &[&str]| {
+        let ran = place.assay(arguments).expect(code);
+        let told = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(!told.contains(hidden), "{arguments:?}: {told:?}");
+        for part in parts {
+            assert!(told.contains(part), "{part} is missing in:\n{told}");
+        }
+    };
+    check(
+        &["run", "suite.yaml"],
+        3,
+        &["s\\u{2067}", "t\\u{202d}wo", "c\\u{202e}1", "r\\u{200f}", "e\\u{2068}"],
+    );
+    check(&["status"], 0, &["s\\u{2067}"]);
+    check(&["results"], 0, &["c\\u202e1", "\\u2066x\\u200b\\u001b[2J"]);
+    check(&["run", "suite.yaml", "--json"], 3, &["e\\u2068"]);
+    check(&["run", "no\u{202e}.yaml"], 2, &["no\\u{202e}.yaml"]);
 }
 
 #[test]

@@ -6,22 +6,26 @@ use assay_common::config::Span;
 use assay_common::id::RunId;
 use clap::{Parser, Subcommand, ValueHint};
 
+/// What every command that runs or judges ends with.
+macro_rules! exit_codes {
+    () => {
+        "\
+Exit codes:
+  0  done; with a gate, the verdict is pass
+  1  the verdict is fail
+  2  the input is wrong (usage, suite, configuration); nothing was stored or called
+  3  the verdict is inconclusive; without a gate, jobs errored or were cancelled
+  4  could not finish; stderr says why and how to go on"
+    };
+}
+
 /// Prompt evaluation that lets a prompt ship only when the numbers say so.
 #[derive(Debug, Parser)]
 #[command(
     name = "assay",
     version,
     propagate_version = true,
-    after_help = "\
-Exit codes:
-  0  done; with a gate, the verdict is pass
-  1  the verdict is fail
-  2  the input is wrong (usage, suite, configuration); nothing was stored or called
-  3  the verdict is inconclusive; without a gate, jobs errored or were cancelled
-  4  could not finish; stderr says why and how to go on
-
-Start here:
-  assay run examples/first-look/suite.yaml"
+    after_help = concat!(exit_codes!(), "\n\nStart here:\n  assay run examples/first-look/suite.yaml")
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -55,13 +59,29 @@ pub(crate) enum Command {
     ///
     /// Runs coordinator and worker in this process; no server is needed. An unfinished run of the same suite
     /// revision in the store is resumed, and nothing is paid for twice.
-    #[command(after_help = "\
+    #[command(after_help = concat!("\
 Examples:
-  assay run suite.yaml
-  assay run suite.yaml --json > report.json
-  assay run suite.yaml --new --store postgres://assay@db/assay")]
+  assay run suite.yaml                                  the table and the verdict
+  assay run suite.yaml --json > report.json             one document, for scripts
+  assay run suite.yaml --markdown report.md             for a pull request
+  assay run suite.yaml --new --store postgres://assay@db/assay
+
+In CI, ship only what passes:
+  assay run suite.yaml && ./deploy.sh
+
+", exit_codes!()))]
     Run(RunArgs),
     /// Check a suite: every problem, with its place in the file
+    ///
+    /// Nothing is stored and nothing is called; a key that a run would need is a warning.
+    #[command(after_help = "\
+Examples:
+  assay validate suite.yaml
+  assay validate suite.yaml --json                      revision, cases, jobs, warnings
+
+Exit codes:
+  0  the suite can run
+  2  it cannot; stderr says what is wrong and where")]
     Validate {
         /// The suite file
         #[arg(value_hint = ValueHint::FilePath)]
@@ -73,6 +93,18 @@ Examples:
     ///   # yaml-language-server: $schema=suite.schema.json
     Schema,
     /// Show a run: its state, pass rates and verdict; without RUN the latest runs
+    ///
+    /// Reads the store alone, also while the run goes on.
+    #[command(after_help = "\
+Examples:
+  assay status                                          the latest runs, each with its id
+  assay status 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b     the table and the verdict again
+  assay status 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --junit report.xml
+
+Exit codes:
+  0  shown, whatever the verdict is
+  2  there is no such run
+  4  the store cannot be read; stderr says why")]
     Status {
         /// The run's id
         run: Option<RunId>,
@@ -80,6 +112,19 @@ Examples:
         files: Files,
     },
     /// Print every result of a run, one JSON object a line
+    ///
+    /// A line holds the case, the prompt's label, the model, the trial, the outcome, every scorer's finding, the full
+    /// answer, tokens, cost and latency.
+    #[command(after_help = "\
+Examples:
+  assay results                                         of the latest run
+  assay results | jq 'select(.outcome == \"failed\") | {case, label, output}'
+  assay results 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b > results.jsonl
+
+Exit codes:
+  0  every result so far was printed
+  2  there is no such run
+  4  the store cannot be read; stderr says why")]
     Results {
         /// The run's id; the latest run when absent
         run: Option<RunId>,

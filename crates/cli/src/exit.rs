@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use assay_common::verdict::Decision;
+use assay_common::visible::visible;
 use assay_store::StoreError;
 
 /// The end of a command.
@@ -42,7 +43,7 @@ impl Exit {
             Self::Unfinished(_) => 4,
         };
         if let Self::Input(error) | Self::Unfinished(error) = self {
-            let text = chain(&error);
+            let text = visible(&chain(&error)).into_owned();
             // Diagnostics bring their own heading.
             let heading =
                 if text.starts_with("error") || text.starts_with("warning") { "" } else { "error: " };

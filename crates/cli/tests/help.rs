@@ -19,6 +19,14 @@ fn help_teaches_commands_exit_codes_and_where_to_start() {
     for part in ["--new", "--patience", "--store", "--json", "--junit", "--markdown", "Examples:"] {
         assert!(help.contains(part), "{part} is missing in:\n{help}");
     }
+    for (command, codes) in [("run", "01234"), ("validate", "02"), ("status", "024"), ("results", "024")] {
+        let (code, help) = assay(&[command, "--help"]);
+        assert_eq!(code, Some(0));
+        let listed = help.split("Exit codes:").nth(1).unwrap_or_default().lines();
+        let listed: String = listed.filter_map(|line| line.trim_start().chars().next()).collect();
+        assert_eq!(listed, codes, "{command}:\n{help}");
+        assert!(help.contains(&format!("Examples:\n  assay {command}")), "{help}");
+    }
 }
 
 #[test]

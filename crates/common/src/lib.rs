@@ -12,7 +12,7 @@
 //! - [`outcome`], [`score`], [`usage`], [`money`]: how a job ended
 //! - [`verdict`]: what a gate says of a run
 //!
-//! and what they all stand on: [`id`], [`clock`], [`committed`], [`trace`].
+//! and what they all stand on: [`id`], [`clock`], [`committed`], [`trace`], [`visible`](mod@visible).
 
 pub mod case;
 pub mod clock;
@@ -38,3 +38,4 @@ pub mod template;
 pub mod trace;
 pub mod usage;
 pub mod verdict;
+pub mod visible;

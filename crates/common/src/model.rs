@@ -59,3 +59,20 @@ pub struct Sampling {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub presence_penalty: Option<Millionths>,
 }
+
+impl Sampling {
+    /// Each parameter that is set, in words: `temperature 0`.
+    pub fn words(&self) -> Vec<String> {
+        let number = |name: &str, value: Option<Millionths>| value.map(|value| format!("{name} {value}"));
+        let set = [
+            number("temperature", self.temperature),
+            number("top_p", self.top_p),
+            self.max_tokens.map(|tokens| format!("max_tokens {tokens}")),
+            self.seed.map(|seed| format!("seed {seed}")),
+            (!self.stop.is_empty()).then(|| format!("stop {:?}", self.stop)),
+            number("frequency_penalty", self.frequency_penalty),
+            number("presence_penalty", self.presence_penalty),
+        ];
+        set.into_iter().flatten().collect()
+    }
+}

@@ -111,6 +111,23 @@ impl Check {
         "is-json",
     ];
 
+    /// Whether its grade is always 0 or 1, so that tests for proportions hold for it.
+    pub fn is_binary(&self) -> bool {
+        match self {
+            Self::Equals { .. }
+            | Self::Contains { .. }
+            | Self::Icontains { .. }
+            | Self::ContainsAny { .. }
+            | Self::IcontainsAny { .. }
+            | Self::ContainsAll { .. }
+            | Self::IcontainsAll { .. }
+            | Self::Regex { .. }
+            | Self::StartsWith { .. }
+            | Self::Number { .. }
+            | Self::IsJson { .. } => true,
+        }
+    }
+
     /// The type as a suite writes it.
     pub fn type_name(&self) -> &'static str {
         match self {

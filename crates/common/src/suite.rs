@@ -133,4 +133,55 @@ impl Suite {
         let marked = self.prompts.iter().position(|prompt| prompt.baseline);
         marked.or_else(|| (self.prompts.len() > 1).then_some(0))
     }
+
+    /// A model's name; where the suite asks that model in several ways, with what sets this one apart:
+    /// `openai/gpt-4.1-mini (temperature 0)`. No two models of a suite have one label.
+    ///
+    /// # Panics
+    /// When the suite has no model with this index.
+    pub fn model_label(&self, index: usize) -> String {
+        label(&self.models, index)
+    }
+}
+
+fn label(models: &[Model], index: usize) -> String {
+    let words = |model: &Model| {
+        let recording = model.recording.as_ref().map(|digest| format!("answers {}", digest.short()));
+        model.sampling.words().into_iter().chain(recording).collect::<Vec<_>>()
+    };
+    let name = models[index].name();
+    let twins: Vec<_> = models.iter().filter(|model| model.name() == name).map(&words).collect();
+    let mut own = words(&models[index]);
+    own.retain(|word| twins.iter().any(|twin| !twin.contains(word)));
+    if own.is_empty() { name } else { format!("{name} ({})", own.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Sampling;
+
+    #[test]
+    fn models_are_told_apart_by_what_differs() {
+        let model = |sampling| Model {
+            provider: "openai".into(),
+            model: "small".into(),
+            sampling: Sampling { max_tokens: Some(64), ..sampling },
+            recording: None,
+        };
+        let at =
+            |temperature| Sampling { temperature: Millionths::from_f64(temperature), ..Sampling::default() };
+        let check = |samplings: Vec<Sampling>, expected: &[&str]| {
+            let models: Vec<_> = samplings.into_iter().map(model).collect();
+            let labels: Vec<_> = (0..models.len()).map(|index| label(&models, index)).collect();
+            assert_eq!(labels, expected);
+        };
+        check(vec![at(0.0)], &["openai/small"]);
+        check(vec![at(0.0), at(0.7)], &["openai/small (temperature 0)", "openai/small (temperature 0.7)"]);
+        check(vec![Sampling::default(), at(0.0)], &["openai/small", "openai/small (temperature 0)"]);
+        check(
+            vec![at(0.0), Sampling { seed: Some(7), ..at(0.0) }],
+            &["openai/small", "openai/small (seed 7)"],
+        );
+    }
 }

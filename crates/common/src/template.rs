@@ -65,11 +65,26 @@ pub enum TemplateError {
     #[error("a template of {0} bytes; the limit is {MAX_SOURCE_BYTES}")]
     TooLong(usize),
     /// It could not be rendered for these variables.
-    #[error("{0}")]
-    Render(String),
+    #[error("{message}")]
+    Render {
+        /// What is wrong.
+        message: String,
+        /// Where, counted from 1 inside the template.
+        line: Option<usize>,
+    },
     /// Its result is too long.
     #[error("the rendered text has {0} bytes; the limit is {MAX_RENDERED_BYTES}")]
     TooMuch(usize),
+}
+
+impl TemplateError {
+    /// The line it is on, from 1 inside the template, where that is known.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Self::Syntax { line, .. } | Self::Render { line, .. } => *line,
+            Self::TooLong(_) | Self::TooMuch(_) => None,
+        }
+    }
 }
 
 impl Default for Templates {
@@ -145,13 +160,15 @@ impl Templates {
             Body::Literal(text) => Ok(text.clone()),
             Body::Json(node) => {
                 let value = self.render_node(node, vars)?;
-                serde_json::to_string_pretty(&value).map_err(|error| TemplateError::Render(error.to_string()))
+                serde_json::to_string_pretty(&value)
+                    .map_err(|error| TemplateError::Render { message: error.to_string(), line: None })
             }
             Body::Compiled(name) => {
                 let template = self.environment.get_template(name);
-                let rendered = template
-                    .and_then(|template| template.render(minijinja::value::Serde(vars)))
-                    .map_err(|error| TemplateError::Render(describe(&error)))?;
+                let rendered =
+                    template.and_then(|template| template.render(minijinja::value::Serde(vars))).map_err(
+                        |error| TemplateError::Render { message: describe(&error), line: error.line() },
+                    )?;
                 if rendered.len() > MAX_RENDERED_BYTES {
                     return Err(TemplateError::TooMuch(rendered.len()));
                 }

@@ -60,9 +60,8 @@ pub struct RuleVerdict {
     pub metric: String,
     /// `provider/model`.
     pub model: String,
-    /// The cases it looked at, by tag; absent when it looked at all.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub slice: BTreeMap<String, String>,
+    /// The cases it looked at, by tag; null when it looked at all.
+    pub slice: Option<BTreeMap<String, String>>,
     /// critical, supporting or advisory.
     pub tier: crate::gate::Tier,
     /// What it came to.
@@ -77,4 +76,6 @@ pub struct RuleVerdict {
     pub n: u64,
     /// Why, for a person.
     pub reason: String,
+    /// The model as tables name it: with what sets it apart where the suite asks it in several ways.
+    pub model_label: String,
 }

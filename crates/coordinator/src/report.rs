@@ -70,7 +70,7 @@ pub struct NamedFlips {
     pub candidate: String,
     /// The baseline's label.
     pub baseline: String,
-    /// `provider/model`.
+    /// The model as tables name it.
     pub model: String,
     /// Cases whose reduced value rose.
     pub improved: u64,
@@ -263,7 +263,7 @@ async fn name(store: &Store, suite: &Suite, run: RunId, flips: &Flips) -> Result
     Ok(NamedFlips {
         candidate: label(flips.candidate),
         baseline: label(flips.baseline),
-        model: suite.models[suite.variant(flips.candidate).model].name(),
+        model: suite.model_label(suite.variant(flips.candidate).model),
         improved: flips.improved,
         regressed: flips.regressed,
         unchanged: flips.unchanged,
@@ -294,11 +294,10 @@ fn ending(output: &str) -> String {
     one_line(output, EXCERPT_CHARS).0
 }
 
-/// The last and the first `most` characters of a text, each on one line and marked where it was cut. Control
-/// characters, which would draw on a terminal, are left out.
+/// The last and the first `most` characters of a text, each on one line and marked where it was cut.
 fn one_line(text: &str, most: usize) -> (String, String) {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let line: Vec<char> = words.chars().filter(|character| !character.is_control()).collect();
+    let line: Vec<char> = words.chars().collect();
     if line.len() <= most {
         let whole: String = line.iter().collect();
         return (whole.clone(), whole);
@@ -312,6 +311,7 @@ fn one_line(text: &str, most: usize) -> (String, String) {
 pub fn result_line(suite: &Suite, row: &ResultRow) -> Value {
     let variant = suite.variant(row.row.variant);
     let (prompt, model) = (&suite.prompts[variant.prompt], &suite.models[variant.model]);
+    let model_label = suite.model_label(variant.model);
     json!({
         "ordinal": row.row.ordinal,
         "generation": row.row.generation,
@@ -319,6 +319,7 @@ pub fn result_line(suite: &Suite, row: &ResultRow) -> Value {
         "prompt": prompt.name,
         "label": prompt.label,
         "model": model.name(),
+        "model_label": model_label,
         "trial": row.row.trial,
         "outcome": row.row.outcome.word(),
         "error_kind": row.row.outcome.error_kind().map(|kind| kind.word()),

@@ -16,6 +16,18 @@ pub enum StoreError {
         /// The file that was looked for.
         path: PathBuf,
     },
+    /// A SQLite file holds tables, and none of a store.
+    #[error(
+        "{} is a database of another program: it has the tables {}; name another file with --store sqlite:PATH",
+        path.display(),
+        some_of(tables)
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Its tables.
+        tables: Vec<String>,
+    },
     /// Another process owns the SQLite file.
     #[error("{} is in use by {}", path.display(), holder(*pid))]
     Locked {
@@ -86,6 +98,17 @@ impl StoreError {
     /// with its next beat.
     pub fn may_pass(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Database(_) | Self::NotJoined { .. })
+    }
+}
+
+/// How many tables are named.
+const NAMED: usize = 4;
+
+fn some_of(tables: &[String]) -> String {
+    let named = tables.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match tables.len().checked_sub(NAMED) {
+        Some(more @ 1..) => format!("{named} and {more} more"),
+        _ => named,
     }
 }
 

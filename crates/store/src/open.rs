@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::error::StoreError;
@@ -86,7 +87,8 @@ impl Store {
         let url = &self.0.url;
         let unreachable = |source| StoreError::Unreachable { url: url.to_string(), source };
         match (&self.0.pools, &self.0.url) {
-            (Pools::Sqlite { writer, .. }, _) => {
+            (Pools::Sqlite { writer, .. }, StoreUrl::Sqlite(path)) => {
+                refuse_foreign(path, url).await?;
                 let mut connection = writer.acquire().await.map_err(unreachable)?;
                 check_or_migrate(&mut *connection, url, schema).await
             }
@@ -100,7 +102,9 @@ impl Store {
                 check_or_migrate(&mut connection, url, schema).await?;
                 connection.close().await.map_err(unreachable)
             }
-            (Pools::Postgres(_), StoreUrl::Sqlite(_)) => Ok(()),
+            (Pools::Postgres(_), StoreUrl::Sqlite(_)) | (Pools::Sqlite { .. }, StoreUrl::Postgres(_)) => {
+                Ok(())
+            }
         }
     }
 }
@@ -108,6 +112,31 @@ impl Store {
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Store({})", self.0.url)
+    }
+}
+
+/// A table of the first migration, by which a store is known.
+const OWN_TABLE: &str = "suite_revisions";
+
+/// Leaves a file alone that holds the tables of another program: a file is easily named by mistake. The connections of a store would change its journal,
+/// so this looks with one of its own.
+async fn refuse_foreign(path: &Path, url: &StoreUrl) -> Result<(), StoreError> {
+    let unreachable = |source| StoreError::Unreachable { url: url.to_string(), source };
+    if !path.exists() {
+        return Ok(());
+    }
+    let options = SqliteConnectOptions::new().filename(path).busy_timeout(ACQUIRE_TIMEOUT);
+    let mut connection = options.connect().await.map_err(unreachable)?;
+    // (schema, name, type, …)
+    let listed: Vec<(String, String, String)> =
+        sqlx::query_as("PRAGMA main.table_list").fetch_all(&mut connection).await.map_err(unreachable)?;
+    connection.close().await.map_err(unreachable)?;
+    let foreign = |name: &String| !name.starts_with("sqlite_") && *name != MIGRATOR.table_name;
+    let mut foreign: Vec<_> = listed.into_iter().map(|(_, name, _)| name).filter(foreign).collect();
+    foreign.sort_unstable();
+    match foreign.is_empty() || foreign.iter().any(|table| table == OWN_TABLE) {
+        true => Ok(()),
+        false => Err(StoreError::Foreign { path: path.to_owned(), tables: foreign }),
     }
 }
 
@@ -169,4 +198,37 @@ async fn check_or_migrate<C: Migrate>(
 fn is_missing_table(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     matches!(code.as_deref(), Some("42P01" | "1"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_database_of_another_program_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notes.db");
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let mut connection = options.connect().await.unwrap();
+        for table in ["notes", "tags", "a", "b", "c", "d"] {
+            sqlx::query(sqlx::AssertSqlSafe(format!("CREATE TABLE {table} (n BIGINT)")))
+                .execute(&mut connection)
+                .await
+                .unwrap();
+        }
+        connection.close().await.unwrap();
+        let before = std::fs::read(&path).unwrap();
+        for schema in [Schema::Migrate, Schema::Require] {
+            let error = Store::open(&StoreUrl::Sqlite(path.clone()), schema).await.unwrap_err();
+            let expected = format!(
+                "{} is a database of another program: it has the tables a, b, c, d and 2 more; name another file with \
+                 --store sqlite:PATH",
+                path.display()
+            );
+            assert_eq!(error.to_string(), expected);
+            assert!(!error.may_pass());
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was put beside it");
+    }
 }

@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod files;
+mod keys;
 mod migrate;
 mod results;
 mod run;

@@ -3,6 +3,7 @@
 use std::io::{BufWriter, Write as _};
 
 use assay_common::id::RunId;
+use assay_common::visible::visible_json;
 use assay_coordinator::report::result_line;
 use assay_store::{Schema, Store};
 
@@ -25,8 +26,7 @@ pub(crate) async fn call(settings: &Settings, run: Option<RunId>) -> Result<Exit
         let Some(last) = page.last() else { break };
         after = Some(last.row.ordinal);
         for row in &page {
-            serde_json::to_writer(&mut out, &result_line(&suite, row)).map_err(std::io::Error::from)?;
-            out.write_all(b"\n")?;
+            writeln!(out, "{}", visible_json(&result_line(&suite, row).to_string()))?;
         }
     }
     out.flush()?;

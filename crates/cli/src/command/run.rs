@@ -23,7 +23,7 @@ use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt as _, SeedableRng as _};
 use tokio_util::sync::CancellationToken;
 
-use super::files;
+use super::{files, keys};
 use crate::args::{Files, RunArgs};
 use crate::exit::Exit;
 use crate::render::{self, Progress, warn};
@@ -44,8 +44,7 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
         warn(&["warning: `stop_early` has no effect yet: every case is run"]);
     }
     files::check(&args.files)?;
-    let keys = Keys::resolve(&settings.config, suite.models.iter().map(|model| model.provider.as_str()))
-        .map_err(Exit::input)?;
+    let keys = keys::resolve(settings, &loaded)?;
     let mut session = Session::open(settings, &loaded, args).await?;
     let shutdown = Shutdown::default();
     let store = session.environment.store.clone();
@@ -185,7 +184,7 @@ impl Session {
         let report = reader.conclude(&run).await?;
         let mut out = anstream::stdout().lock();
         if settings.json {
-            writeln!(out, "{}", serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?)?;
+            writeln!(out, "{}", render::json(&report)?)?;
         } else {
             write!(out, "{}", render::report(&report))?;
             writeln!(out, "Results: {}, run {}", settings.store, run.id)?;

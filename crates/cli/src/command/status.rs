@@ -5,6 +5,7 @@ use std::io::Write as _;
 use anyhow::anyhow;
 use assay_common::id::RunId;
 use assay_common::suite::Suite;
+use assay_common::visible::visible;
 use assay_coordinator::report::{RunSummary, assemble};
 use assay_store::{Run, Schema, Store};
 
@@ -25,7 +26,7 @@ pub(crate) async fn call(settings: &Settings, run: Option<RunId>, files: &Files)
         let runs = store.runs(LATEST).await?;
         if settings.json {
             let summaries: Vec<_> = runs.iter().map(RunSummary::of).collect();
-            writeln!(out, "{}", serde_json::to_string_pretty(&summaries).map_err(std::io::Error::from)?)?;
+            writeln!(out, "{}", render::json(&summaries)?)?;
         } else {
             write!(out, "{}", render::runs(&runs))?;
         }
@@ -36,11 +37,11 @@ pub(crate) async fn call(settings: &Settings, run: Option<RunId>, files: &Files)
     let report = assemble(&store, &suite, &run).await?;
     files::write(files, &store, &suite, &report).await?;
     if settings.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?)?;
+        writeln!(out, "{}", render::json(&report)?)?;
     } else {
         write!(out, "{}", render::report(&report))?;
         for (account, problem) in store.account_problems().await? {
-            writeln!(out, "{account} needs attention: {}: {}", problem.kind, problem.detail)?;
+            writeln!(out, "{account} needs attention: {}: {}", problem.kind, visible(&problem.detail))?;
         }
     }
     Ok(Exit::Done)

@@ -3,17 +3,20 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use assay_coordinator::suite::load;
+use assay_coordinator::suite::{Diagnostic, load};
 use serde_json::json;
 
+use super::keys;
 use crate::exit::Exit;
-use crate::render::warn;
+use crate::render::{self, warn};
 use crate::settings::Settings;
 
 /// Loads the suite as `run` would, and stops there.
 pub(crate) fn call(settings: &Settings, path: &Path) -> Result<Exit, Exit> {
     let loaded = load(path, &settings.config).map_err(Exit::input)?;
-    warn(&loaded.warnings);
+    let mut warnings = loaded.warnings.clone();
+    warnings.extend(keys::missing(settings, &loaded).into_iter().map(Diagnostic::into_warning));
+    warn(&warnings);
     let suite = &loaded.suite;
     let jobs = suite.product().jobs();
     let mut out = std::io::stdout().lock();
@@ -25,9 +28,9 @@ pub(crate) fn call(settings: &Settings, path: &Path) -> Result<Exit, Exit> {
             "variants": suite.product().variants,
             "repeats": suite.repeats,
             "jobs": jobs,
-            "warnings": loaded.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "warnings": warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
         });
-        writeln!(out, "{document:#}")?;
+        writeln!(out, "{}", render::json(&document)?)?;
     } else {
         writeln!(
             out,

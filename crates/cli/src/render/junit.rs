@@ -18,7 +18,7 @@ pub(crate) async fn junit(store: &Store, suite: &Suite, report: &Report) -> Resu
     let mut suites: Vec<_> = report
         .variants
         .iter()
-        .map(|variant| TestSuite::new(format!("{} on {}", variant.label, variant.model)))
+        .map(|variant| TestSuite::new(format!("{} on {}", variant.label, variant.model_label)))
         .collect();
     let mut after = None;
     loop {

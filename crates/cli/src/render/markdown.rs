@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use assay_common::verdict::{Decision, Verdict};
+use assay_common::visible::visible;
 use assay_coordinator::report::{NamedFlips, Report};
 use assay_coordinator::verdict::VariantReport;
 
@@ -41,7 +42,7 @@ fn variants(variants: &[VariantReport]) -> String {
             text,
             "| {} | {} | {} | {} – {} | {} | {} | {} | {} | {} |",
             escape(&variant.label),
-            escape(&variant.model),
+            escape(&variant.model_label),
             variant.pass_rate.map_or_else(|| "–".to_owned(), percent),
             percent(variant.interval[0]),
             percent(variant.interval[1]),
@@ -85,7 +86,7 @@ fn rules(verdict: &Verdict) -> String {
                 word(rule.outcome),
                 escape(&rule.name),
                 escape(&version.label),
-                escape(&rule.model),
+                escape(&rule.model_label),
                 escape(&rule.reason),
             );
         }
@@ -104,7 +105,7 @@ fn word(decision: Decision) -> &'static str {
 /// Text that Markdown and HTML show as it stands, in one table cell.
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
+    for character in visible(text).chars() {
         match character {
             '\n' | '\r' => escaped.push(' '),
             '&' => escaped.push_str("&amp;"),
@@ -134,5 +135,6 @@ mod tests {
             escaped,
             r"&lt;img src=x onerror=alert(1)&gt; \| \[x\](javascript:1) &#64;team \# \`code\`"
         );
+        assert_eq!(escape("a\u{202e}b"), r"a\\u{202e}b");
     }
 }

@@ -9,6 +9,9 @@ mod runs;
 use std::fmt::Display;
 use std::io::Write as _;
 
+use assay_common::visible::{visible, visible_json};
+use serde::Serialize;
+
 pub(crate) use junit::junit;
 pub(crate) use markdown::markdown;
 pub(crate) use progress::Progress;
@@ -20,8 +23,13 @@ pub(crate) fn warn<W: Display>(warnings: &[W]) {
     let mut err = anstream::stderr().lock();
     for warning in warnings {
         // Nobody is left to warn when stderr is gone.
-        let _ = writeln!(err, "{}", warning.to_string().trim_end());
+        let _ = writeln!(err, "{}", visible(warning.to_string().trim_end()));
     }
+}
+
+/// A document on stdout, where a terminal may be.
+pub(crate) fn json(document: &impl Serialize) -> std::io::Result<String> {
+    Ok(visible_json(&serde_json::to_string_pretty(document)?).into_owned())
 }
 
 /// A table in the house form: no frame, a rule below the header, numbers to the right where `right` says so.

@@ -1,9 +1,13 @@
 //! Progress while a run goes on, on a terminal's stderr alone.
 
+use std::fmt;
 use std::time::Duration;
 
 use assay_store::Run;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+/// How often the line is drawn.
+const TICK: Duration = Duration::from_millis(200);
 
 /// A line that says how far the run is.
 pub(crate) struct Progress(ProgressBar);
@@ -12,23 +16,29 @@ impl Progress {
     /// Starts the line; says so when a run is resumed. indicatif hides it where stderr is no terminal.
     pub(crate) fn start(resumed: Option<&Run>) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        let template = "{elapsed_precise} {wide_bar} {pos}/{len} {per_sec} eta {eta} {msg}";
+        let template = "{elapsed_precise} {wide_bar} {pos}/{len} {rate} eta {eta} {msg}";
         if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
+            bar.set_style(style.with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+                let _ = out.write_str(&rate(state.per_sec()));
+            }));
         }
         if let Some(run) = resumed {
-            bar.set_position(run.done());
-            bar.reset_eta();
             bar.println(format!("resuming run {}: {} of {} jobs are done", run.id, run.done(), run.planned));
         }
-        bar.enable_steady_tick(Duration::from_millis(200));
-        Self(bar)
+        let progress = Self(bar);
+        resumed.into_iter().for_each(|run| progress.show(run));
+        progress
     }
 
-    /// Shows the run as it is.
+    /// Shows the run as it is; the first time, the line appears.
     pub(crate) fn show(&self, run: &Run) {
+        let first = self.0.length().is_none();
         self.0.set_length(run.planned);
         self.0.set_position(run.done());
+        if first {
+            self.0.reset_eta();
+            self.0.enable_steady_tick(TICK);
+        }
         let mut message = format!("passed {} failed {}", run.passed, run.failed);
         if run.errored > 0 {
             message.push_str(&format!(" errored {}", run.errored));
@@ -39,5 +49,29 @@ impl Progress {
     /// Takes the line away: the report says the rest.
     pub(crate) fn end(&self) {
         self.0.finish_and_clear();
+    }
+}
+
+/// Jobs a second, with as many digits as anybody reads; below one a second, jobs a minute.
+fn rate(per_second: f64) -> String {
+    match per_second {
+        slow if slow < 1.0 => format!("{:.0}/min", slow * 60.0),
+        some if some < 10.0 => format!("{some:.1}/s"),
+        many => format!("{many:.0}/s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rate;
+
+    #[test]
+    fn rates_have_no_more_digits_than_are_read() {
+        let check = |per_second, expected| assert_eq!(rate(per_second), expected);
+        check(0.0, "0/min");
+        check(0.25, "15/min");
+        check(1.26, "1.3/s");
+        check(77.8458, "78/s");
+        check(3_141.59, "3142/s");
     }
 }

@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 use assay_common::gate::Tier;
 use assay_common::verdict::{Decision, RuleVerdict, Verdict};
+use assay_common::visible::visible;
 use assay_coordinator::report::{Excerpt, NamedFlips, Report};
 use assay_coordinator::verdict::VariantReport;
 
 use super::{percent, table};
 
-/// The report as text.
+/// The report as text. Only its own colours reach the terminal: names, answers and errors are made visible.
 pub(crate) fn report(report: &Report) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
@@ -23,8 +24,9 @@ pub(crate) fn report(report: &Report) -> String {
     for flips in &report.flips {
         let _ = write!(text, "{}", self::flips(flips));
     }
+    let mut text = visible(&text).into_owned();
     if let Some(verdict) = &report.verdict {
-        let _ = write!(text, "{}", self::verdict(verdict));
+        text.push_str(&self::verdict(verdict));
     }
     text
 }
@@ -61,9 +63,11 @@ fn variants(variants: &[VariantReport]) -> comfy_table::Table {
     let mut table = table(&header, &right);
     for variant in variants {
         let mut row = vec![
-            variant.label.clone(),
-            variant.version.map_or_else(|| "–".to_owned(), |number| format!("{}@{number}", variant.prompt)),
-            variant.model.clone(),
+            visible(&variant.label).into_owned(),
+            variant
+                .version
+                .map_or_else(|| "–".to_owned(), |number| format!("{}@{number}", visible(&variant.prompt))),
+            visible(&variant.model_label).into_owned(),
             variant.pass_rate.map_or_else(|| "–".to_owned(), percent),
             format!("{} – {}", percent(variant.interval[0]), percent(variant.interval[1])),
             variant.passed.to_string(),
@@ -127,9 +131,9 @@ fn verdict(verdict: &Verdict) -> String {
             Some(number) => format!("{} ({}@{number})", version.label, version.prompt),
             None => version.label.clone(),
         };
-        let _ = writeln!(text, "{}  {name}", coloured(version.outcome));
+        let _ = writeln!(text, "{}  {}", coloured(version.outcome), visible(&name));
         for rule in &version.rules {
-            let _ = writeln!(text, "  {} {}", mark(rule.outcome), self::rule(rule));
+            let _ = writeln!(text, "  {} {}", mark(rule.outcome), visible(&self::rule(rule)));
         }
     }
     let _ = writeln!(text, "Verdict: {}\n", coloured(verdict.outcome));
@@ -142,7 +146,7 @@ fn rule(rule: &RuleVerdict) -> String {
         Tier::Supporting => " (supporting)",
         Tier::Advisory => " (advisory)",
     };
-    format!("{} on {}{tier}: {}", rule.name, rule.model, rule.reason)
+    format!("{} on {}{tier}: {}", rule.name, rule.model_label, rule.reason)
 }
 
 fn mark(decision: Decision) -> char {

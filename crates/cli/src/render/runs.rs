@@ -1,5 +1,6 @@
 //! The latest runs, a line each.
 
+use assay_common::visible::visible;
 use assay_coordinator::report::civil;
 use assay_store::Run;
 
@@ -14,7 +15,7 @@ pub(crate) fn runs(runs: &[Run]) -> String {
     for run in runs {
         table.add_row([
             run.id.to_string(),
-            run.suite_name.clone(),
+            visible(&run.suite_name).into_owned(),
             run.state.word().to_owned(),
             run.done().to_string(),
             run.planned.to_string(),

@@ -3,28 +3,46 @@
 
 use super::diagnostic::{Findings, Mark};
 use super::hint::{did_you_mean, quoted_list};
-use super::shape::{Kind, MAX_NAME_CHARS, Range, Shape};
+use super::shape::{Field, Kind, MAX_NAME_CHARS, Range, Shape};
 use super::source::Source;
 use super::yaml::{Node, Value};
 
-/// Reports everything in `node`, a document of `source`, that is not `kind`. `what` names it in messages.
-pub(super) fn check(source: &Source, node: &Node, kind: &'static Kind, what: &str, findings: &mut Findings) {
-    Check { source, findings }.value(node, kind, what);
+/// Reports everything in `node`, a document of `source`, that is not `kind`. `what` names it in messages, `doc` says
+/// what it is.
+pub(super) fn check(
+    source: &Source,
+    node: &Node,
+    kind: &'static Kind,
+    (what, doc): (&str, &'static str),
+    findings: &mut Findings,
+) {
+    Check { source, findings, doc }.value(node, kind, what);
 }
 
 /// The same for a document that is one map.
 pub(super) fn check_map(source: &Source, node: &Node, shape: &'static Shape, findings: &mut Findings) {
-    Check { source, findings }.map(node, shape, shape.name);
+    let doc = "write `key: value` pairs, such as `suite: triage`";
+    Check { source, findings, doc }.map(node, shape, shape.name);
 }
 
 struct Check<'a> {
     source: &'a Source,
     findings: &'a mut Findings,
+    /// What the field that is looked at means: the hint where there is no better one.
+    doc: &'static str,
 }
 
 impl Check<'_> {
     fn error(&mut self, at: Mark, message: String, hint: Option<String>) {
-        self.findings.push(self.source.error(at, message).maybe_hint(hint));
+        let hint = hint.unwrap_or_else(|| self.doc.to_owned());
+        self.findings.push(self.source.error(at, message).hint(hint));
+    }
+
+    /// Looks at the value of a field, with what the field means at hand.
+    fn field(&mut self, node: &Node, field: &'static Field, what: &str) {
+        let outer = std::mem::replace(&mut self.doc, field.doc);
+        self.value(node, &field.kind, what);
+        self.doc = outer;
     }
 
     /// A value of the wrong kind; a missing one is told by its own sentence.
@@ -42,6 +60,9 @@ impl Check<'_> {
     }
 
     fn value(&mut self, node: &Node, kind: &'static Kind, what: &str) {
+        if matches!(node.value, Value::Unfit(_)) {
+            return;
+        }
         match kind {
             Kind::Anything => {}
             Kind::Later(sentence) => self.error(node.at, (*sentence).to_owned(), None),
@@ -148,9 +169,9 @@ impl Check<'_> {
             match shape.all_fields().find(|field| field.name == entry.key) {
                 Some(field) if matches!(field.kind, Kind::Later(_)) => {
                     // The key is at fault, whatever its value.
-                    self.value(&Node { at: entry.at, ..entry.value.clone() }, &field.kind, &entry.key);
+                    self.field(&Node { at: entry.at, ..entry.value.clone() }, field, &entry.key);
                 }
-                Some(field) => self.value(&entry.value, &field.kind, &format!("`{}`", entry.key)),
+                Some(field) => self.field(&entry.value, field, &format!("`{}`", entry.key)),
                 None => {
                     let keys = shape.all_fields().map(|field| field.name);
                     let hint = did_you_mean(&entry.key, keys);
@@ -169,26 +190,33 @@ impl Check<'_> {
 
     fn one_of(&mut self, node: &Node, shape: &Shape) {
         let mut present = node.entries().iter().filter(|entry| shape.one_of.contains(&entry.key.as_str()));
-        let choices: Vec<_> = shape
-            .all_fields()
-            .filter(|field| shape.one_of.contains(&field.name) && !matches!(field.kind, Kind::Later(_)))
-            .map(|field| field.name)
-            .collect();
-        let choices = quoted_list(&choices, "or");
+        let choices = || {
+            let named = |field: &&Field| shape.one_of.contains(&field.name);
+            shape.all_fields().filter(named).filter(|field| !matches!(field.kind, Kind::Later(_)))
+        };
+        let keys = quoted_list(&choices().map(|field| field.name).collect::<Vec<_>>(), "or");
         match (present.next(), present.next()) {
-            (None, _) => self.error(node.at, format!("{} lacks one of the keys {choices}", shape.name), None),
+            (None, _) => {
+                let hint = choices().next().map(|field| format!("`{}`: {}", field.name, field.doc));
+                self.error(node.at, format!("{} lacks one of the keys {keys}", shape.name), hint);
+            }
             (Some(first), Some(second)) => {
                 let message = format!("{} has both `{}` and `{}`", shape.name, first.key, second.key);
-                self.error(second.at, message, Some(format!("keep one of {choices}")));
+                self.error(second.at, message, Some(format!("keep one of {keys}")));
             }
             _ => {}
         }
     }
 
     fn typed(&mut self, node: &Node, kinds: &'static [(&'static str, Kind)], what: &str) {
+        let known = || {
+            let known = kinds.iter().filter(|(_, kind)| !matches!(kind, Kind::Later(_)));
+            known.map(|(name, _)| *name)
+        };
         let Some(type_node) = node.get("type") else {
             if matches!(node.value, Value::Map(_)) {
-                self.error(node.at, format!("{what} lacks the key `type`"), None);
+                let hint = Some(format!("there is {}", quoted_list(&known().collect::<Vec<_>>(), "and")));
+                self.error(node.at, format!("{what} lacks the key `type`"), hint);
             } else {
                 self.mismatch(node, "a map", what);
             }
@@ -200,8 +228,7 @@ impl Check<'_> {
             Some((_, kind @ Kind::Later(_))) => self.value(type_node, kind, what),
             Some((_, kind)) => self.value(node, kind, what),
             None => {
-                let known = kinds.iter().filter(|(_, kind)| !matches!(kind, Kind::Later(_)));
-                let hint = did_you_mean(name, known.map(|(known, _)| *known));
+                let hint = did_you_mean(name, known());
                 let hint = hint.map(|hint| hint.replace("mean `", &format!("mean `{not}")));
                 self.error(type_node.at, format!("unknown scorer `{written}`"), hint);
             }
@@ -232,7 +259,9 @@ impl Check<'_> {
                     }
                     None => {
                         let message = format!("{what} lacks one of the keys {}", quoted_list(&keys, "or"));
-                        self.error(node.at, message, None);
+                        let first = shapes.iter().flat_map(|(_, shape)| shape.all_fields()).next();
+                        let hint = first.map(|field| format!("`{}`: {}", field.name, field.doc));
+                        self.error(node.at, message, hint);
                     }
                 }
             }
@@ -247,7 +276,9 @@ fn fits(node: &Node, kind: &Kind) -> bool {
         (Value::List(_), kind) => matches!(kind, Kind::ListOf(_)),
         (Value::Map(_), kind) => matches!(kind, Kind::Map(_) | Kind::MapOf(_)),
         (Value::Bool(_), kind) => matches!(kind, Kind::Flag),
-        (Value::Text(_) | Value::Number(..), kind) => matches!(kind, Kind::Text | Kind::Name | Kind::Form(_)),
+        (Value::Text(_) | Value::Number(..) | Value::Unfit(_), kind) => {
+            matches!(kind, Kind::Text | Kind::Name | Kind::Form(_))
+        }
         (Value::Null, _) => false,
     }
 }

@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
+use assay_common::visible::visible;
 
 /// The most diagnostics that are told.
 const MAX_TOLD: usize = 200;
@@ -42,7 +44,7 @@ pub struct Diagnostic {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Excerpt {
     text: String,
-    underlined: std::ops::Range<usize>,
+    underlined: Range<usize>,
 }
 
 /// A stretch of characters in a file: where a value or a key stands.
@@ -69,7 +71,8 @@ impl Diagnostic {
         }
     }
 
-    pub(super) fn into_warning(self) -> Self {
+    /// The same as a warning.
+    pub fn into_warning(self) -> Self {
         Self { severity: Severity::Warning, ..self }
     }
 
@@ -80,14 +83,8 @@ impl Diagnostic {
         self
     }
 
-    /// The line alone, where no column is known.
-    pub(super) fn on_line(mut self, line: usize) -> Self {
-        self.line = Some(line);
-        self
-    }
-
-    pub(super) fn maybe_hint(self, hint: Option<String>) -> Self {
-        Self { hint: hint.or(self.hint), ..self }
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
     }
 
     /// The diagnostic as a paragraph for a terminal; with `colour`, in ANSI colours.
@@ -97,34 +94,31 @@ impl Diagnostic {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let path = printable(&self.path.display().to_string());
-        let mut group = level.primary_title(printable(&self.message)).elements(None::<Origin<'_>>);
+        let path = self.path.display().to_string();
+        let path = visible(&path);
+        let mut group = level.primary_title(visible(&self.message)).elements(None::<Origin<'_>>);
         group = match (&self.excerpt, self.line) {
             (Some(excerpt), Some(line)) => group.element(
                 Snippet::source(&excerpt.text)
                     .line_start(line)
-                    .path(&path)
+                    .path(path.as_ref())
                     .annotation(AnnotationKind::Primary.span(excerpt.underlined.clone())),
             ),
-            (None, Some(line)) => {
-                group.element(Origin::path(format!("{path}:{line}{}", self.column_suffix())))
-            }
-            (_, None) => group.element(Origin::path(&path)),
+            _ => group.element(Origin::path(path.as_ref())),
         };
         if let Some(hint) = &self.hint {
-            group = group.element(Level::HELP.message(printable(hint)));
+            group = group.element(Level::HELP.message(visible(hint)));
         }
-        renderer.render(&[group])
+        let text = renderer.render(&[group]);
+        match (&self.excerpt, self.line, self.column) {
+            // The renderer counts the column in what it is given, which may be a window of the line.
+            (Some(excerpt), Some(line), Some(column)) if excerpt.column() != column => {
+                let counted = format!("{path}:{line}:{}", excerpt.column());
+                text.replacen(&counted, &format!("{path}:{line}:{column}"), 1)
+            }
+            _ => text,
+        }
     }
-
-    fn column_suffix(&self) -> String {
-        self.column.map(|column| format!(":{column}")).unwrap_or_default()
-    }
-}
-
-/// Names and values in messages come from files: no control character of theirs reaches a terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
 impl fmt::Display for Diagnostic {
@@ -134,27 +128,45 @@ impl fmt::Display for Diagnostic {
 }
 
 impl Excerpt {
-    /// Columns count from the start of the line, so a line is cut at its end alone: what lies too far to the right
-    /// is underlined as far as it is shown.
+    /// A window of the line around the mark: from its start where the mark is near it.
     fn cut(line: &str, mark: Mark) -> Self {
         let line = line.trim_end_matches(['\r', '\n']);
-        let shown = SHOWN_CHARS.max(mark.column + mark.width.min(SHOWN_CHARS));
-        let mut text: String =
-            line.chars().take(shown).map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let byte = |column: usize| text.char_indices().nth(column).map_or(text.len(), |(at, _)| at);
-        let start = byte(mark.column - 1);
-        let end = byte(mark.column - 1 + mark.width.max(1));
-        let underlined = start..end.max(start);
-        if line.chars().nth(shown).is_some() {
+        let marked = mark.column - 1..mark.column - 1 + mark.width.clamp(1, SHOWN_CHARS);
+        let skipped =
+            if marked.end <= SHOWN_CHARS { 0 } else { marked.start.saturating_sub(SHOWN_CHARS / 2) };
+        let mut text = String::from(if skipped > 0 { "…" } else { "" });
+        let mut underlined = None;
+        let mut rest = line.chars().enumerate().skip(skipped);
+        for (at, character) in rest.by_ref().take(SHOWN_CHARS) {
+            let start = text.len();
+            text.push_str(&visible(character.encode_utf8(&mut [0; 4])));
+            if marked.contains(&at) {
+                underlined = Some(underlined.map_or(start, |range: Range<usize>| range.start)..text.len());
+            }
+        }
+        // A mark behind the end of the line, where something is missing.
+        let underlined = underlined.unwrap_or(text.len()..text.len());
+        if rest.next().is_some() {
             text.push('…');
         }
         Self { text, underlined }
+    }
+
+    /// Where the mark begins in what is shown, in characters, from 1.
+    fn column(&self) -> usize {
+        self.text[..self.underlined.start].chars().count() + 1
     }
 }
 
 /// Everything that is wrong with a suite: errors first, each group by file and place.
 #[derive(Clone, Debug, thiserror::Error)]
 pub struct Problems(Vec<Diagnostic>);
+
+impl From<Vec<Diagnostic>> for Problems {
+    fn from(diagnostics: Vec<Diagnostic>) -> Self {
+        Self(diagnostics)
+    }
+}
 
 impl Problems {
     /// Each of them, warnings last.

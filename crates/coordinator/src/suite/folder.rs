@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
+use super::diagnostic::Diagnostic;
 use super::hint::{allowed_slips, nearest_within};
 use super::source::Source;
 
@@ -34,12 +35,20 @@ pub(super) struct Found {
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) message: String,
-    pub(super) hint: Option<String>,
+    pub(super) hint: String,
+    /// The place inside the file, where the file itself is at fault and not how it is named.
+    pub(super) inside: Option<Box<Diagnostic>>,
 }
 
 impl Refusal {
-    fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+    fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: hint.into(), inside: None }
+    }
+
+    /// The refusal at the place inside the file, else where `named` says that it is named.
+    pub(super) fn told(self, named: impl FnOnce(String) -> Diagnostic) -> Diagnostic {
+        let place = self.inside.map_or_else(|| named(self.message), |inside| *inside);
+        place.hint(self.hint)
     }
 }
 
@@ -56,9 +65,12 @@ impl Folder {
     pub(super) fn file(&self, written: &str) -> Result<Found, Refusal> {
         stays_inside(written)?;
         let shown = self.shown.join(written);
-        let real = fs::canonicalize(self.real.join(written)).map_err(|error| Refusal {
-            hint: self.neighbour(written).map(|near| format!("did you mean `{near}`?")),
-            ..cannot_read(&shown, &error)
+        let real = fs::canonicalize(self.real.join(written)).map_err(|error| {
+            let refusal = cannot_read(&shown, &error);
+            match self.neighbour(written) {
+                Some(near) => Refusal { hint: format!("did you mean `{near}`?"), ..refusal },
+                None => refusal,
+            }
         })?;
         if !real.starts_with(&self.real) {
             return Err(outside(written));
@@ -74,8 +86,12 @@ impl Folder {
         }
         stays_inside(written)?;
         let folder = glob::Pattern::escape(&self.real.to_string_lossy());
-        let matches = glob::glob(&format!("{folder}/{written}"))
-            .map_err(|error| Refusal::new(format!("not a pattern of files: {}", error.msg)))?;
+        let matches = glob::glob(&format!("{folder}/{written}")).map_err(|error| {
+            Refusal::new(
+                format!("not a pattern of files: {}", error.msg),
+                "`*`, `?` and `[a-z]` stand for parts of names, `**` for folders",
+            )
+        })?;
         let mut found = Vec::new();
         for path in matches {
             let path = path.map_err(|error| cannot_read(error.path(), error.error()))?;
@@ -83,13 +99,19 @@ impl Folder {
                 continue;
             }
             if found.len() == MAX_MATCHES {
-                return Err(Refusal::new(format!("`{written}` matches more than {MAX_MATCHES} files")));
+                return Err(Refusal::new(
+                    format!("`{written}` matches more than {MAX_MATCHES} files"),
+                    "put the rows of many files into one",
+                ));
             }
             let inside = path.strip_prefix(&self.real).unwrap_or(&path).to_string_lossy().into_owned();
             found.push(self.file(&inside)?);
         }
         if found.is_empty() {
-            return Err(Refusal::new(format!("no file matches `{}`", self.shown.join(written).display())));
+            return Err(Refusal::new(
+                format!("no file matches `{}`", self.shown.join(written).display()),
+                "patterns are read from the suite's folder",
+            ));
         }
         found.sort_by(|a, b| a.shown.cmp(&b.shown));
         Ok(found)
@@ -129,17 +151,27 @@ impl Found {
         read.map_err(|error| cannot_read(&self.shown, &error))?;
         let shown = self.shown.display();
         if bytes.len() as u64 > limit {
-            return Err(Refusal::new(format!("{shown} has more than {} MiB", limit >> 20)));
+            return Err(Refusal::new(
+                format!("{shown} has more than {} MiB", limit >> 20),
+                "large data belongs into a .jsonl or .csv file of cases, which is read row by row",
+            ));
         }
         let mut text = String::from_utf8(bytes).map_err(|error| {
-            let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
-            Refusal::new(format!("{shown} is not UTF-8: see line {line}"))
+            let (inside, message) = (self.first_bad_byte(&error), format!("{shown} is not UTF-8"));
+            Refusal { inside: Some(Box::new(inside)), ..Refusal::new(message, "save the file as UTF-8") }
         })?;
         if text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
         }
         Ok(Source::new(self.shown.clone(), text))
+    }
+
+    /// The place where the file stops being text.
+    fn first_bad_byte(&self, error: &std::string::FromUtf8Error) -> Diagnostic {
+        let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+        let at = error.utf8_error().valid_up_to();
+        let source = Source::new(self.shown.clone(), text);
+        source.error(source.mark(at..at + 1), "the file is not UTF-8")
     }
 }
 
@@ -156,21 +188,30 @@ fn stays_inside(written: &str) -> Result<(), Refusal> {
             return Err(outside(written));
         }
     }
-    if depth == 0 { Err(Refusal::new(format!("`{written}` names no file"))) } else { Ok(()) }
-}
-
-fn outside(written: &str) -> Refusal {
-    Refusal {
-        message: format!("`{written}` leaves the suite's folder"),
-        hint: Some("files are opened beneath the folder of the suite alone: copy it there".into()),
+    match depth {
+        0 => {
+            Err(Refusal::new(format!("`{written}` names no file"), "write its path from the suite's folder"))
+        }
+        _ => Ok(()),
     }
 }
 
+fn outside(written: &str) -> Refusal {
+    Refusal::new(
+        format!("`{written}` leaves the suite's folder"),
+        "files are opened beneath the folder of the suite alone: copy it there",
+    )
+}
+
 fn cannot_read(path: &Path, error: &std::io::Error) -> Refusal {
-    let why = match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => error.to_string(),
+    let (why, hint) = match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            ("there is no such file".to_owned(), "paths begin at the suite's folder")
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            ("permission denied".to_owned(), "let the user who runs assay read it")
+        }
+        _ => (error.to_string(), "name a file that can be read"),
     };
-    Refusal::new(format!("cannot read {}: {why}", path.display()))
+    Refusal::new(format!("cannot read {}: {why}", path.display()), hint)
 }

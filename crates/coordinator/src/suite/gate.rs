@@ -1,15 +1,17 @@
 //! `gate:`: rules that name metrics, slices and bounds that exist.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use assay_common::config::Span;
 use assay_common::gate::{Amount, Bound, Estimand, Gate, Metric, Rule, Tier};
 use assay_common::score::Millionths;
 
+use super::cases::census::{Census, Slice};
 use super::hint::{counted, did_you_mean};
 use super::load::Loader;
-use super::yaml::Node;
+use super::models::price_of;
+use super::yaml::{Entry, Node};
 
 /// What the rest of the suite offers to a gate.
 pub(super) struct Offer<'a> {
@@ -19,8 +21,23 @@ pub(super) struct Offer<'a> {
     pub(super) tags: BTreeSet<&'a str>,
     /// Prompt entries: one alone has no baseline.
     pub(super) prompts: usize,
-    /// Cases of the dataset, once they are counted.
-    pub(super) cases: Option<u64>,
+    /// Whether answers are scored at all.
+    pub(super) scored: bool,
+    /// The cases, where all of them could be counted.
+    pub(super) census: Option<&'a Census>,
+    /// Models whose price nobody says.
+    pub(super) unpriced: BTreeSet<String>,
+}
+
+/// The slices that the rules of a gate look at.
+pub(super) fn slices(gate: &Node) -> Vec<Slice> {
+    let rules = gate.get("rules").map(Node::items).unwrap_or_default();
+    rules.iter().filter_map(|rule| rule.get("slice")).map(slice_of).collect()
+}
+
+fn slice_of(node: &Node) -> Slice {
+    let text = |entry: &Entry| Some((entry.key.clone(), entry.value.text()?.to_owned()));
+    node.entries().iter().filter_map(text).collect()
 }
 
 impl Loader<'_> {
@@ -29,12 +46,12 @@ impl Loader<'_> {
         let millionths = |key: &str| node.get(key).and_then(Node::share).and_then(Millionths::from_f64);
         let min_cases = node.get("min_cases");
         let least = min_cases.and_then(Node::integer).and_then(|least| u64::try_from(least).ok());
-        if let (Some(node), Some(least), Some(cases)) = (min_cases, least, offer.cases)
+        if let (Some(node), Some(least), Some(cases)) = (min_cases, least, offer.census.map(Census::cases))
             && cases < least
         {
             let message =
                 format!("the suite has {}: this gate is always inconclusive", counted(cases, "case"));
-            self.warning(node.at, message);
+            self.warning(node.at, message).hint = Some("demand fewer cases, or add some".into());
         }
         let mut names = HashMap::new();
         let mut rules = Vec::new();
@@ -46,6 +63,14 @@ impl Loader<'_> {
                     Some("delete one, or give them names of their own".into());
             }
             rules.push(rule);
+        }
+        if let Some(first) = node.get("rules").and_then(|rules| rules.items().first())
+            && rules.iter().all(|rule: &Rule| rule.tier == Tier::Advisory)
+            && !rules.is_empty()
+        {
+            let at = first.get("tier").unwrap_or(first).at;
+            self.warning(at, "every rule is advisory: this gate passes whatever they say").hint =
+                Some("make one of them critical or supporting".into());
         }
         Gate {
             confidence: millionths("confidence").unwrap_or(Millionths(950_000)),
@@ -65,7 +90,15 @@ impl Loader<'_> {
         {
             let known = offer.metrics.iter().copied().chain(Metric::FIXED);
             self.error(metric_node.at, format!("no scorer has the metric `{name}`")).hint =
-                did_you_mean(name, known);
+                did_you_mean(name, known).or(Some("give a scorer this `metric`".into()));
+        }
+        if matches!(metric, Metric::PassRate | Metric::MeanScore) && !offer.scored {
+            let message = format!("nothing is scored: every answer would pass, and `{metric}` be 1");
+            self.error(metric_node.at, message).hint = Some("add `score:` to judge answers".into());
+        }
+        if let (Metric::CostPerCase, Some(name)) = (&metric, offer.unpriced.first()) {
+            let message = format!("the price of `{name}` is unknown: this rule is always inconclusive");
+            self.warning(metric_node.at, message).hint = Some(price_of(name));
         }
         let slice = self.slice(node, offer);
         let bound = self.bound(node, &metric, offer)?;
@@ -86,17 +119,29 @@ impl Loader<'_> {
         Some(Rule { name, metric, slice, bound, tier, estimand })
     }
 
-    fn slice(&mut self, node: &Node, offer: &Offer<'_>) -> BTreeMap<String, String> {
-        let mut slice = BTreeMap::new();
-        for entry in node.get("slice").map(Node::entries).unwrap_or_default() {
-            if !offer.tags.contains(entry.key.as_str()) {
-                self.error(entry.at, format!("no case declares the tag `{}`", entry.key)).hint =
-                    did_you_mean(&entry.key, offer.tags.iter().copied())
+    fn slice(&mut self, node: &Node, offer: &Offer<'_>) -> Slice {
+        let Some(node) = node.get("slice") else { return Slice::new() };
+        let slice = slice_of(node);
+        let mut wrong = false;
+        for entry in node.entries() {
+            let tag = &entry.key;
+            if !offer.tags.contains(tag.as_str()) {
+                wrong = true;
+                self.error(entry.at, format!("no case declares the tag `{tag}`")).hint =
+                    did_you_mean(tag, offer.tags.iter().copied())
                         .or(Some("list it under `tags` of a file of cases".into()));
+            } else if let (Some(census), Some(value)) = (offer.census, entry.value.text())
+                && census.values_of(tag).all(|known| known != value)
+            {
+                wrong = true;
+                self.error(entry.value.at, format!("no case has the value `{value}` of the tag `{tag}`"))
+                    .hint = did_you_mean(value, census.values_of(tag))
+                    .or(Some("a rule on no case can never decide".into()));
             }
-            if let Some(value) = entry.value.text() {
-                slice.insert(entry.key.clone(), value.to_owned());
-            }
+        }
+        if !wrong && offer.census.is_some_and(|census| census.cases_in(&slice) == 0) {
+            self.error(node.at, "no case has all of these tags").hint =
+                Some("each of them alone has cases; a rule on no case can never decide".into());
         }
         slice
     }
@@ -140,14 +185,15 @@ impl Loader<'_> {
             self.error(entry.value.at, format!("`{metric}` lies between 0 and 1, and {written} does not"))
                 .hint = Some(format!("write {} or {amount}%", amount / 100.0));
         } else if !is_share && written.ends_with('%') {
-            self.error(entry.value.at, format!("`{metric}` is no share: {written} of what?"));
+            self.error(entry.value.at, format!("`{metric}` is no share: {written} of what?")).hint =
+                Some("write the number in the metric's own unit".into());
         }
         Some((written, bound))
     }
 }
 
 /// `pass_rate max_drop 0.02 [language=de]`.
-fn default_name(metric: &Metric, bound: &Bound, written: &str, slice: &BTreeMap<String, String>) -> String {
+fn default_name(metric: &Metric, bound: &Bound, written: &str, slice: &Slice) -> String {
     let mut name = format!("{metric} {} {written}", bound.key());
     if !slice.is_empty() {
         let parts: Vec<_> = slice.iter().map(|(tag, value)| format!("{tag}={value}")).collect();

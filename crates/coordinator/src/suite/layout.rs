@@ -11,6 +11,9 @@ use super::shape::{Form, Kind, Range, Shape, optional, required};
 use gate::GATE;
 use scorers::SCORERS;
 
+/// The most trials of a case.
+pub(super) const MAX_REPEATS: u32 = 1_000;
+
 /// From 0 to 1.
 const UNIT: Range = Range::closed(0.0, 1.0);
 const NOT_NEGATIVE: Range = Range::closed(0.0, f64::INFINITY);
@@ -59,7 +62,7 @@ pub(super) static SUITE: Shape = Shape {
             Kind::Share(UNIT),
             "A case passes at this weighted score, instead of when all scorers pass.",
         ),
-        optional("repeats", Kind::Integer(1, 1000), "Trials of each case. Default: 1."),
+        optional("repeats", Kind::Integer(1, MAX_REPEATS as i64), "Trials of each case. Default: 1."),
         optional("reduce", REDUCER, "How the trials of a case become one value. Default: mean."),
         optional(
             "priority",

@@ -1,10 +1,12 @@
 //! From the path of a suite file to a suite that can run, or to everything that is wrong with it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use assay_common::config::Config;
+use assay_common::gate::{Metric, Rule};
 use assay_common::money::NanoUsd;
 use assay_common::reduce::Reducer;
 use assay_common::score::Millionths;
@@ -15,8 +17,8 @@ use super::check::check_map;
 use super::diagnostic::{Diagnostic, Findings, Mark, Problems};
 use super::folder::{Folder, Found, Refusal};
 use super::freeze::LoadedFiles;
-use super::gate::{Offer, seconds};
-use super::layout::SUITE;
+use super::gate::{Offer, seconds, slices};
+use super::layout::{MAX_REPEATS, SUITE};
 use super::prompts::labels;
 use super::recordings::Expected;
 use super::source::Source;
@@ -37,6 +39,20 @@ pub struct Loaded {
     pub files: LoadedFiles,
     /// What looks wrong and does not stop a run.
     pub warnings: Vec<Diagnostic>,
+    /// An error without words where each provider is first named.
+    providers: BTreeMap<String, Diagnostic>,
+}
+
+impl Loaded {
+    /// What is wrong with a provider of the suite, told where the suite first names it.
+    ///
+    /// # Panics
+    /// When the suite names no such provider.
+    pub fn problem_with(&self, provider: &str, message: String, hint: &str) -> Diagnostic {
+        let mut problem = self.providers[provider].clone().hint(hint);
+        problem.message = message;
+        problem
+    }
 }
 
 /// Reads and validates the suite at `path` with everything it refers to. Nothing is stored, nothing is called; of
@@ -47,7 +63,7 @@ pub struct Loaded {
 pub fn load(path: &Path, config: &Config) -> Result<Loaded, Problems> {
     let refused = |refusal: Refusal| {
         let mut findings = Findings::default();
-        findings.push(Diagnostic::error(path, refusal.message).maybe_hint(refusal.hint));
+        findings.push(refusal.told(|message| Diagnostic::error(path, message)));
         findings.into_problems(path)
     };
     let folder = Folder::of(path).map_err(refused)?;
@@ -65,20 +81,20 @@ pub fn load(path: &Path, config: &Config) -> Result<Loaded, Problems> {
         }
     };
     if matches!(tree.value, Value::Null) {
-        findings.push(Diagnostic::error(path, "the suite is empty"));
+        findings.push(suite.error(tree.at, "the suite is empty").hint("docs/suite.md has one to begin with"));
         return Err(findings.into_problems(path));
     }
     check_map(&suite, &tree, &SUITE, &mut findings);
-    let mut loader = Loader { config, folder, suite, findings, wants: Wants::default() };
-    let (suite, files) = loader.suite(&tree);
-    Ok(Loaded { suite, files, warnings: loader.findings.finish(path)? })
+    let mut loader = Loader { config, folder, suite: Rc::new(suite), findings, wants: Wants::default() };
+    let (suite, files, providers) = loader.suite(&tree);
+    Ok(Loaded { suite, files, warnings: loader.findings.finish(path)?, providers })
 }
 
 /// What every part of the suite is read with.
 pub(super) struct Loader<'a> {
     pub(super) config: &'a Config,
     pub(super) folder: Folder,
-    pub(super) suite: Source,
+    pub(super) suite: Rc<Source>,
     pub(super) findings: Findings,
     pub(super) wants: Wants,
 }
@@ -96,12 +112,13 @@ impl Loader<'_> {
 
     /// A file that cannot be used, told where the suite names it.
     pub(super) fn refuse(&mut self, at: Mark, refusal: Refusal) {
-        self.error(at, refusal.message).hint = refusal.hint;
+        let told = refusal.told(|message| self.suite.error(at, message));
+        self.findings.push(told);
     }
 
     /// The suite as far as it can be read. Where something is missing, the findings hold an error and what stands in
     /// for it is never seen.
-    fn suite(&mut self, tree: &Node) -> (Suite, LoadedFiles) {
+    fn suite(&mut self, tree: &Node) -> (Suite, LoadedFiles, BTreeMap<String, Diagnostic>) {
         let nothing = Node { at: tree.at, value: Value::Null, bytes: 0..0 };
         let part = |key: &str| tree.get(key).unwrap_or(&nothing);
         let text = |key: &str| tree.get(key).and_then(Node::text);
@@ -112,23 +129,32 @@ impl Loader<'_> {
         let sources = self.case_sources(part("cases"));
         let complete =
             (0..part("cases").items().len()).all(|at| sources.iter().any(|source| source.entry == at));
-        let mut census = self.count_cases(part("cases"), &sources);
-        // Where a file is missing, so may be the cases that have a variable.
-        if complete && census.cases() > 0 {
+        let slices = slices(part("gate"));
+        let mut census = self.count_cases(part("cases"), &sources, &slices);
+        // Where a file or a row cannot be read, so may be the cases that have a variable or a tag.
+        let counted = complete && census.is_whole();
+        if counted {
             let wants = std::mem::take(&mut self.wants);
             wants.check(&census, &mut self.findings);
+            if let Err((source, refusal)) = wants.check_rendering(&census, &sources, &mut self.findings) {
+                self.refuse(sources[source as usize].at, refusal);
+            }
         }
 
-        let repeats = part("repeats").integer().and_then(|repeats| u32::try_from(repeats).ok());
-        let repeats = repeats.filter(|repeats| *repeats > 0).unwrap_or(1);
+        let told = part("repeats").integer().and_then(|repeats| u32::try_from(repeats).ok());
+        let told = told.filter(|repeats| (1..=MAX_REPEATS).contains(repeats));
+        let repeats = told.unwrap_or(1);
         let expected = Expected { census: &census, labels: labels(part("prompts")), repeats };
         let recordings = self.recordings(&mut models, &expected);
+        self.check_twins(&models);
+        let providers = self.places_of_providers(&models);
 
         let reduce = text("reduce").and_then(Reducer::parse).unwrap_or_default();
-        if reduce.least_trials() > repeats {
+        if reduce.least_trials() > repeats && (told.is_some() || tree.get("repeats").is_none()) {
             let at = part("reduce").at;
             let least = reduce.least_trials();
-            self.error(at, format!("`{reduce}` needs at least {least} trials, and `repeats` is {repeats}"));
+            self.error(at, format!("`{reduce}` needs at least {least} trials, and `repeats` is {repeats}"))
+                .hint = Some(format!("set `repeats` to {least} or more"));
         }
         if let Some(budget) = tree.get("budget_usd") {
             self.check_prices(budget, &models);
@@ -138,10 +164,18 @@ impl Loader<'_> {
                 metrics: metrics_of(part("score")),
                 tags: tags_of(part("cases")),
                 prompts: part("prompts").items().len(),
-                cases: (census.cases() > 0).then(|| census.cases()),
+                scored: tree.get("score").is_some(),
+                census: counted.then_some(&census),
+                unpriced: self.unpriced(&models),
             };
             self.gate(gate, &offer)
         });
+        let of_scores = |rule: &Rule| matches!(rule.metric, Metric::PassRate | Metric::MeanScore);
+        // A rule on scores has been told that there are none.
+        if tree.get("score").is_none() && !gate.iter().flat_map(|gate| &gate.rules).any(of_scores) {
+            self.warning(tree.at, "nothing is scored: every answer passes").hint =
+                Some("add `score:` to judge answers".into());
+        }
         let (digest, checkpoints) = census.digest();
         let suite = Suite {
             name: text("suite").unwrap_or_default().to_owned(),
@@ -164,9 +198,10 @@ impl Loader<'_> {
             gate,
         };
         if suite.product().jobs().is_none() {
-            self.error(tree.at, "more jobs than can be counted: cases × prompts × models × repeats");
+            self.error(tree.at, "more jobs than can be counted: cases × prompts × models × repeats").hint =
+                Some("run a part of them".into());
         }
-        (suite, LoadedFiles { cases: Arc::<[CaseSource]>::from(sources), checkpoints, recordings })
+        (suite, LoadedFiles { cases: Arc::<[CaseSource]>::from(sources), checkpoints, recordings }, providers)
     }
 }
 

@@ -1,9 +1,12 @@
 //! `models:`: provider, model and sampling parameters of each entry.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use assay_common::config::ProviderKind;
 use assay_common::model::{Model, Sampling};
 use assay_common::score::Millionths;
 
+use super::diagnostic::Diagnostic;
 use super::hint::did_you_mean;
 use super::load::Loader;
 use super::yaml::Node;
@@ -23,9 +26,9 @@ impl Loader<'_> {
             let Some((provider, model)) = names(node) else { continue };
             let at = node.get("provider").unwrap_or(node).at;
             let Some(known) = self.config.provider(provider) else {
+                let near = did_you_mean(provider, self.config.provider_names()).unwrap_or_default();
                 self.error(at, format!("unknown provider `{provider}`")).hint =
-                    did_you_mean(provider, self.config.provider_names())
-                        .map(|hint| format!("{hint} providers are configured in assay.toml"));
+                    Some(format!("{near} (others are described in assay.toml)").trim_start().to_owned());
                 continue;
             };
             let file = node.get("file");
@@ -41,7 +44,8 @@ impl Loader<'_> {
                     self.error(
                         file.at,
                         format!("`{provider}` answers by itself: `file` is for recorded answers"),
-                    );
+                    )
+                    .hint = Some("delete `file`, or play it back with `provider: recorded`".into());
                 }
                 _ => {}
             }
@@ -51,33 +55,57 @@ impl Loader<'_> {
                 sampling: sampling(node),
                 recording: None,
             };
-            let twin = entries.iter().find(|entry| {
-                let same_file = entry.file.and_then(Node::text) == file.and_then(Node::text);
-                entry.model == model && same_file
-            });
-            if let Some(twin) = twin {
-                let line = twin.node.at.line;
-                self.warning(node.at, format!("`{}` is listed twice, first on line {line}", model.name()));
-            }
             entries.push(ModelEntry { model, node, file });
         }
         entries
     }
 
-    /// A budget can hold only where every price is known.
-    pub(super) fn check_prices(&mut self, budget: &Node, models: &[ModelEntry<'_>]) {
-        for ModelEntry { model, .. } in models {
-            let kind = self.config.provider(&model.provider).map(|provider| provider.kind);
-            let costs = kind == Some(ProviderKind::OpenAi);
-            if costs && self.config.price(&model.name()).is_none() {
-                let name = model.name();
-                self.error(budget.at, format!("a budget needs prices, and that of `{name}` is unknown"))
-                    .hint = Some(format!(
-                    "add [prices.\"{name}\"] to assay.toml, with input_per_mtok and output_per_mtok"
-                ));
+    /// Entries that differ in nothing would ask everything twice, and nobody could tell their rows apart.
+    pub(super) fn check_twins(&mut self, models: &[ModelEntry<'_>]) {
+        // A file that could not be read has been told.
+        let whole = |entry: &&ModelEntry<'_>| entry.file.is_none() || entry.model.recording.is_some();
+        let models: Vec<_> = models.iter().filter(whole).collect();
+        for (index, entry) in models.iter().enumerate() {
+            if let Some(twin) = models[..index].iter().find(|twin| twin.model == entry.model) {
+                let (name, line) = (entry.model.name(), twin.node.at.line);
+                self.error(entry.node.at, format!("`{name}` is listed twice, first on line {line}")).hint =
+                    Some("delete one; to ask a model several times set `repeats`".into());
             }
         }
     }
+
+    /// For each provider an error without words where it is first named.
+    pub(super) fn places_of_providers(&self, models: &[ModelEntry<'_>]) -> BTreeMap<String, Diagnostic> {
+        let place = |entry: &ModelEntry<'_>| {
+            let at = entry.node.get("provider").unwrap_or(entry.node).at;
+            (entry.model.provider.clone(), self.suite.error(at, String::new()))
+        };
+        // Of equal keys the last one stays.
+        models.iter().rev().map(place).collect()
+    }
+
+    /// A budget can hold only where every price is known.
+    pub(super) fn check_prices(&mut self, budget: &Node, models: &[ModelEntry<'_>]) {
+        for name in self.unpriced(models) {
+            self.error(budget.at, format!("a budget needs prices, and that of `{name}` is unknown")).hint =
+                Some(price_of(&name));
+        }
+    }
+
+    /// The models that cost money, and nobody says how much.
+    pub(super) fn unpriced(&self, models: &[ModelEntry<'_>]) -> BTreeSet<String> {
+        let costs = |model: &Model| {
+            let kind = self.config.provider(&model.provider).map(|provider| provider.kind);
+            kind == Some(ProviderKind::OpenAi)
+        };
+        let costly = models.iter().filter(|entry| costs(&entry.model)).map(|entry| entry.model.name());
+        costly.filter(|name| self.config.price(name).is_none()).collect()
+    }
+}
+
+/// How to make the price of a model known.
+pub(super) fn price_of(name: &str) -> String {
+    format!("add [prices.\"{name}\"] to assay.toml, with input_per_mtok and output_per_mtok")
 }
 
 fn names(node: &Node) -> Option<(&str, &str)> {

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::rc::Rc;
 
 use assay_common::prompt::{Message, PromptBody, PromptEntry, Role};
 
+use super::cases::NO_NUL;
 use super::check::check;
 use super::diagnostic::Mark;
 use super::layout::MESSAGES;
@@ -15,6 +17,10 @@ use super::yaml::{self, Node};
 
 /// The longest prompt file, in bytes.
 const MAX_PROMPT_BYTES: u64 = 4 << 20;
+
+/// What a chat prompt is called, and what it is.
+const CHAT: (&str, &str) =
+    ("a chat prompt", "a chat prompt is a list of messages: `- {role: user, content: …}`");
 
 /// The labels of all entries, also of those that cannot be read.
 pub(super) fn labels(list: &Node) -> Vec<&str> {
@@ -37,6 +43,10 @@ impl Loader<'_> {
         let mut entries = Vec::new();
         for node in list.items() {
             let Some(name) = node.get("name").and_then(Node::text) else { continue };
+            // An entry of a channel is refused as such: it has no label yet.
+            if node.get("channel").is_some() {
+                continue;
+            }
             let label_node = node.get("label").or(node.get("file")).or(node.get("name")).unwrap_or(node);
             let label = label_of(node).unwrap_or(name);
             if let Some(first) = labels.insert(label.to_owned(), label_node.at) {
@@ -50,7 +60,8 @@ impl Loader<'_> {
             if let Some(node) = marked
                 && let Some(first) = baseline.replace(node.at)
             {
-                self.error(node.at, format!("a second baseline; the first is on line {}", first.line));
+                self.error(node.at, format!("a second baseline; the first is on line {}", first.line)).hint =
+                    Some("the others are compared with one entry: keep one of them".into());
             }
             let Some(body) = self.body(node) else { continue };
             let digest = body.digest();
@@ -58,7 +69,8 @@ impl Loader<'_> {
                 && twin != label
             {
                 let message = format!("`{label}` has the same content as `{twin}`: they are one version");
-                self.warning(label_node.at, message);
+                self.warning(label_node.at, message).hint =
+                    Some("a comparison of the two compares a prompt with itself".into());
             }
             entries.push(PromptEntry {
                 name: name.to_owned(),
@@ -76,28 +88,30 @@ impl Loader<'_> {
         if let Some(text) = node.get("text") {
             let body = PromptBody::text(text.text()?);
             if body.templates().all(|text| text.trim().is_empty()) {
-                self.error(text.at, "the prompt is empty");
+                self.error(text.at, "the prompt is empty").hint = Some("write what is asked".into());
             }
-            let site = Site { source: &self.suite, bytes: text.bytes.clone(), mark: text.at };
+            let site = Site { source: Rc::clone(&self.suite), bytes: text.bytes.clone(), mark: text.at };
             body.templates().for_each(|template| {
-                self.wants.add(template, &site, &mut self.findings);
+                self.wants.add(template, site.clone(), &mut self.findings);
             });
             return Some(body);
         }
         let file = node.get("file")?;
         let source = match self.folder.file(file.text()?).and_then(|found| found.read(MAX_PROMPT_BYTES)) {
-            Ok(source) => source,
+            Ok(source) => Rc::new(source),
             Err(refusal) => {
                 self.refuse(file.at, refusal);
                 return None;
             }
         };
         if let Some(at) = source.text.find('\0') {
-            self.findings.push(source.error(source.mark(at..at + 1), "the prompt holds the character NUL"));
+            let told = source.error(source.mark(at..at + 1), "the prompt holds the character NUL");
+            self.findings.push(told.hint(NO_NUL));
             return None;
         }
         if source.text.trim().is_empty() {
-            self.error(file.at, format!("the prompt {} is empty", source.path.display()));
+            self.error(file.at, format!("the prompt {} is empty", source.path.display())).hint =
+                Some("write what is asked into the file".into());
             return None;
         }
         let extension = source.path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
@@ -105,14 +119,15 @@ impl Loader<'_> {
             return self.chat(&source);
         }
         let body = PromptBody::text(&source.text);
-        let site = Site { source: &source, bytes: 0..source.text.len(), mark: source.whole_line(1) };
+        let site =
+            Site { source: Rc::clone(&source), bytes: 0..source.text.len(), mark: source.whole_line(1) };
         body.templates().for_each(|template| {
-            self.wants.add(template, &site, &mut self.findings);
+            self.wants.add(template, site.clone(), &mut self.findings);
         });
         Some(body)
     }
 
-    fn chat(&mut self, source: &Source) -> Option<PromptBody> {
+    fn chat(&mut self, source: &Rc<Source>) -> Option<PromptBody> {
         let (tree, faults) = match yaml::parse(&source.text) {
             Ok(read) => read,
             Err(fault) => {
@@ -121,13 +136,13 @@ impl Loader<'_> {
             }
         };
         self.findings.extend(faults.into_iter().map(|fault| source.fault(fault)));
-        check(source, &tree, &MESSAGES, "a chat prompt", &mut self.findings);
+        check(source, &tree, &MESSAGES, CHAT, &mut self.findings);
         let mut messages = Vec::new();
         for item in tree.items() {
             let (Some(role), Some(content)) = (item.get("role"), item.get("content")) else { continue };
             let (Some(role), Some(text)) = (role.text().and_then(role_of), content.text()) else { continue };
-            let site = Site { source, bytes: content.bytes.clone(), mark: content.at };
-            self.wants.add(text, &site, &mut self.findings);
+            let site = Site { source: Rc::clone(source), bytes: content.bytes.clone(), mark: content.at };
+            self.wants.add(text, site, &mut self.findings);
             messages.push(Message { role, content: text.to_owned() });
         }
         Some(PromptBody::chat(messages))

@@ -4,27 +4,54 @@ use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use assay_common::case::{Recording, Vars};
+use assay_common::config::ProviderKind;
 use assay_common::id::Digest;
 use serde_json::Value;
 
-use super::cases::census::{Census, Rolling, fingerprint, row_error};
-use super::cases::{Fault, each_recorded, json_row};
-use super::diagnostic::Diagnostic;
+use super::cases::census::{Census, Rolling, fingerprint};
+use super::cases::{Fault, Faults, Format, NO_NUL, Spot, each_recorded, json_row};
 use super::folder::Found;
 use super::hint::{counted, did_you_mean};
 use super::load::Loader;
 use super::models::ModelEntry;
 use super::yaml::Node;
 
-/// How many problems of one file are told one by one.
-const MAX_TOLD: u64 = 20;
 /// How many unknown cases are named.
 const MAX_NAMED: usize = 3;
 
-/// The keys of a line.
-const KEYS: [&str; 6] = ["case", "prompt", "trial", "output", "usage", "latency_ms"];
+/// The keys of a line, and what each is.
+const KEYS: [Key; 6] = [
+    Key { name: "case", required: true, wanted: "the id of a case", fits: Value::is_string },
+    Key { name: "output", required: true, wanted: "a text", fits: Value::is_string },
+    Key { name: "prompt", required: false, wanted: "the label of a prompt", fits: Value::is_string },
+    Key { name: "trial", required: false, wanted: "a whole number from 1", fits: is_trial },
+    Key { name: "usage", required: false, wanted: "an object", fits: Value::is_object },
+    Key { name: "latency_ms", required: false, wanted: "milliseconds, 0 or more", fits: is_latency },
+];
 /// The keys of its `usage`.
-const USAGE_KEYS: [&str; 4] = ["input_tokens", "output_tokens", "prompt_tokens", "completion_tokens"];
+const USAGE_KEYS: [Key; 4] = [
+    Key { name: "input_tokens", ..TOKENS },
+    Key { name: "output_tokens", ..TOKENS },
+    Key { name: "prompt_tokens", ..TOKENS },
+    Key { name: "completion_tokens", ..TOKENS },
+];
+const TOKENS: Key = Key { name: "", required: false, wanted: "a whole number", fits: Value::is_u64 };
+
+/// A key of a recorded answer.
+struct Key {
+    name: &'static str,
+    required: bool,
+    wanted: &'static str,
+    fits: fn(&Value) -> bool,
+}
+
+fn is_trial(value: &Value) -> bool {
+    value.as_u64().is_some_and(|trial| (1..=u64::from(u32::MAX)).contains(&trial))
+}
+
+fn is_latency(value: &Value) -> bool {
+    value.as_f64().is_some_and(|latency| (0.0..1e12).contains(&latency))
+}
 
 /// A file of recorded answers, checked.
 #[derive(Debug)]
@@ -51,7 +78,12 @@ impl Loader<'_> {
     ) -> Vec<RecordingFile> {
         let mut files: Vec<RecordingFile> = Vec::new();
         for entry in models {
+            // What answers by itself has been told that it needs no file.
+            let plays = |provider: &str| self.config.provider(provider).map(|known| known.kind);
             let Some(file) = entry.file else { continue };
+            if plays(&entry.model.provider) != Some(ProviderKind::Recorded) {
+                continue;
+            }
             let Some(found) = file.text().map(|written| self.folder.file(written)) else { continue };
             let found = match found {
                 Ok(found) => found,
@@ -75,28 +107,18 @@ impl Loader<'_> {
     fn recording(&mut self, file: &Node, found: Found, expected: &Expected<'_>) -> Option<RecordingFile> {
         let mut tally = Tally::default();
         let mut rolling = Rolling::default();
-        let mut problems: Vec<Diagnostic> = Vec::new();
-        let mut wrong = 0;
+        let mut faults = Faults::default();
         let read = each_recorded(&found, &mut |line, text| {
             let recording = text.and_then(|text| recording_of(line, text));
             match recording.and_then(|recording| tally.add(line, &recording, expected).map(|()| recording)) {
                 Ok(recording) => {
                     rolling.add_framed(&bytes_of(&recording));
                 }
-                Err(fault) => {
-                    wrong += 1;
-                    if wrong <= MAX_TOLD {
-                        problems.push(row_error(&found.shown, &fault));
-                    }
-                }
+                Err(fault) => faults.push(fault),
             }
             ControlFlow::Continue(())
         });
-        if wrong > MAX_TOLD {
-            let more = counted(wrong - MAX_TOLD, "more problem");
-            problems.push(Diagnostic::error(&found.shown, format!("and {more} in this file")));
-        }
-        self.findings.extend(problems);
+        self.findings.extend(faults.diagnostics(&found, Format::JsonLines));
         if let Err(refusal) = read {
             self.refuse(file.at, refusal);
             return None;
@@ -113,7 +135,8 @@ impl Loader<'_> {
     fn weigh(&mut self, file: &Node, found: &Found, tally: &Tally, expected: &Expected<'_>) {
         let shown = found.shown.display();
         if tally.lines == 0 {
-            self.error(file.at, format!("{shown} holds no answer"));
+            self.error(file.at, format!("{shown} holds no answer")).hint =
+                Some(r#"a line is an answer: {"case": "c-1", "output": "billing"}"#.into());
             return;
         }
         if tally.unknown_lines > 0 {
@@ -123,12 +146,14 @@ impl Loader<'_> {
             self.warning(
                 file.at,
                 format!("{shown}: {lines} for cases that the suite does not have: {names}{more}"),
-            );
+            )
+            .hint = Some("they are not played back".into());
         }
         if tally.late_lines > 0 {
             let lines = counted(tally.late_lines, "line");
             let repeats = counted(expected.repeats.into(), "trial");
-            self.warning(file.at, format!("{shown}: {lines} for trials beyond the suite's {repeats}"));
+            self.warning(file.at, format!("{shown}: {lines} for trials beyond the suite's {repeats}")).hint =
+                Some("they are not played back; `repeats` says how many are".into());
         }
         let lacking = expected.census.cases().saturating_sub(tally.answered.len() as u64);
         if lacking > 0 {
@@ -154,27 +179,21 @@ struct Tally {
 impl Tally {
     fn add(&mut self, line: usize, recording: &Recording, expected: &Expected<'_>) -> Result<(), Fault> {
         self.lines += 1;
-        let Recording { case, prompt, trial, output, latency_ms, .. } = recording;
+        let Recording { case, prompt, trial, output, .. } = recording;
         if let Some(label) = prompt.as_deref().filter(|label| !expected.labels.contains(label)) {
-            let hint = did_you_mean(label, expected.labels.iter().copied());
-            return Err(Fault {
-                hint,
-                ..Fault::on(line, format!("no prompt of the suite has the label `{label}`"))
-            });
+            let message = format!("no prompt of the suite has the label `{label}`");
+            let hint = did_you_mean(label, expected.labels.iter().copied()).unwrap_or_default();
+            return Err(Fault::of(line, "prompt", message, hint));
         }
-        if *trial == Some(0) {
-            return Err(Fault::on(line, "trials count from 1"));
-        }
-        if case.contains('\0') || output.contains('\0') {
-            return Err(Fault::on(line, "the line holds the character NUL"));
-        }
-        if latency_ms.is_some_and(|latency| !(0.0..1e12).contains(&latency)) {
-            return Err(Fault::on(line, "`latency_ms` is a number of milliseconds, 0 or more"));
+        for (field, text) in [("case", case), ("output", output)] {
+            if text.contains('\0') {
+                return Err(Fault::of(line, field, format!("`{field}` holds the character NUL"), NO_NUL));
+            }
         }
         let key = fingerprint(&format!("{trial:?} {prompt:?} {case}"));
         if let Some(first) = self.seen.insert(key, line) {
             let message = format!("the same case, prompt and trial as line {first}");
-            return Err(Fault { hint: Some("keep one of the answers".into()), ..Fault::on(line, message) });
+            return Err(Fault::of(line, "case", message, "keep one of the answers"));
         }
         self.late_lines += u64::from(trial.is_some_and(|trial| trial > expected.repeats));
         if expected.census.has_case(case) {
@@ -196,19 +215,43 @@ pub(super) fn recording_of(line: usize, text: &str) -> Result<Recording, Fault> 
         let name = number.to_string();
         fields.insert("case".into(), Value::String(name));
     }
-    let unknown = |fields: &Vars, known: &[&str], within: &str| {
-        let key = fields.keys().find(|key| !known.contains(&key.as_str()))?;
-        let hint = did_you_mean(key, known.iter().copied());
-        Some(Fault { hint, ..Fault::on(line, format!("unknown key `{key}` in {within}")) })
-    };
-    let usage = fields.get("usage").and_then(Value::as_object);
-    let fault =
-        unknown(&fields, &KEYS, "a recorded answer").or_else(|| unknown(usage?, &USAGE_KEYS, "`usage`"));
-    match fault {
-        Some(fault) => Err(fault),
-        None => serde_json::from_value(Value::Object(fields))
-            .map_err(|error| Fault::on(line, format!("not a recorded answer: {error}"))),
+    check(line, &fields, &KEYS, "a recorded answer")?;
+    if let Some(Value::Object(usage)) = fields.get("usage") {
+        check(line, usage, &USAGE_KEYS, "`usage`")?;
     }
+    // What the keys above let through is what the type takes, but for a token given by two names.
+    serde_json::from_value(Value::Object(fields)).map_err(|error| {
+        Fault::of(line, "usage", format!("not a recorded answer: {error}"), "give each number once")
+    })
+}
+
+/// Holds an object of a line against the keys it may have.
+fn check(line: usize, fields: &Vars, keys: &[Key], within: &str) -> Result<(), Fault> {
+    if let Some(key) = fields.keys().find(|key| keys.iter().all(|known| known.name != *key)) {
+        let hint = did_you_mean(key, keys.iter().map(|key| key.name)).unwrap_or_default();
+        let message = format!("unknown key `{key}` in {within}");
+        return Err(Fault::new(line, Spot::Key(key.clone()), message, hint));
+    }
+    for Key { name, required, wanted, fits } in keys {
+        match fields.get(*name) {
+            None | Some(Value::Null) if *required => {
+                let message = format!("{within} lacks `{name}`");
+                return Err(Fault::of(line, name, message, format!("`{name}` is {wanted}")));
+            }
+            None | Some(Value::Null) => {}
+            Some(value) if fits(value) => {}
+            Some(_) => {
+                let message = format!("`{name}` is not {wanted}");
+                return Err(Fault::of(
+                    line,
+                    name,
+                    message,
+                    r#"such as {"case": "c-1", "output": "billing", "trial": 1}"#,
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What a line adds to its file's digest.

@@ -1,5 +1,7 @@
 //! `score:`: every entry becomes a scorer whose constant parts are known to make sense.
 
+use std::rc::Rc;
+
 use assay_common::decimal::read_decimal;
 use assay_common::gate::Metric;
 use assay_common::pattern::Pattern;
@@ -15,7 +17,8 @@ use super::yaml::{Node, Value};
 impl Loader<'_> {
     /// The scorers that can be read; what is wrong with the others has been reported.
     pub(super) fn scorers(&mut self, list: &Node) -> Vec<Scorer> {
-        let mut scorers = Vec::new();
+        let mut scorers: Vec<Scorer> = Vec::new();
+        let mut lightest = None;
         for node in list.items() {
             let Some(written) = node.get("type").and_then(Node::text) else { continue };
             let (negated, type_name) = match written.strip_prefix("not-") {
@@ -26,10 +29,12 @@ impl Loader<'_> {
                 && let Some(name) = metric.text()
                 && !matches!(Metric::parse(name), Metric::Named(_))
             {
-                self.error(metric.at, format!("`{name}` is a metric of every run; choose another name"));
+                self.error(metric.at, format!("`{name}` is a metric of every run")).hint =
+                    Some("choose another name".into());
             }
             let Some(check) = self.judged_by(type_name, node) else { continue };
             let weight = node.get("weight").and_then(Node::number).and_then(Millionths::from_f64);
+            lightest = lightest.or(node.get("weight"));
             scorers.push(Scorer {
                 check,
                 negated,
@@ -37,6 +42,14 @@ impl Loader<'_> {
                 metric: node.get("metric").and_then(Node::text).map(str::to_owned),
                 extract: node.get("extract").and_then(extract),
             });
+        }
+        let decides = |scorer: &Scorer| scorer.weight > Millionths::ZERO;
+        if let Some(weight) = lightest.filter(|_| scorers.len() == list.items().len())
+            && !scorers.iter().any(decides)
+        {
+            self.error(weight.at, "every scorer has the weight 0: every answer would pass").hint = Some(
+                "at 0 a scorer is recorded and decides nothing: give one of them a weight above 0".into(),
+            );
         }
         scorers
     }
@@ -71,14 +84,16 @@ impl Loader<'_> {
             "regex" => {
                 let pattern = node_value.text()?;
                 if let (true, Err(error)) = (constant, Pattern::compile(pattern)) {
-                    self.error(node_value.at, error.to_string());
+                    self.error(node_value.at, error.to_string()).hint =
+                        Some("`contains` looks for a text as it stands".into());
                 }
                 Check::Regex { value: pattern.to_owned() }
             }
             "number" => {
                 if constant && node_value.text().is_some_and(|text| read_decimal(text).is_none()) {
                     let text = node_value.text().unwrap_or_default();
-                    self.error(node_value.at, format!("`{text}` is no number"));
+                    self.error(node_value.at, format!("`{text}` is no number")).hint =
+                        Some("write digits, such as 1234.5, or a template such as '{{ answer }}'".into());
                 }
                 Check::Number { value, tolerance: self.tolerance(node) }
             }
@@ -90,8 +105,8 @@ impl Loader<'_> {
     fn compile(&mut self, value: &Node) -> bool {
         let mut constant = true;
         for text in value.texts() {
-            let site = Site { source: &self.suite, bytes: text.bytes.clone(), mark: text.at };
-            constant &= self.wants.add(text.text().unwrap_or_default(), &site, &mut self.findings);
+            let site = Site { source: Rc::clone(&self.suite), bytes: text.bytes.clone(), mark: text.at };
+            constant &= self.wants.add(text.text().unwrap_or_default(), site, &mut self.findings);
         }
         constant
     }
@@ -101,7 +116,8 @@ impl Loader<'_> {
             Json::String(text) => match serde_json::from_str(&text) {
                 Ok(schema) => schema,
                 Err(error) => {
-                    self.error(value.at, format!("the schema is no JSON: {error}"));
+                    self.error(value.at, format!("the schema is no JSON: {error}")).hint =
+                        Some("write it as a YAML map, or as the text of a JSON object".into());
                     return;
                 }
             },
@@ -111,7 +127,8 @@ impl Loader<'_> {
             // The validator speaks of how it could be made to fetch things.
             let remote = error.contains("is not present in a registry");
             let error = if remote { "it refers to another document, and nothing is fetched" } else { &error };
-            self.error(value.at, format!("not a JSON Schema: {error}"));
+            self.error(value.at, format!("not a JSON Schema: {error}")).hint =
+                Some("such as {type: object, required: [answer]}".into());
         }
     }
 
@@ -122,7 +139,8 @@ impl Loader<'_> {
             Some(decimal) => decimal.normalize().to_string(),
             None => {
                 if tolerance.number().is_some() {
-                    self.error(tolerance.at, format!("`{written}` has more than 28 digits"));
+                    self.error(tolerance.at, format!("`{written}` has more than 28 digits")).hint =
+                        Some("write fewer digits".into());
                 }
                 "0".into()
             }

@@ -29,11 +29,7 @@ impl Source {
 
     /// What the YAML reader found.
     pub(super) fn fault(&self, fault: Fault) -> Diagnostic {
-        match fault.at {
-            Some(mark) => self.error(mark, fault.message),
-            None => Diagnostic::error(&self.path, fault.message),
-        }
-        .maybe_hint(fault.hint)
+        self.error(fault.at, fault.message).hint(fault.hint)
     }
 
     fn line(&self, number: usize) -> Option<&str> {

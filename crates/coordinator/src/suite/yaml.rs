@@ -3,15 +3,16 @@
 //! Every problem of the text itself is found here: syntax, keys given twice, numbers that do not fit, and whatever
 //! is out of all proportion (nesting, aliases that multiply).
 
+mod fault;
 mod raw;
 
 use std::collections::HashMap;
 
 use serde_json::Number;
-use serde_saphyr::budget::BudgetBreach;
-use serde_saphyr::{DuplicateKeyPolicy, Error, Location, Spanned};
+use serde_saphyr::{DuplicateKeyPolicy, Location, NonFiniteFloatPolicy, Spanned};
 
 use super::diagnostic::Mark;
+pub(super) use fault::Fault;
 use raw::Raw;
 
 /// The most values in one document.
@@ -36,6 +37,8 @@ pub(super) enum Value {
     Bool(bool),
     /// A number and how it was written.
     Number(Number, String),
+    /// A number that cannot be held, as it was written. A fault has said so: nothing more is told of it.
+    Unfit(String),
     Text(String),
     List(Vec<Node>),
     Map(Vec<Entry>),
@@ -47,14 +50,6 @@ pub(super) struct Entry {
     pub(super) key: String,
     pub(super) at: Mark,
     pub(super) value: Node,
-}
-
-/// Something wrong with the text.
-#[derive(Clone, Debug)]
-pub(super) struct Fault {
-    pub(super) at: Option<Mark>,
-    pub(super) message: String,
-    pub(super) hint: Option<String>,
 }
 
 /// Reads one document. Faults that leave the tree readable come with it.
@@ -70,52 +65,18 @@ pub(super) fn parse(text: &str) -> Result<(Node, Vec<Fault>), Fault> {
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPEATED },
         // Keys given twice are found below, all of them at once.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        // They are refused below, in our words and with their place.
+        non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
         with_snippet: false,
     };
     let read: Result<Spanned<Raw>, _> = serde_saphyr::from_str_with_options(text, options);
-    let raw = read.map_err(|error| Fault::of(&error))?;
+    let raw = read.map_err(|error| Fault::of(&error).at_tab(text))?;
     let mut faults = Vec::new();
     let node = Node::of(raw, text, &mut faults);
     Ok((node, faults))
-}
-
-impl Fault {
-    fn of(error: &Error) -> Self {
-        let at = error.location().map(mark);
-        let too_deep = || (format!("nested more than {MAX_DEPTH} levels deep"), None);
-        let (message, hint) = match error.without_snippet() {
-            Error::MultipleDocuments { .. }
-            | Error::Budget { breach: BudgetBreach::Documents { .. }, .. } => {
-                ("a second document begins here".to_owned(), Some("a file holds one document".to_owned()))
-            }
-            Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => too_deep(),
-            Error::Budget { breach: BudgetBreach::Nodes { .. } | BudgetBreach::Events { .. }, .. } => (
-                format!("more than {MAX_NODES} values"),
-                Some("large data belongs into a .jsonl or .csv file, which is read row by row".to_owned()),
-            ),
-            Error::AliasError { error, .. } => return Self { at, ..Self::of(error) },
-            Error::AliasReplayLimitExceeded { .. } => {
-                (format!("aliases repeat more than {MAX_REPEATED} values"), None)
-            }
-            Error::RecursiveReferencesRequireWeakTypes { .. } => {
-                ("an alias inside of what it stands for".to_owned(), None)
-            }
-            Error::NullIntoString { .. } => ("a key without a name".to_owned(), None),
-            other => {
-                let text = other.to_string();
-                let message = text.split(" at line ").next().unwrap_or(&text);
-                match message {
-                    // The scanner's own limit, for brackets.
-                    "recursion limit exceeded" => too_deep(),
-                    _ => (format!("not YAML: {message}"), None),
-                }
-            }
-        };
-        Self { at, message, hint }
-    }
 }
 
 impl Node {
@@ -125,17 +86,28 @@ impl Node {
         let value = match raw.value {
             Raw::Null => Value::Null,
             Raw::Bool(value) => Value::Bool(value),
-            Raw::Number(number) => {
-                let written = text.get(bytes.clone()).filter(|w| !w.is_empty());
-                let written = written.map_or_else(|| number.to_string(), str::to_owned);
-                if number.is_f64() && written.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') {
-                    faults.push(Fault {
-                        at: Some(at),
-                        message: format!("{written} does not fit 64 bits"),
-                        hint: Some(format!("quote it to keep every digit: \"{written}\"")),
-                    });
-                }
+            Raw::Integer(number) => {
+                let written = as_written(text, &bytes).unwrap_or_else(|| number.to_string());
                 Value::Number(number, written)
+            }
+            Raw::Float(number) => {
+                let written = as_written(text, &bytes).unwrap_or_else(|| format!("{number:?}"));
+                let is_integer = written.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+                match Number::from_f64(number).filter(|_| !is_integer) {
+                    Some(number) => Value::Number(number, written),
+                    None => {
+                        let (what, why) = match is_integer {
+                            true => ("does not fit 64 bits", "to keep every digit"),
+                            false => ("is no finite number", "if it is a text"),
+                        };
+                        faults.push(Fault {
+                            at,
+                            message: format!("{written} {what}"),
+                            hint: format!("quote it {why}: \"{written}\""),
+                        });
+                        Value::Unfit(written)
+                    }
+                }
             }
             Raw::Text(text) => Value::Text(text),
             Raw::List(items) => {
@@ -149,9 +121,9 @@ impl Node {
                     let value = Self::of(value, text, faults);
                     if let Some(first) = first_at.insert(key.value.0.clone(), at.line) {
                         faults.push(Fault {
-                            at: Some(at),
+                            at,
                             message: format!("the key `{}` is given twice", key.value.0),
-                            hint: Some(format!("the first one is on line {first}")),
+                            hint: format!("the first one is on line {first}"),
                         });
                         continue;
                     }
@@ -195,7 +167,7 @@ impl Node {
     /// A text, or a number as it was written.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.value {
-            Value::Text(text) | Value::Number(_, text) => Some(text),
+            Value::Text(text) | Value::Number(_, text) | Value::Unfit(text) => Some(text),
             _ => None,
         }
     }
@@ -241,7 +213,7 @@ impl Node {
             Value::Text(_) => vec![self],
             Value::List(items) => items.iter().flat_map(Self::texts).collect(),
             Value::Map(entries) => entries.iter().flat_map(|entry| entry.value.texts()).collect(),
-            Value::Null | Value::Bool(_) | Value::Number(..) => Vec::new(),
+            Value::Null | Value::Bool(_) | Value::Number(..) | Value::Unfit(_) => Vec::new(),
         }
     }
 
@@ -250,7 +222,7 @@ impl Node {
         match self.value {
             Value::Null => "nothing",
             Value::Bool(_) => "a truth value",
-            Value::Number(..) => "a number",
+            Value::Number(..) | Value::Unfit(_) => "a number",
             Value::Text(_) => "a text",
             Value::List(_) => "a list",
             Value::Map(_) => "a map",
@@ -263,13 +235,18 @@ impl Node {
             Value::Null => serde_json::Value::Null,
             Value::Bool(value) => (*value).into(),
             Value::Number(number, _) => serde_json::Value::Number(number.clone()),
-            Value::Text(text) => text.as_str().into(),
+            Value::Text(text) | Value::Unfit(text) => text.as_str().into(),
             Value::List(items) => items.iter().map(Self::json).collect(),
             Value::Map(entries) => {
                 serde_json::Value::Object(entries.iter().map(|e| (e.key.clone(), e.value.json())).collect())
             }
         }
     }
+}
+
+/// The source of a scalar, where the library says which it is: not behind aliases.
+fn as_written(text: &str, bytes: &std::ops::Range<usize>) -> Option<String> {
+    text.get(bytes.clone()).filter(|written| !written.is_empty()).map(str::to_owned)
 }
 
 fn bytes(location: Location) -> std::ops::Range<usize> {

@@ -4,45 +4,84 @@ use assay_common::gate::Metric;
 use assay_common::outcome::Outcome;
 use assay_common::reduce::Reducer;
 use assay_common::score::Millionths;
+use assay_common::scorer::Scorer;
 use assay_common::suite::Suite;
 use assay_store::OutcomeRow;
 
-/// How the trials of a case become a value. Values are whole multiples of 1/[`Scale::one`], fine enough for a
-/// mean over trials to be exact.
+/// The most that 1 is: squares of sums over ten million cases still fit 128 bits.
+const MAX_ONE: u64 = 1_000_000_000_000;
+
+/// How the trials of a case become a value. Values are whole multiples of 1/[`Scale::one`], fine enough for every mean
+/// over trials, over the scorers of a metric and over weights to be exact, and for pass@k and pass^k. Where that would
+/// take more than [`MAX_ONE`], they are rounded to what it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Scale {
     trials: u32,
     reduce: Reducer,
+    one: i64,
 }
 
 impl Scale {
     /// That of a suite.
     pub(super) fn of(suite: &Suite) -> Self {
-        Self { trials: suite.repeats.max(1), reduce: suite.reduce }
+        let trials = suite.repeats.max(1);
+        let base = Millionths::ONE.0.unsigned_abs() * u64::from(trials);
+        let finest = MAX_ONE / base;
+        let rules = suite.gate.iter().flat_map(|gate| &gate.rules);
+        let scorers = rules.filter_map(|rule| match &rule.metric {
+            Metric::Named(name) => Some(scorers_of(suite, name).map(|_| 1).sum()),
+            _ => None,
+        });
+        let weights = || suite.scorers.iter().filter_map(|scorer| u64::try_from(scorer.weight.0).ok());
+        let shared = weights().fold(0, gcd).max(1);
+        let weight = weights().map(|weight| weight / shared).sum();
+        let reduced = suite.reduce.denominator(trials).map_or(MAX_ONE, |all| all / gcd(all, base));
+        let factor = scorers.chain([weight, reduced]).fold(1, |factor, by| {
+            least_common_multiple(factor, by.max(1)).filter(|factor| *factor <= finest).unwrap_or(finest)
+        });
+        Self { trials, reduce: suite.reduce, one: i64::try_from(base * factor).unwrap_or(i64::MAX) }
     }
 
     /// What 1 is.
     pub(super) fn one(self) -> i64 {
-        Millionths::ONE.0 * i64::from(self.trials)
+        self.one
     }
 
     /// The nearest millionth, for people.
     pub(super) fn millionths(self, value: i64) -> Millionths {
-        Millionths(round_div(i128::from(value), i128::from(self.trials)))
+        let millionths = i128::from(value) * i128::from(Millionths::ONE.0);
+        Millionths(round_div(millionths, i128::from(self.one)))
     }
+}
 
-    /// Whether a metric's value of a case is always 0 or 1.
-    pub(super) fn is_binary(self, metric: &Metric) -> bool {
-        matches!(metric, Metric::PassRate) && self.reduce.is_binary(self.trials)
-    }
-
-    fn reduced(self, passed: u32) -> Option<i64> {
-        match self.reduce {
-            // Not by way of millionths: two of three would be a little more than 2/3.
-            Reducer::Mean => Some(Millionths::ONE.0 * i64::from(passed)),
-            other => other.reduce(passed, self.trials).map(|value| value.0 * i64::from(self.trials)),
+/// Whether a metric's value of a case is always 0 or 1.
+pub(super) fn is_binary(suite: &Suite, metric: &Metric) -> bool {
+    match metric {
+        Metric::PassRate => suite.reduce.is_binary(suite.repeats.max(1)),
+        Metric::MeanScore => {
+            let weighty = suite.scorers.iter().filter(|scorer| scorer.weight > Millionths::ZERO);
+            suite.repeats <= 1 && is_one_binary(weighty)
         }
+        Metric::Named(name) => suite.repeats <= 1 && is_one_binary(scorers_of(suite, name)),
+        Metric::Latency(_) | Metric::CostPerCase => false,
     }
+}
+
+/// Two scorers have a mean between.
+fn is_one_binary<'s>(mut scorers: impl Iterator<Item = &'s Scorer>) -> bool {
+    scorers.next().is_some_and(|scorer| scorer.check.is_binary()) && scorers.next().is_none()
+}
+
+fn scorers_of<'s>(suite: &'s Suite, metric: &'s str) -> impl Iterator<Item = &'s Scorer> {
+    suite.scorers.iter().filter(move |scorer| scorer.metric.as_deref() == Some(metric))
+}
+
+fn least_common_multiple(a: u64, b: u64) -> Option<u64> {
+    (a / gcd(a, b)).checked_mul(b)
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// A metric whose value lies in [0, 1].
@@ -80,17 +119,23 @@ pub(super) struct Cell {
     first_failed: Option<u64>,
 }
 
-/// Scores added up, in millionths.
+/// Scores added up, in millionths, each as often as it weighs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Scores {
-    pub(super) sum: i128,
-    pub(super) count: u64,
+struct Scores {
+    sum: i128,
+    weight: i128,
 }
 
 impl Scores {
-    pub(super) fn add(&mut self, score: Millionths) {
-        self.sum += i128::from(score.0);
-        self.count += 1;
+    fn add(&mut self, score: Millionths, weight: i64) {
+        self.sum += i128::from(score.0) * i128::from(weight);
+        self.weight += i128::from(weight);
+    }
+
+    /// The mean in multiples of 1/[`Scale::one`].
+    fn mean(self, scale: Scale) -> Option<i64> {
+        let millionths = i128::from(Millionths::ONE.0);
+        (self.weight > 0).then(|| round_div(self.sum * i128::from(scale.one), self.weight * millionths))
     }
 }
 
@@ -150,10 +195,14 @@ impl Cell {
         if !is_answered(row.outcome) {
             return;
         }
-        row.score.into_iter().for_each(|score| self.score.add(score));
         for named in &row.scores {
+            self.score.add(named.score.value, named.weight.0);
             let index = names.iter().position(|name| named.metric.as_ref() == Some(name));
-            index.into_iter().for_each(|index| self.named[index].add(named.score.value));
+            index.into_iter().for_each(|index| self.named[index].add(named.score.value, 1));
+        }
+        // Where nothing weighs anything the score was given, not made of others.
+        if row.scores.iter().all(|named| named.weight <= Millionths::ZERO) {
+            row.score.into_iter().for_each(|score| self.score.add(score, Millionths::ONE.0));
         }
     }
 
@@ -171,16 +220,11 @@ impl Cell {
             return Value::Absent;
         }
         let value = match quantity {
-            Quantity::Reduced => scale.reduced(self.passed),
-            Quantity::Score => self.mean(self.score, scale),
-            Quantity::Named(index) => self.mean(self.named[index], scale),
+            Quantity::Reduced => scale.reduce.reduce(self.passed, scale.trials, scale.one),
+            Quantity::Score => self.score.mean(scale),
+            Quantity::Named(index) => self.named[index].mean(scale),
         };
         value.map_or(Value::Absent, Value::Scored)
-    }
-
-    /// The sum of its weighted scores and their number.
-    pub(super) fn scores(&self) -> Scores {
-        self.score
     }
 
     /// What its trials cost.
@@ -191,11 +235,6 @@ impl Cell {
     /// The first trial that passed, or failed: the one to look at when that is the surprise.
     pub(super) fn example(&self, passed: bool) -> Option<u64> {
         if passed { self.first_passed } else { self.first_failed }
-    }
-
-    fn mean(&self, scores: Scores, scale: Scale) -> Option<i64> {
-        let trials = i128::from(scale.trials);
-        (scores.count > 0).then(|| round_div(scores.sum * trials, i128::from(scores.count)))
     }
 }
 
@@ -216,15 +255,6 @@ fn round_div(value: i128, by: i128) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn two_of_three_is_exactly_two_thirds() {
-        let scale = Scale { trials: 3, reduce: Reducer::Mean };
-        assert_eq!(scale.reduced(2).map(|value| value * 3), Some(2 * scale.one()));
-        assert_eq!(scale.millionths(2_000_000), Millionths(666_667));
-        let majority = Scale { trials: 3, reduce: Reducer::Majority };
-        assert_eq!(majority.reduced(2), Some(majority.one()));
-    }
 
     #[test]
     fn rounds_to_the_nearest() {

@@ -7,7 +7,7 @@ use assay_common::suite::Suite;
 use assay_store::OutcomeRow;
 use serde::{Deserialize, Serialize};
 
-use super::measure::{Cell, Cost, Quantity, Scale, Scores, Value};
+use super::measure::{Cell, Cost, Quantity, Scale, Value};
 use super::quantiles::Quantiles;
 use super::stats::{Interval, wilson};
 
@@ -53,6 +53,8 @@ pub struct VariantReport {
     pub output_tokens: Option<u64>,
     /// Quantiles of latency.
     pub latency_ms: LatencyMs,
+    /// The model as tables name it: with what sets it apart where the suite asks it in several ways.
+    pub model_label: String,
 }
 
 /// Quantiles of latency in milliseconds; null where none was measured.
@@ -71,7 +73,8 @@ pub struct LatencyMs {
 pub(super) struct Tally {
     cases: u64,
     reduced: i128,
-    scores: Scores,
+    /// The mean scores of the cases that have one, and their number.
+    scores: (i128, u64),
     passed: u64,
     failed: u64,
     errored: u64,
@@ -104,9 +107,9 @@ impl Tally {
         if let Value::Scored(value) = cell.value(Quantity::Reduced, scale) {
             self.cases += 1;
             self.reduced += i128::from(value);
-            let scores = cell.scores();
-            self.scores.sum += scores.sum;
-            self.scores.count += scores.count;
+        }
+        if let Value::Scored(score) = cell.value(Quantity::Score, scale) {
+            self.scores = (self.scores.0 + i128::from(score), self.scores.1 + 1);
         }
     }
 
@@ -130,6 +133,7 @@ impl Tally {
             version,
             digest: prompt.digest.clone(),
             model: suite.models[variant.model].name(),
+            model_label: suite.model_label(variant.model),
             cases: self.cases,
             jobs: product.cases.saturating_mul(u64::from(product.trials)),
             passed: self.passed,
@@ -138,7 +142,7 @@ impl Tally {
             cancelled: self.cancelled,
             pass_rate: ratio(self.reduced, i128::from(scale.one()) * i128::from(self.cases)),
             interval: wilson(successes, self.cases as f64, confidence(suite.gate.as_ref())),
-            mean_score: ratio(self.scores.sum, 1_000_000 * i128::from(self.scores.count)),
+            mean_score: ratio(self.scores.0, i128::from(scale.one()) * i128::from(self.scores.1)),
             cost_usd: self.cost.nanos().map(|nanos| nanos as f64 / 1e9),
             input_tokens: self.input_tokens.map(saturate),
             output_tokens: self.output_tokens.map(saturate),

@@ -38,30 +38,40 @@ error: a second baseline; the first is on line 5
   |
 6 |   - {name: ask, label: both, file: prompts/ask.md, text: x, baseline: true}
   |                                                                       ^^^^
+  |
+  = help: the others are compared with one entry: keep one of them
 
 error: a prompt lacks one of the keys `file` or `text`
  --> suite.yaml:7:5
   |
 7 |   - {name: ask, label: neither}
   |     ^
+  |
+  = help: `file`: The prompt: text, or in .yaml and .json chat messages as a list of `role` and `content`.
 
 error: `channel` needs releases, which this version does not have: name a `file` or write a `text`
  --> suite.yaml:8:30
   |
 8 |   - {name: ask, label: live, channel: production}
   |                              ^^^^^^^
+  |
+  = help: The version that is live on a channel.
 
 error: `text` is a list, but a text is wanted
  --> suite.yaml:9:36
   |
 9 |   - {name: ask, label: list, text: [{role: user, content: x}]}
   |                                    ^
+  |
+  = help: The prompt itself, instead of `file`.
 
 error: the prompt is empty
   --> suite.yaml:10:37
    |
 10 |   - {name: ask, label: empty, text: ' '}
    |                                     ^^^
+   |
+   = help: write what is asked
 
 error: a prompt lacks the key `name`
   --> suite.yaml:11:5
@@ -121,6 +131,8 @@ error: a chat prompt is a map, but a list is wanted
   |
 1 | {"role": "user"}
   | ^
+  |
+  = help: a chat prompt is a list of messages: `- {role: user, content: …}`
 
 1 error: nothing was run
 "#);
@@ -150,6 +162,8 @@ error: not a template: syntax error: unexpected end of variable block, expected 
   |
 9 |       {{ question | }}
   |       ^^^^^^^^^^^^^^^^
+  |
+  = help: write {{ '{{' }} for two braces that are meant as they stand
 
 error: no case has the variable `answr`
   --> suite.yaml:11:31
@@ -172,6 +186,8 @@ error: not a template: syntax error: unexpected end of input, expected end of bl
   |
 2 | Question: {{ queston }}
   | ^^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: write {{ '{{' }} for two braces that are meant as they stand
 
 4 errors: nothing was run
 "#);
@@ -208,6 +224,16 @@ error: an entry of `models`: `gpt-4.1` is no model; write `provider/model`, such
   |
 6 |   - gpt-4.1
   |     ^^^^^^^
+  |
+  = help: What answers: `provider/model`, or a map with sampling parameters.
+
+error: `echo/parrot` is listed twice, first on line 7
+ --> suite.yaml:8:5
+  |
+8 |   - echo/parrot
+  |     ^^^^^^^^^^^
+  |
+  = help: delete one; to ask a model several times set `repeats`
 
 error: unknown provider `locl`
  --> suite.yaml:9:16
@@ -215,7 +241,7 @@ error: unknown provider `locl`
 9 |   - {provider: locl, model: m}
   |                ^^^^
   |
-  = help: did you mean `local`? providers are configured in assay.toml
+  = help: did you mean `local`? (others are described in assay.toml)
 
 error: unknown key `base_url` in a model
   --> suite.yaml:10:33
@@ -246,12 +272,8 @@ error: `local` answers by itself: `file` is for recorded answers
    |
 11 |   - {provider: local, model: m, file: answers.jsonl}
    |                                       ^^^^^^^^^^^^^
-
-error: cannot read answers.jsonl: there is no such file
-  --> suite.yaml:11:39
    |
-11 |   - {provider: local, model: m, file: answers.jsonl}
-   |                                       ^^^^^^^^^^^^^
+   = help: delete `file`, or play it back with `provider: recorded`
 
 error: `recorded` plays back a file of answers, but no `file` is named
   --> suite.yaml:12:5
@@ -266,18 +288,24 @@ error: `temperature` is 3, but must be from 0 to 2
    |
 13 |   - {provider: local, model: m, temperature: 3, max_tokens: 0, seed: x, stop: 1.5}
    |                                              ^
+   |
+   = help: Randomness.
 
 error: `max_tokens` is 0, but must be from 1 to 4294967295
   --> suite.yaml:13:61
    |
 13 |   - {provider: local, model: m, temperature: 3, max_tokens: 0, seed: x, stop: 1.5}
    |                                                             ^
+   |
+   = help: The longest answer, in tokens.
 
 error: `seed` is a text, but a whole number is wanted
   --> suite.yaml:13:70
    |
 13 |   - {provider: local, model: m, temperature: 3, max_tokens: 0, seed: x, stop: 1.5}
    |                                                                      ^
+   |
+   = help: Asks for repeatable sampling.
 
 error: a budget needs prices, and that of `local/m` is unknown
   --> suite.yaml:14:13
@@ -286,12 +314,6 @@ error: a budget needs prices, and that of `local/m` is unknown
    |             ^
    |
    = help: add [prices."local/m"] to assay.toml, with input_per_mtok and output_per_mtok
-
-warning: `echo/parrot` is listed twice, first on line 7
- --> suite.yaml:8:5
-  |
-8 |   - echo/parrot
-  |     ^^^^^^^^^^^
 
 12 errors: nothing was run
 "#);

@@ -20,37 +20,64 @@ error: the row does not parse: expected ident
   |
 3 | not json
   |  ^
+  |
+  = help: a row is one JSON object on one line
 
 error: the case id `1` is taken by c.jsonl:1
---> c.jsonl:4
- = help: ids are unique in a suite
+ --> c.jsonl:4:8
+  |
+4 | {"id": 1, "question": "b"}
+  |        ^
+  |
+  = help: ids are unique in a suite
 
 error: the row does not parse: invalid type: sequence, expected an object with one field for each variable
  --> c.jsonl:5:1
   |
 5 | [1]
   | ^
+  |
+  = help: a row is one JSON object on one line
 
 error: the row lacks its id, the field `id`
---> c.jsonl:6
+ --> c.jsonl:6:1
+  |
+6 | {"question": "c"}
+  | ^^^^^^^^^^^^^^^^^
+  |
+  = help: there is `question`
 
 error: the row does not parse: the field `id` is given twice
  --> c.jsonl:7:17
   |
 7 | {"id": 3, "id": 4, "question": "d"}
   |                 ^
+  |
+  = help: a row is one JSON object on one line
 
 error: the row does not parse: unexpected end of hex escape
  --> c.jsonl:8:30
   |
 8 | {"id": 5, "question": "\ud800"}
   |                              ^
+  |
+  = help: a row is one JSON object on one line
 
 error: `question` holds the character NUL
---> c.jsonl:9
+ --> c.jsonl:9:23
+  |
+9 | {"id": 6, "question": "a\u0000b"}
+  |                       ^^^^^^^^^^
+  |
+  = help: take it out: databases hold no text with a NUL
 
-error: `id` is neither a text nor a whole number of 64 bits
---> c.jsonl:10
+error: `id` is a list or an object, but a text or a number is wanted
+  --> c.jsonl:10:8
+   |
+10 | {"id": [7], "question": "e"}
+   |        ^
+   |
+   = help: name a field that holds one value
 
 8 errors: nothing was run
 "#);
@@ -61,17 +88,31 @@ fn csv() {
     let rows = "id,question\n1,\"a, b\"\n2\n1,c\n";
     assert_snapshot!(told_of_cases("{file: c.csv, id: id}", "c.csv", rows), @r#"
 error: the row has 1 field, but the header has 2
---> c.csv:3
+ --> c.csv:3:2
+  |
+3 | 2
+  |  ^
+  |
+  = help: put double quotes around a value that holds a comma
 
 error: the case id `1` is taken by c.csv:2
---> c.csv:4
- = help: ids are unique in a suite
+ --> c.csv:4:1
+  |
+4 | 1,c
+  | ^
+  |
+  = help: ids are unique in a suite
 
 2 errors: nothing was run
 "#);
     assert_snapshot!(told_of_cases("{file: c.csv}", "c.csv", "question,question\na,b\n"), @r#"
 error: the column `question` is given twice
---> c.csv:1
+ --> c.csv:1:10
+  |
+1 | question,question
+  |          ^^^^^^^^
+  |
+  = help: give each column a name of its own
 
 1 error: nothing was run
 "#);
@@ -82,17 +123,31 @@ fn json_lists() {
     let rows = "[\n  {\"id\": 1, \"question\": \"a\"},\n  {\"id\": 1,\n   \"question\": \"b\"},\n  3\n]";
     assert_snapshot!(told_of_cases("{file: c.json, id: id}", "c.json", rows), @r#"
 error: the case id `1` is taken by c.json:2
---> c.json:3
- = help: ids are unique in a suite
+ --> c.json:3:10
+  |
+3 |   {"id": 1,
+  |          ^
+  |
+  = help: ids are unique in a suite
 
 error: the file does not parse: invalid type: integer `3`, expected an object with one field for each variable
---> c.json:5
+ --> c.json:5:3
+  |
+5 |   3
+  |   ^
+  |
+  = help: a file of cases is a list of objects: [{"name": "value"}]
 
 2 errors: nothing was run
 "#);
     assert_snapshot!(told_of_cases("{file: c.json}", "c.json", "{\"question\": \"a\"}"), @r#"
 error: the file does not parse: invalid type: map, expected a list of objects
---> c.json:1:1
+ --> c.json:1:1
+  |
+1 | {"question": "a"}
+  | ^
+  |
+  = help: a file of cases is a list of objects: [{"name": "value"}]
 
 1 error: nothing was run
 "#);
@@ -104,20 +159,30 @@ fn yaml_lists() {
         "- {id: 1, question: a}\n- b\n- id: 1\n  question: c\n- {id: 123456789012345678901, question: d}\n";
     assert_snapshot!(told_of_cases("{file: c.yaml, id: id}", "c.yaml", rows), @r#"
 error: the row is a text, but a map is wanted
---> c.yaml:2
+ --> c.yaml:2:3
+  |
+2 | - b
+  |   ^
+  |
+  = help: a row is a map of variables: `- {name: value}`
 
 error: the case id `1` is taken by c.yaml:1
---> c.yaml:3
- = help: ids are unique in a suite
-
-error: `id` is neither a text nor a whole number of 64 bits
---> c.yaml:5
+ --> c.yaml:3:7
+  |
+3 | - id: 1
+  |       ^
+  |
+  = help: ids are unique in a suite
 
 error: 123456789012345678901 does not fit 64 bits
---> c.yaml:5:8
- = help: quote it to keep every digit: "123456789012345678901"
+ --> c.yaml:5:8
+  |
+5 | - {id: 123456789012345678901, question: d}
+  |        ^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: quote it to keep every digit: "123456789012345678901"
 
-4 errors: nothing was run
+3 errors: nothing was run
 "#);
 }
 
@@ -135,16 +200,28 @@ cases:
     let more = "{\"id\": \"a\", \"question\": \"x\"}\n";
     assert_snapshot!(told_of(&[("suite.yaml", &suite), ("more/1.jsonl", more), ("more/2.jsonl", more)]), @r#"
 error: the case id `a` is taken by more/2.jsonl:1
---> cases.jsonl:1
- = help: ids are unique in a suite
+ --> cases.jsonl:1:8
+  |
+1 | {"id": "a", "question": "1+1", "answer": "2", "lang": "de"}
+  |        ^^^
+  |
+  = help: ids are unique in a suite
 
 error: the case id `b` is taken by suite.yaml:8
---> cases.jsonl:2
- = help: ids are unique in a suite
+ --> cases.jsonl:2:8
+  |
+2 | {"id": "b", "question": "2+2", "answer": "4", "lang": "en"}
+  |        ^^^
+  |
+  = help: ids are unique in a suite
 
 error: the case id `a` is taken by more/1.jsonl:1
---> more/2.jsonl:1
- = help: ids are unique in a suite
+ --> more/2.jsonl:1:8
+  |
+1 | {"id": "a", "question": "x"}
+  |        ^^^
+  |
+  = help: ids are unique in a suite
 
 3 errors: nothing was run
 "#);
@@ -155,8 +232,12 @@ fn rows_without_an_id_are_told_apart_by_their_content() {
     let rows = "{\"question\": \"a\"}\n{\"question\": \"b\"}\n{\"question\": \"a\"}\n";
     assert_snapshot!(told_of_cases("{file: c.jsonl}", "c.jsonl", rows), @r#"
 error: the same row as c.jsonl:1
---> c.jsonl:3
- = help: delete one, or name the field that tells them apart with `id:`
+ --> c.jsonl:3:1
+  |
+3 | {"question": "a"}
+  | ^^^^^^^^^^^^^^^^^
+  |
+  = help: delete one, or name the field that tells them apart with `id:`
 
 1 error: nothing was run
 "#);
@@ -170,6 +251,8 @@ error: the dataset is empty: there is no case to run
   |
 6 |   - {file: c.jsonl}
   |   ^
+  |
+  = help: add a row to a file, or a case with `vars`
 
 1 error: nothing was run
 "#);
@@ -179,6 +262,8 @@ error: the dataset is empty: there is no case to run
   |
 6 |   - {file: c.csv}
   |   ^
+  |
+  = help: add a row to a file, or a case with `vars`
 
 1 error: nothing was run
 "#);
@@ -221,6 +306,8 @@ error: no file matches `*.csv`
   |
 6 |   - {file: '*.csv'}
   |            ^^^^^^^
+  |
+  = help: patterns are read from the suite's folder
 
 1 error: nothing was run
 "#);
@@ -274,35 +361,68 @@ fn recorded_answers() {
                    {\"case\": \"b\", \"output\": \"4\", \"usage\": {\"tokens\": 1}}\n{\"case\": \"b\", \"output\": \"\\u0000\"}\n";
     assert_snapshot!(told_of(&[("suite.yaml", &suite), ("answers.jsonl", answers)]), @r#"
 error: the same case, prompt and trial as line 1
---> answers.jsonl:2
- = help: keep one of the answers
+ --> answers.jsonl:2:10
+  |
+2 | {"case": "a", "output": "3"}
+  |          ^^^
+  |
+  = help: keep one of the answers
 
 error: unknown key `outptu` in a recorded answer
---> answers.jsonl:3
- = help: did you mean `output`?
+ --> answers.jsonl:3:15
+  |
+3 | {"case": "b", "outptu": "4"}
+  |               ^^^^^^^^
+  |
+  = help: did you mean `output`?
 
 error: no prompt of the suite has the label `aks`
---> answers.jsonl:4
- = help: did you mean `ask`?
+ --> answers.jsonl:4:25
+  |
+4 | {"case": "b", "prompt": "aks", "output": "4"}
+  |                         ^^^^^
+  |
+  = help: did you mean `ask`?
 
-error: not a recorded answer: missing field `output`
---> answers.jsonl:5
+error: a recorded answer lacks `output`
+ --> answers.jsonl:5:1
+  |
+5 | {"case": "b"}
+  | ^^^^^^^^^^^^^
+  |
+  = help: `output` is a text
 
 error: the row does not parse: expected value
  --> answers.jsonl:6:1
   |
 6 | oops
   | ^
+  |
+  = help: a row is one JSON object on one line
 
-error: trials count from 1
---> answers.jsonl:7
+error: `trial` is not a whole number from 1
+ --> answers.jsonl:7:24
+  |
+7 | {"case": "b", "trial": 0, "output": "4"}
+  |                        ^
+  |
+  = help: such as {"case": "c-1", "output": "billing", "trial": 1}
 
 error: unknown key `tokens` in `usage`
---> answers.jsonl:8
- = help: there is `input_tokens`, `output_tokens`, `prompt_tokens` and `completion_tokens`
+ --> answers.jsonl:8:40
+  |
+8 | {"case": "b", "output": "4", "usage": {"tokens": 1}}
+  |                                        ^^^^^^^^
+  |
+  = help: there is `input_tokens`, `output_tokens`, `prompt_tokens` and `completion_tokens`
 
-error: the line holds the character NUL
---> answers.jsonl:9
+error: `output` holds the character NUL
+ --> answers.jsonl:9:25
+  |
+9 | {"case": "b", "output": "\u0000"}
+  |                         ^^^^^^^^
+  |
+  = help: take it out: databases hold no text with a NUL
 
 8 errors: nothing was run
 "#);
@@ -312,6 +432,8 @@ error: cannot read answers.jsonl: there is no such file
   |
 5 |   - {provider: recorded, model: gpt, file: answers.jsonl}
   |                                            ^^^^^^^^^^^^^
+  |
+  = help: paths begin at the suite's folder
 
 1 error: nothing was run
 "#);
@@ -327,12 +449,16 @@ warning: answers.jsonl: 2 lines for cases that the suite does not have: `z`, `7`
   |
 5 |   - {provider: recorded, model: gpt, file: answers.jsonl}
   |                                            ^^^^^^^^^^^^^
+  |
+  = help: they are not played back
 
 warning: answers.jsonl: 1 line for trials beyond the suite's 1 trial
  --> suite.yaml:5:44
   |
 5 |   - {provider: recorded, model: gpt, file: answers.jsonl}
   |                                            ^^^^^^^^^^^^^
+  |
+  = help: they are not played back; `repeats` says how many are
 
 warning: 1 case has no answer in answers.jsonl
  --> suite.yaml:5:44
@@ -348,6 +474,8 @@ error: answers.jsonl holds no answer
   |
 5 |   - {provider: recorded, model: gpt, file: answers.jsonl}
   |                                            ^^^^^^^^^^^^^
+  |
+  = help: a line is an answer: {"case": "c-1", "output": "billing"}
 
 1 error: nothing was run
 "#);

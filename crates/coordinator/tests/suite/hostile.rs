@@ -17,6 +17,8 @@ error: aliases repeat more than 50000 values
   |
 5 | a4: &a4 [*a3, *a3, *a3, *a3, *a3, *a3, *a3, *a3, *a3]
   |                              ^^^
+  |
+  = help: write out what is repeated, or put it into a file of cases
 
 1 error: nothing was run
 "#);
@@ -26,6 +28,8 @@ error: nested more than 64 levels deep
   |
 1 | suite: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[…
   |                                                                        ^
+  |
+  = help: write it flatter
 
 1 error: nothing was run
 "#);
@@ -33,8 +37,10 @@ error: nested more than 64 levels deep
 error: nested more than 64 levels deep
  --> suite.yaml:2:129
   |
-2 |   - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - …
-  |                                                                                                                                 ^
+2 | …- - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - - …
+  |                                                    ^
+  |
+  = help: write it flatter
 
 1 error: nothing was run
 "#);
@@ -44,6 +50,8 @@ error: an alias inside of what it stands for
   |
 1 | suite: &a [*a]
   |            ^^
+  |
+  = help: name something that is complete before it
 
 1 error: nothing was run
 "#);
@@ -56,6 +64,7 @@ fn huge_files() {
     assert_snapshot!(folder.load().unwrap_err(), @r#"
 error: suite.yaml has more than 16 MiB
 --> suite.yaml
+ = help: large data belongs into a .jsonl or .csv file of cases, which is read row by row
 
 1 error: nothing was run
 "#);
@@ -63,7 +72,12 @@ error: suite.yaml has more than 16 MiB
     std::fs::File::create(folder.path("cases.jsonl")).unwrap().set_len(1 << 30).unwrap();
     assert_snapshot!(folder.load().unwrap_err(), @r#"
 error: a row of more than 16 MiB
---> cases.jsonl:1
+ --> cases.jsonl:1:1
+  |
+1 | \u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}...\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}\u{0}…
+  | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^...^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: nothing behind this row was read
 
 1 error: nothing was run
 "#);
@@ -118,12 +132,16 @@ error: cannot read prompts: it is not a file
   |
 7 |   - {name: a, label: d, file: prompts}
   |                               ^^^^^^^
+  |
+  = help: name a file that can be read
 
 error: `.` names no file
  --> suite.yaml:8:31
   |
 8 |   - {name: a, label: e, file: .}
   |                               ^
+  |
+  = help: write its path from the suite's folder
 
 5 errors: nothing was run
 "#);
@@ -183,7 +201,7 @@ error: `link.jsonl` leaves the suite's folder
 
 #[test]
 fn little_languages_are_bounded() {
-    let chain = format!("{{{{ {}question }}}}", "1+".repeat(120_000));
+    let chain = format!("{{{{ question if true else {}question }}}}", "1+".repeat(120_000));
     let suite = suite_with("", "score: [{type: equals, value: a}]\n");
     assert_snapshot!(told_of(&[("suite.yaml", &suite), ("prompts/ask.md", &chain)]), @"");
     let path = format!(
@@ -200,12 +218,16 @@ error: not a JSON Schema: it refers to another document, and nothing is fetched
   |
 8 |   - {type: is-json, value: {$ref: 'http://127.0.0.1:1/schema'}}
   |                            ^
+  |
+  = help: such as {type: object, required: [answer]}
 
 error: not a JSON Schema: it refers to another document, and nothing is fetched
  --> suite.yaml:9:28
   |
 9 |   - {type: is-json, value: {$ref: 'file:///etc/passwd'}}
   |                            ^
+  |
+  = help: such as {type: object, required: [answer]}
 
 2 errors: nothing was run
 "#);

@@ -45,6 +45,8 @@ error: an entry of `score` lacks the key `type`
    |
 11 |   - {value: x}
    |     ^
+   |
+   = help: there is `equals`, `contains`, `icontains`, `contains-any`, `icontains-any`, `contains-all`, `icontains-all`, `regex`, `starts-with`, `number` and `is-json`
 
 error: `value` has no value
   --> suite.yaml:12:25
@@ -59,12 +61,16 @@ error: `value` is a list, but a text is wanted
    |
 13 |   - {type: contains, value: [a]}
    |                             ^
+   |
+   = help: The text to look for.
 
 error: `value` is an empty list
   --> suite.yaml:14:33
    |
 14 |   - {type: contains-all, value: []}
    |                                 ^
+   |
+   = help: A list of texts, or one text split on commas outside double quotes.
 
 error: unknown key `treshold` in this scorer
   --> suite.yaml:15:35
@@ -79,42 +85,56 @@ error: not a regular expression: Parsing error at position 2: Could not parse gr
    |
 16 |   - {type: regex, value: 'a(?<b', extract: '(c'}
    |                          ^^^^^^^
+   |
+   = help: `contains` looks for a text as it stands
 
 error: `extract`: not a regular expression: Parsing error at position 2: Opening parenthesis without closing parenthesis
   --> suite.yaml:16:44
    |
 16 |   - {type: regex, value: 'a(?<b', extract: '(c'}
    |                                            ^^^^
+   |
+   = help: The part of the output to look at: a regular expression (its group 1), `last-number`, `last-line` or {json: $.path}.
 
 error: `eight` is no number
   --> suite.yaml:17:27
    |
 17 |   - {type: number, value: eight, tolerance: -1}
    |                           ^^^^^
+   |
+   = help: write digits, such as 1234.5, or a template such as '{{ answer }}'
 
 error: `tolerance` is -1, but must be 0 or more
   --> suite.yaml:17:45
    |
 17 |   - {type: number, value: eight, tolerance: -1}
    |                                             ^^
+   |
+   = help: The largest difference that passes. Default: 0.
 
 error: not a JSON Schema: "strng" is not valid under any of the schemas listed in the 'anyOf' keyword
   --> suite.yaml:18:28
    |
 18 |   - {type: is-json, value: {type: strng}}
    |                            ^
+   |
+   = help: such as {type: object, required: [answer]}
 
 error: the schema is no JSON: expected ident at line 1 column 2
   --> suite.yaml:19:28
    |
 19 |   - {type: is-json, value: 'no schema'}
    |                            ^^^^^^^^^^^
+   |
+   = help: write it as a YAML map, or as the text of a JSON object
 
 error: `json`: `a.b` is no JSONPath, such as $.answer
   --> suite.yaml:20:46
    |
 20 |   - {type: equals, value: a, extract: {json: 'a.b'}}
    |                                              ^^^^^
+   |
+   = help: A JSONPath (RFC 9535) into the output parsed as JSON.
 
 error: `extract` lacks the key `json`
   --> suite.yaml:21:39
@@ -137,18 +157,24 @@ error: `weight` is a text, but a number is wanted
    |
 22 |   - {type: equals, value: a, weight: heavy, metric: pass_rate}
    |                                      ^^^^^
+   |
+   = help: Its share of the weighted score. Default: 1; at 0 it decides nothing.
 
-error: `pass_rate` is a metric of every run; choose another name
+error: `pass_rate` is a metric of every run
   --> suite.yaml:22:53
    |
 22 |   - {type: equals, value: a, weight: heavy, metric: pass_rate}
    |                                                     ^^^^^^^^^
+   |
+   = help: choose another name
 
 error: an entry of `score` is a text, but a map is wanted
   --> suite.yaml:23:5
    |
 23 |   - not-equals
    |     ^^^^^^^^^^
+   |
+   = help: How an output is judged. All must pass unless `threshold` is set.
 
 19 errors: nothing was run
 "#);
@@ -187,36 +213,48 @@ error: `pass@3` needs at least 3 trials, and `repeats` is 2
    |
 10 | reduce: pass@3
    |         ^^^^^^
+   |
+   = help: set `repeats` to 3 or more
 
 error: `confidence` is 0.5, but must be above 0.5 and below 1
   --> suite.yaml:13:15
    |
 13 |   confidence: 0.5
    |               ^^^
+   |
+   = help: Confidence of intervals and tests. Default: 0.95.
 
 error: topping up is not in this version: a gate decides on the run's own cases and trials
   --> suite.yaml:14:3
    |
 14 |   max_cases: 100
    |   ^^^^^^^^^
+   |
+   = help: Further cases of the dataset while inconclusive.
 
 error: topping up is not in this version: a gate decides on the run's own cases and trials
   --> suite.yaml:15:3
    |
 15 |   max_repeats: 5
    |   ^^^^^^^^^^^
+   |
+   = help: Further trials while inconclusive.
 
 error: `min_cases` is 0, but must be 1 or more
   --> suite.yaml:16:14
    |
 16 |   min_cases: 0
    |              ^
+   |
+   = help: Fewer scored cases than this: inconclusive.
 
 error: `expires`: a length of time above zero is wanted
   --> suite.yaml:18:12
    |
 18 |   expires: 0s
    |            ^^
+   |
+   = help: How long a passing verdict may be used for a promotion, such as `14d`.
 
 error: no scorer has the metric `rooting`
   --> suite.yaml:20:16
@@ -231,6 +269,8 @@ error: a rule lacks one of the keys `min`, `max`, `max_drop` or `max_increase`
    |
 21 |     - {metric: pass_rate}
    |       ^
+   |
+   = help: `min`: At least this.
 
 error: `max_drop` compares with a baseline, and a sole prompt has none
   --> suite.yaml:22:27
@@ -261,6 +301,8 @@ error: `latency_p95_ms` is no share: 10% of what?
    |
 25 |     - {metric: latency_p95_ms, max: 10%}
    |                                     ^^^
+   |
+   = help: write the number in the metric's own unit
 
 error: `max_drop` compares with a baseline, and a sole prompt has none
   --> suite.yaml:26:32
@@ -382,11 +424,15 @@ warning: `two` has the same content as `one`: they are one version
   |
 5 |   - {name: ask, label: two, text: 'Answer {{ question }} {{ extra }}'}
   |                        ^^^
+  |
+  = help: a comparison of the two compares a prompt with itself
 
 warning: the suite has 2 cases: this gate is always inconclusive
  --> suite.yaml:7:14
   |
 7 |   min_cases: 10
   |              ^^
+  |
+  = help: demand fewer cases, or add some
 "#);
 }

@@ -10,6 +10,8 @@ mod freeze;
 mod good;
 mod hostile;
 mod judging;
+mod never;
+mod places;
 mod problems;
 mod schema;
 
@@ -17,7 +19,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use assay_common::config::Config;
-use assay_coordinator::suite::{Loaded, load};
+use assay_coordinator::suite::{Diagnostic, Loaded, load};
 
 /// A folder with the files of one suite.
 struct Folder(tempfile::TempDir);
@@ -44,6 +46,11 @@ impl Folder {
 
     fn load(&self) -> Result<Loaded, String> {
         let loaded = load(&self.path("suite.yaml"), &config());
+        let told = match &loaded {
+            Ok(loaded) => &loaded.warnings,
+            Err(problems) => problems.diagnostics(),
+        };
+        told.iter().for_each(assert_complete);
         loaded.map_err(|problems| self.without_folder(&problems.to_string()))
     }
 
@@ -53,9 +60,29 @@ impl Folder {
     }
 }
 
+/// Whatever is told has a line, a column, the line itself with carets, and a hint; but for a file that is not there to
+/// be shown, and for how many more there are.
+fn assert_complete(diagnostic: &Diagnostic) {
+    let (message, shown) = (&diagnostic.message, diagnostic.to_string());
+    if message.starts_with("and ") && message.contains(" more problem") {
+        return;
+    }
+    assert!(diagnostic.hint.as_ref().is_some_and(|hint| !hint.trim().is_empty()), "no hint:\n{shown}");
+    let is_whole_file = diagnostic.path.ends_with("suite.yaml")
+        && diagnostic.line.is_none()
+        && (message.starts_with("cannot read") || message.contains("has more than"));
+    assert!(diagnostic.line.is_some() != is_whole_file, "a line is wanted:\n{shown}");
+    assert!(diagnostic.column.is_some() != is_whole_file, "a column is wanted:\n{shown}");
+    assert!(shown.contains('^') != is_whole_file, "a snippet is wanted:\n{shown}");
+    let longest = shown.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+    assert!(longest < 1_000, "a line of {longest} characters is shown");
+}
+
 fn config() -> Config {
     let text = "[providers.local]\nkind = \"openai\"\nbase_url = \"http://127.0.0.1:1/v1\"\n\
-                [prices.\"local/priced\"]\ninput_per_mtok = 1.0\noutput_per_mtok = 2.0\n";
+                [prices.\"local/priced\"]\ninput_per_mtok = 1.0\noutput_per_mtok = 2.0\n\
+                [prices.\"openai/gpt-4.1-mini\"]\ninput_per_mtok = 0.4\noutput_per_mtok = 1.6\n\
+                [prices.\"anthropic/claude-sonnet-4-5\"]\ninput_per_mtok = 3.0\noutput_per_mtok = 15.0\n";
     Config::parse(text).unwrap()
 }
 
@@ -88,6 +115,9 @@ fn suite_with(part: &str, lines: &str) -> String {
     let mut text: String = parts.iter().map(|(name, own)| if *name == part { lines } else { own }).collect();
     if part.is_empty() {
         text.push_str(lines);
+    }
+    if !text.contains("score:") {
+        text.push_str("score: [{type: contains, value: '4'}]\n");
     }
     text
 }

@@ -68,7 +68,7 @@ error: unknown provider `opnai`
 10 |   - opnai/gpt
    |     ^^^^^^^^^
    |
-   = help: did you mean `openai`? providers are configured in assay.toml
+   = help: did you mean `openai`? (others are described in assay.toml)
 
 error: unknown key `temprature` in a model
   --> suite.yaml:11:37
@@ -83,6 +83,8 @@ error: `top_p` is 2, but must be above 0 and at most 1
    |
 11 |   - {provider: echo, model: parrot, temprature: 0, top_p: 2}
    |                                                           ^
+   |
+   = help: Nucleus mass.
 
 error: no row has the field `langg`
   --> suite.yaml:15:12
@@ -113,6 +115,8 @@ error: not a regular expression: Parsing error at position 2: Opening parenthesi
    |
 22 |     value: '(a'
    |            ^^^^
+   |
+   = help: `contains` looks for a text as it stands
 
 error: this scorer lacks the key `value`
   --> suite.yaml:23:5
@@ -127,30 +131,40 @@ error: `many` is no number
    |
 24 |   - {type: number, value: many, weight: -1}
    |                           ^^^^
+   |
+   = help: write digits, such as 1234.5, or a template such as '{{ answer }}'
 
 error: `weight` is -1, but must be from 0 to 1000000
   --> suite.yaml:24:41
    |
 24 |   - {type: number, value: many, weight: -1}
    |                                         ^^
+   |
+   = help: Its share of the weighted score. Default: 1; at 0 it decides nothing.
 
 error: the scorer `judge` is not in this version; score with the others until it is
   --> suite.yaml:25:12
    |
 25 |   - {type: judge, rubric: Is it polite?}
    |            ^^^^^
+   |
+   = help: How an output is judged. All must pass unless `threshold` is set.
 
 error: `repeats` is 0, but must be from 1 to 1000
   --> suite.yaml:26:10
    |
 26 | repeats: 0
    |          ^
+   |
+   = help: Trials of each case. Default: 1.
 
 error: `reduce`: `avg` is no way to reduce trials; there is `mean`, `median`, `mode`, `majority`, `all`, `any`, `at-least(k)`, `pass@k` and `pass^k`
   --> suite.yaml:27:9
    |
 27 | reduce: avg
    |         ^^^
+   |
+   = help: How the trials of a case become one value. Default: mean.
 
 error: no scorer has the metric `pass_rat`
   --> suite.yaml:30:16
@@ -186,6 +200,7 @@ fn the_suite_file_itself() {
     assert_snapshot!(folder.load().unwrap_err(), @r#"
 error: cannot read suite.yaml: there is no such file
 --> suite.yaml
+ = help: paths begin at the suite's folder
 
 1 error: nothing was run
 "#);
@@ -196,31 +211,48 @@ error: cannot read suite.yaml: there is no such file
     assert_snapshot!(told_of_path("prompts"), @r#"
 error: cannot read prompts: it is not a file
 --> prompts
+ = help: name a file that can be read
 
 1 error: nothing was run
 "#);
     assert_snapshot!(told_of_path("nowhere/suite.yaml"), @r#"
 error: cannot read nowhere: there is no such file
 --> nowhere/suite.yaml
+ = help: paths begin at the suite's folder
 
 1 error: nothing was run
 "#);
     folder.write("latin.yaml", b"suite: a\nowner: Ren\xe9\n");
     assert_snapshot!(told_of_path("latin.yaml"), @r#"
-error: latin.yaml is not UTF-8: see line 2
---> latin.yaml
+error: the file is not UTF-8
+ --> latin.yaml:2:11
+  |
+2 | owner: Ren�
+  |           ^
+  |
+  = help: save the file as UTF-8
 
 1 error: nothing was run
 "#);
     assert_snapshot!(told(""), @r#"
 error: the suite is empty
---> suite.yaml
+ --> suite.yaml:1:1
+  |
+1 |
+  | ^
+  |
+  = help: docs/suite.md has one to begin with
 
 1 error: nothing was run
 "#);
     assert_snapshot!(told("# nothing yet\n"), @r#"
 error: the suite is empty
---> suite.yaml
+ --> suite.yaml:2:1
+  |
+2 |
+  | ^
+  |
+  = help: docs/suite.md has one to begin with
 
 1 error: nothing was run
 "#);
@@ -230,6 +262,16 @@ error: the suite is a list, but a map is wanted
   |
 1 | - a
   | ^
+  |
+  = help: write `key: value` pairs, such as `suite: triage`
+
+warning: nothing is scored: every answer passes
+ --> suite.yaml:1:1
+  |
+1 | - a
+  | ^
+  |
+  = help: add `score:` to judge answers
 
 1 error: nothing was run
 "#);
@@ -243,15 +285,19 @@ error: not YAML: unclosed bracket '['
   |
 2 | prompts: [
   |          ^
+  |
+  = help: nothing behind this place was read
 
 1 error: nothing was run
 "#);
     assert_snapshot!(told("suite: sums\n\tprompts: 1\n"), @r#"
-error: not YAML: while scanning a plain scalar, found a tab
- --> suite.yaml:1:8
+error: a tab in the indentation
+ --> suite.yaml:2:1
   |
-1 | suite: sums
-  |        ^
+2 |  prompts: 1
+  | ^
+  |
+  = help: YAML is indented with spaces
 
 1 error: nothing was run
 "#);
@@ -283,6 +329,8 @@ error: not YAML: alias references unknown anchor
   |
 7 | description: *unknown
   |              ^
+  |
+  = help: nothing behind this place was read
 
 1 error: nothing was run
 "#);
@@ -309,6 +357,8 @@ error: `suite` is a list, but a text is wanted
   |
 2 | suite: [a]
   |        ^
+  |
+  = help: The suite's name.
 
 error: `description` is a truth value, but a text is wanted
  --> suite.yaml:4:14
@@ -323,30 +373,40 @@ error: `prompts` is a text, but a list is wanted
   |
 5 | prompts: prompts/ask.md
   |          ^^^^^^^^^^^^^^
+  |
+  = help: Versions of prompts; each is run on every model and case.
 
 error: `models` is a map, but a list is wanted
  --> suite.yaml:6:9
   |
 6 | models: {openai: gpt}
   |         ^
+  |
+  = help: What answers: `provider/model`, or a map with sampling parameters.
 
 error: `cases` is an empty list
  --> suite.yaml:7:8
   |
 7 | cases: []
   |        ^
+  |
+  = help: What is asked: files of cases, or single cases.
 
 error: `threshold` is a text, but a number or a percentage such as 10% is wanted
  --> suite.yaml:8:12
   |
 8 | threshold: high
   |            ^^^^
+  |
+  = help: A case passes at this weighted score, instead of when all scorers pass.
 
 error: `repeats` is a number, but a whole number is wanted
  --> suite.yaml:9:10
   |
 9 | repeats: 1.5
   |          ^^^
+  |
+  = help: Trials of each case. Default: 1.
 
 error: `priority` cannot be `urgent`
   --> suite.yaml:10:11
@@ -361,12 +421,16 @@ error: `budget_usd` is 0, but must be above 0
    |
 11 | budget_usd: 0
    |             ^
+   |
+   = help: The most a run may cost, in US dollars.
 
 error: `deadline`: `soon` is no length of time; write 500ms, 90s, 15m, 2h, 14d or 1h30m
   --> suite.yaml:12:11
    |
 12 | deadline: soon
    |           ^^^^
+   |
+   = help: The longest a run may take, such as `2h`. Default: 24h.
 
 error: `gate` has no value: a map is wanted
   --> suite.yaml:13:5
@@ -375,6 +439,14 @@ error: `gate` has no value: a map is wanted
    |     ^
    |
    = help: give it a value or delete the key
+
+warning: nothing is scored: every answer passes
+ --> suite.yaml:2:1
+  |
+2 | suite: [a]
+  | ^
+  |
+  = help: add `score:` to judge answers
 
 11 errors: nothing was run
 "#);

@@ -14,12 +14,12 @@ fn a_report_has_the_fields_of_the_contract_in_their_order() {
     let json = serde_json::to_value(report).unwrap();
     let keys: Vec<_> = json.as_object().unwrap().keys().cloned().collect();
     let contract = "prompt label version digest model cases jobs passed failed errored cancelled pass_rate \
-                    interval mean_score cost_usd input_tokens output_tokens latency_ms";
+                    interval mean_score cost_usd input_tokens output_tokens latency_ms model_label";
     assert_eq!(keys, contract.split_whitespace().collect::<Vec<_>>());
     assert_eq!(serde_json::from_value::<VariantReport>(json.clone()).unwrap(), *report);
     let expected = serde_json::json!({
         "prompt": "triage", "label": "v0", "version": 1, "digest": run.suite.prompts[0].digest,
-        "model": "echo/one", "cases": 8, "jobs": 10, "passed": 6, "failed": 2, "errored": 1, "cancelled": 1,
+        "model": "echo/one", "model_label": "echo/one", "cases": 8, "jobs": 10, "passed": 6, "failed": 2, "errored": 1, "cancelled": 1,
         "pass_rate": 0.75, "interval": report.interval, "mean_score": 0.625,
         "cost_usd": 38e-9, "input_tokens": 80, "output_tokens": 16,
         "latency_ms": {"p50": 0.004, "p95": 0.01, "p99": 0.01},
@@ -46,7 +46,7 @@ fn a_case_counts_when_all_its_trials_were_scored() {
     check("mean", "+--", 1, Some(1.0 / 3.0), Some(1.25 / 3.0));
     check("majority", "++- --- +++", 3, Some(2.0 / 3.0), Some(4.75 / 9.0));
     check("all", "++- --- +++", 3, Some(1.0 / 3.0), Some(4.75 / 9.0));
-    check("pass@2", "+-- ---", 2, Some(0.666_667 / 2.0), Some(2.0 / 6.0));
+    check("pass@2", "+-- ---", 2, Some(1.0 / 3.0), Some(2.0 / 6.0));
     check("mean", "+e+ ..- ccc", 0, None, None);
 }
 

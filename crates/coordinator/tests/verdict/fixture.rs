@@ -10,6 +10,7 @@ use assay_common::outcome::{ErrorKind, Outcome};
 use assay_common::prompt::{PromptBody, PromptEntry};
 use assay_common::reduce::Reducer;
 use assay_common::score::{Millionths, NamedScore, Score};
+use assay_common::scorer::{Check, Scorer};
 use assay_common::suite::{DatasetRef, Priority, Suite};
 use assay_common::usage::Usage;
 use assay_common::verdict::{Decision, RuleVerdict, Verdict};
@@ -36,7 +37,7 @@ pub(crate) fn suite(prompts: usize, rules: Vec<Rule>) -> Suite {
         prompts: (0..prompts).map(entry).collect(),
         models: vec![model("one")],
         dataset: DatasetRef { digest: Digest::of(b"cases"), cases: 0, clustered: false },
-        scorers: Vec::new(),
+        scorers: vec![scorer(Some("routing")), scorer(None)],
         threshold: None,
         repeats: 1,
         reduce: Reducer::Mean,
@@ -51,6 +52,17 @@ pub(crate) fn suite(prompts: usize, rules: Vec<Rule>) -> Suite {
             expires_seconds: None,
             rules,
         }),
+    }
+}
+
+/// One of the scorers; each weighs the same.
+fn scorer(metric: Option<&str>) -> Scorer {
+    Scorer {
+        check: Check::Contains { value: "x".into() },
+        negated: false,
+        weight: Millionths::ONE,
+        metric: metric.map(str::to_owned),
+        extract: None,
     }
 }
 
@@ -74,7 +86,7 @@ pub(crate) fn rule(metric: &str, bound: fn(Amount) -> Bound, amount: f64) -> Rul
 /// `e` errored, `c` cancelled, `.` never came; white space is for the eye.
 ///
 /// A job costs 1 nano-dollar × (its case's position + 1) × (its variant + 1), takes as many microseconds, and scores
-/// 0.75 when it passed, 0.25 when it failed; under the metric `routing` it scores 1 or 0.
+/// 0.75 when it passed, 0.25 when it failed: the mean of `routing`, 1 or 0, and of a scorer that always says 0.5.
 pub(crate) struct Run {
     pub(crate) suite: Suite,
     pub(crate) rows: Vec<OutcomeRow>,
@@ -177,12 +189,14 @@ fn row(ordinal: u64, position: u64, variant: u32, trial: u32, outcome: Outcome) 
     let passed = outcome == Outcome::Passed;
     let answered = passed || outcome == Outcome::Failed;
     let size = i64::try_from((position + 1) * (u64::from(variant) + 1)).unwrap();
-    let routing = NamedScore {
-        scorer: "equals".into(),
-        metric: Some("routing".into()),
+    let score = |metric: Option<&str>, value| NamedScore {
+        scorer: "contains".into(),
+        metric: metric.map(str::to_owned),
         weight: Millionths::ONE,
-        score: Score::binary(passed, ""),
+        score: Score { value, pass: passed, reason: String::new() },
     };
+    let scores =
+        vec![score(Some("routing"), Millionths::from_bool(passed)), score(None, Millionths(500_000))];
     OutcomeRow {
         ordinal,
         generation: 0,
@@ -197,7 +211,7 @@ fn row(ordinal: u64, position: u64, variant: u32, trial: u32, outcome: Outcome) 
         )]),
         outcome,
         score: answered.then_some(Millionths(if passed { 750_000 } else { 250_000 })),
-        scores: if answered { vec![routing] } else { Vec::new() },
+        scores: if answered { scores } else { Vec::new() },
         usage: Usage { input_tokens: answered.then_some(10), output_tokens: answered.then_some(2) },
         cost: answered.then_some(NanoUsd(size)),
         latency_us: answered.then_some(size),

@@ -2,7 +2,8 @@
 
 use assay_common::gate::{Bound, Tier};
 use assay_common::reduce::Reducer;
-use assay_common::score::Millionths;
+use assay_common::score::{Millionths, NamedScore};
+use assay_common::scorer::Scorer;
 use assay_common::verdict::Decision::{self, Fail, Inconclusive, Pass};
 use assay_coordinator::verdict::judge;
 
@@ -131,45 +132,41 @@ fn a_drop_of_binary_cases_is_tested_by_tango() {
         &[("+", 133)],
         &[("+", 133)],
         Pass,
-        "a drop of more than 2 points is ruled out: observed 0 points, 95 % interval −2.8 to 2.8 on 133 cases",
+        "a drop of more than 2 points is ruled out: observed 0 points, at least −1.99 points with 95 % confidence on 133 cases",
     );
     check(
         &[("+", 132)],
         &[("+", 132)],
         Inconclusive,
-        "a drop of more than 2 points cannot be ruled out: observed 0 points, 95 % interval −2.8 to 2.8 on 132 cases",
+        "a drop of more than 2 points cannot be ruled out: observed 0 points, from −2.01 to 2.01 points, each end with 95 % confidence, on 132 cases",
     );
     check(
         &[("+", 100)],
         &[("+", 80), ("-", 20)],
         Fail,
-        "a drop of more than 2 points is shown: observed −20 points, 95 % interval −28.9 to −13.3 on 100 cases",
+        "a drop of more than 2 points is shown: observed −20 points, at most −14.3 points with 95 % confidence on 100 cases",
     );
     // Five losses in a hundred are just enough to show it; an error is a gain until it is known to be none.
-    let five =
-        "a drop of more than 2 points is shown: observed −5 points, 95 % interval −11.2 to −1.1 on 100 cases";
+    let five = "a drop of more than 2 points is shown: observed −5 points, at most −2.23 points with 95 % confidence on 100 cases";
     check(&[("+", 100)], &[("+", 95), ("-", 5)], Fail, five);
     check(
         &[("+", 101)],
         &[("+", 95), ("-", 5), ("e", 1)],
         Inconclusive,
-        "a drop of more than 2 points cannot be ruled out: observed −5 points, 95 % interval −11.2 to −1.1 on 100 cases, \
-         with 1 errored case counted as the worst for either side",
+        "a drop of more than 2 points cannot be ruled out: observed −5 points, from −11.1 to 0.0365 points, each end with 95 % confidence, on 100 cases, with 1 errored case counted as the worst for either side",
     );
     // 133 pairs are just enough; an error in either arm is a loss until it is known to be none.
     check(
         &[("+", 133)],
         &[("+", 132), ("e", 1)],
         Inconclusive,
-        "a drop of more than 2 points cannot be ruled out: observed 0 points, 95 % interval −2.8 to 2.8 on 132 cases, \
-         with 1 errored case counted as the worst for either side",
+        "a drop of more than 2 points cannot be ruled out: observed 0 points, from −3.3 to 3.3 points, each end with 95 % confidence, on 132 cases, with 1 errored case counted as the worst for either side",
     );
     check(
         &[("e", 1), ("+", 500)],
         &[("+", 501)],
         Pass,
-        "a drop of more than 2 points is ruled out: observed 0 points, 95 % interval −0.8 to 0.8 on 500 cases, \
-         with 1 errored case counted as the worst for either side",
+        "a drop of more than 2 points is ruled out: observed 0 points, at least −0.89 points with 95 % confidence on 500 cases, with 1 errored case counted as the worst for either side",
     );
 }
 
@@ -187,7 +184,7 @@ fn a_drop_in_clusters_counts_clusters() {
         10,
         Pass,
         134,
-        "is ruled out: observed 0 points, 95 % interval −2.8 to 2.8 on 134 clusters",
+        "is ruled out: observed 0 points, at least −1.98 points with 95 % confidence on 134 clusters",
     );
     check([&all, &all], 20, Inconclusive, 67, "cannot be ruled out");
     check([&all, &"-".repeat(1_340)], 20, Fail, 67, "is shown: observed −100 points");
@@ -247,6 +244,72 @@ fn a_drop_of_means_is_tested_by_student_t() {
     let verdict = Run::new(same, &[&baseline, &lower]).first_rule();
     assert_eq!((verdict.outcome, verdict.interval), (Inconclusive, None));
     assert_eq!(verdict.reason, "all 60 cases differ by the same, which shows no spread to judge by");
+}
+
+#[test]
+fn a_rule_has_the_keys_of_the_contract_and_null_for_what_is_not_said() {
+    let rule = Run::new(suite(1, vec![rule("latency_p95_ms", Bound::Max, 1.0)]), &["e"]).first_rule();
+    let json = serde_json::to_value(&rule).unwrap();
+    let keys: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
+    let contract = "name metric model slice tier outcome observed threshold interval n reason model_label";
+    assert_eq!(keys, contract.split_whitespace().collect::<Vec<_>>());
+    for unknown in ["slice", "observed", "interval"] {
+        assert!(json[unknown].is_null(), "{unknown}: {}", json[unknown]);
+    }
+}
+
+#[test]
+fn a_metric_of_one_binary_scorer_is_tested_like_a_pass_rate() {
+    let answers = ["+".repeat(100), signs(&[("+", 95), ("-", 5)])];
+    let verdict_of = |metric: &str, change: fn(&mut Scorer), change_score: fn(&mut NamedScore)| {
+        let mut suite = suite(2, vec![rule(metric, Bound::MaxDrop, 0.02)]);
+        change(&mut suite.scorers[1]);
+        let run = Run::new(suite, &[&answers[0], &answers[1]]);
+        run.with(|row| change_score(&mut row.scores[1])).first_rule()
+    };
+    let tango = verdict_of("pass_rate", |_| {}, |_| {});
+    let routing = verdict_of("routing", |_| {}, |_| {});
+    assert_eq!((routing.outcome, &routing.reason), (Fail, &tango.reason));
+    assert_eq!(routing.interval, tango.interval);
+    // Two scorers under one name have a mean between, and so has the score of both.
+    let named = verdict_of("routing", |scorer| scorer.metric = Some("routing".into()), |_| {});
+    assert_ne!(named.interval, tango.interval);
+    assert_ne!(verdict_of("mean_score", |_| {}, |_| {}).interval, tango.interval);
+    let weightless = verdict_of(
+        "mean_score",
+        |scorer| scorer.weight = Millionths::ZERO,
+        |score| score.weight = Millionths::ZERO,
+    );
+    assert_eq!(weightless.reason, tango.reason);
+}
+
+#[test]
+fn means_are_not_rounded_before_they_are_compared() {
+    let outcome = |suite, answers: &[&str]| Run::new(suite, answers).outcome();
+    let bounds = |metric, bound| vec![rule(metric, Bound::Min, bound)];
+    // pass@2 of one in three is 2/3: above 0.666666666, below 0.666666667.
+    let chance = |bound| {
+        let mut suite = suite(1, bounds("pass_rate", bound));
+        (suite.repeats, suite.reduce) = (3, Reducer::PassAt(2));
+        outcome(suite, &["+--"])
+    };
+    assert_eq!((chance(0.666_666_666), chance(0.666_666_667)), (Pass, Fail));
+    // Weights of 2 and 1: a score of (2 × 1 + 0.5)/3 is 5/6.
+    let weighted = |bound| {
+        let mut suite = suite(1, bounds("mean_score", bound));
+        suite.scorers[0].weight = Millionths(2_000_000);
+        let run = Run::new(suite, &["+"]);
+        run.with(|row| {
+            row.scores[0].weight = Millionths(2_000_000);
+            row.score = Some(Millionths(833_333));
+        })
+        .outcome()
+    };
+    assert_eq!((weighted(0.833_333_333), weighted(0.833_333_334)), (Pass, Fail));
+    // More ways to draw than 64 bits: as near as values go.
+    let mut vast = suite(1, bounds("pass_rate", 1.0));
+    (vast.repeats, vast.reduce) = (200, Reducer::PassHat(100));
+    assert_eq!(outcome(vast, &[&"+".repeat(200)]), Pass);
 }
 
 #[test]

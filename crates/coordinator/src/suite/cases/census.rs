@@ -2,20 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use assay_common::case::Case;
 use assay_common::id::{Digest, Digester};
 use sha2::{Digest as _, Sha256};
 
-use super::super::diagnostic::{Diagnostic, Mark};
-use super::super::hint::{counted, did_you_mean};
+use super::super::hint::did_you_mean;
 use super::super::load::Loader;
 use super::super::yaml::Node;
 use super::fields::content;
-use super::{CaseSource, Fault, Origin, Place, each_case};
+use super::{CaseSource, Fault, Faults, Origin, Place, each_case};
 
-/// How many problems of one file are told one by one.
-const MAX_TOLD: usize = 20;
 /// How many names of variables are remembered for hints.
 const MAX_NAMES: usize = 1_000;
 /// A chunk is closed when it has this many cases …
@@ -23,16 +21,25 @@ const CHUNK_CASES: usize = 500;
 /// … or this many bytes.
 const CHUNK_BYTES: usize = 1 << 20;
 
+/// Tags and the values they must have.
+pub(in super::super) type Slice = BTreeMap<String, String>;
+
 /// What the cases come to.
 #[derive(Default)]
 pub(in super::super) struct Census {
     rolling: Rolling,
     cases: u64,
+    /// Whether a row or a file could not be read.
+    broken: bool,
     clustered: bool,
     /// Where each id was first met, by 16 bytes of its SHA-256.
     ids: HashMap<[u8; 16], Place>,
     /// Cases that have each variable.
     variables: BTreeMap<String, u64>,
+    /// Cases that have each value of the tags that slices speak of.
+    tags: BTreeMap<String, BTreeMap<String, u64>>,
+    /// The slices that rules look at, with their cases.
+    slices: Vec<(Slice, u64)>,
     /// For each entry of `cases:` the fields its rows have, for naming one that none has.
     fields: HashMap<usize, BTreeMap<String, u64>>,
 }
@@ -90,6 +97,11 @@ impl Census {
         self.cases
     }
 
+    /// Whether there are cases, and every one of them was counted.
+    pub(in super::super) fn is_whole(&self) -> bool {
+        self.cases > 0 && !self.broken
+    }
+
     pub(in super::super) fn clustered(&self) -> bool {
         self.clustered
     }
@@ -101,6 +113,17 @@ impl Census {
     /// The names of variables that any case has.
     pub(in super::super) fn variables(&self) -> impl Iterator<Item = &str> {
         self.variables.iter().filter(|(_, cases)| **cases > 0).map(|(name, _)| name.as_str())
+    }
+
+    /// Cases of one of the slices that were asked for.
+    pub(in super::super) fn cases_in(&self, slice: &Slice) -> u64 {
+        self.slices.iter().find(|(known, _)| known == slice).map_or(0, |(_, cases)| *cases)
+    }
+
+    /// The values that a tag of such a slice has in any case.
+    pub(in super::super) fn values_of(&self, tag: &str) -> impl Iterator<Item = &str> {
+        let values = self.tags.get(tag).into_iter().flatten();
+        values.filter(|(_, cases)| **cases > 0).map(|(value, _)| value.as_str())
     }
 
     pub(in super::super) fn has_case(&self, id: &str) -> bool {
@@ -121,6 +144,12 @@ impl Census {
         for name in case.vars.keys() {
             count(&mut self.variables, name);
             count(fields, name);
+        }
+        for (tag, value) in &case.tags {
+            self.tags.get_mut(tag).into_iter().for_each(|values| count(values, value));
+        }
+        for (slice, cases) in &mut self.slices {
+            *cases += u64::from(slice.iter().all(|(tag, value)| case.tags.get(tag) == Some(value)));
         }
         self.rolling.add(case);
         match self.ids.insert(fingerprint(&case.id), place) {
@@ -145,57 +174,49 @@ pub(in super::super) fn fingerprint(text: &str) -> [u8; 16] {
 }
 
 impl Loader<'_> {
-    /// Reads every case once. `list` is the suite's `cases:`.
-    pub(in super::super) fn count_cases(&mut self, list: &Node, sources: &[CaseSource]) -> Census {
-        // Variables that templates want are counted even where a dataset has more names than are remembered.
+    /// Reads every case once. `list` is the suite's `cases:`, `slices` are what its rules look at.
+    pub(in super::super) fn count_cases(
+        &mut self,
+        list: &Node,
+        sources: &[CaseSource],
+        slices: &[Slice],
+    ) -> Census {
+        // What templates and slices want is counted even where a dataset has more names than are remembered.
         let variables = self.wants.names().into_iter().map(|name| (name.to_owned(), 0)).collect();
-        let mut census = Census { variables, ..Census::default() };
-        let mut told: HashMap<u32, usize> = HashMap::new();
-        let mut problems: Vec<Diagnostic> = Vec::new();
-        let mut tell = |place: Place, problem: &dyn Fn() -> Diagnostic| {
-            let told = told.entry(place.source).or_default();
-            *told += 1;
-            if *told <= MAX_TOLD {
-                problems.push(problem());
-            }
-        };
-        let suite = &self.suite;
-        let describe = |place: Place| match sources.get(place.source as usize).map(|source| &source.origin) {
-            Some(Origin::File { found, .. }) => format!("{}:{}", found.shown.display(), place.line),
-            _ => format!("{}:{}", suite.path.display(), place.line),
-        };
+        let mut tags: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+        for (tag, value) in slices.iter().flatten() {
+            tags.entry(tag.clone()).or_default().insert(value.clone(), 0);
+        }
+        let slices = slices.iter().map(|slice| (slice.clone(), 0)).collect();
+        let mut census = Census { variables, tags, slices, ..Census::default() };
+        let mut faults: BTreeMap<u32, Faults> = BTreeMap::new();
+        let suite = &self.suite.path;
         let read = each_case(sources, |place, case| {
             let source = &sources[place.source as usize];
-            let at_row = |fault: &Fault| match &source.origin {
-                Origin::File { found, .. } => row_error(&found.shown, fault),
-                Origin::Inline(_) => {
-                    suite.error(source.at, fault.message.clone()).maybe_hint(fault.hint.clone())
-                }
-            };
-            match case {
-                Err(fault) => tell(place, &|| at_row(&fault)),
-                Ok(case) => {
-                    if let Err(first) = census.add(&case, place, source.entry) {
-                        tell(place, &|| at_row(&duplicate(&case, place, source, &describe(first))));
-                    }
-                }
+            census.broken |= case.is_err();
+            let counted = case.and_then(|case| {
+                let counted = census.add(&case, place, source.entry);
+                counted.map_err(|first| duplicate(&case, place, source, &described(first, sources, suite)))
+            });
+            if let Err(fault) = counted {
+                faults.entry(place.source).or_default().push(fault);
             }
             ControlFlow::Continue(())
         });
-        for (source, told) in told {
-            if let (Some(more @ 1..), Some(Origin::File { found, .. })) =
-                (told.checked_sub(MAX_TOLD), sources.get(source as usize).map(|source| &source.origin))
-            {
-                let more = counted(more as u64, "more problem");
-                problems.push(Diagnostic::error(&found.shown, format!("and {more} in this file")));
-            }
+        census.broken |= read.is_err();
+        let broken = census.broken;
+        for (source, faults) in faults {
+            let told = match &sources[source as usize].origin {
+                Origin::File { found, format, .. } => faults.diagnostics(found, *format),
+                Origin::Inline(_) => faults.diagnostics_at(&self.suite, sources[source as usize].at),
+            };
+            self.findings.extend(told);
         }
-        let broken = !problems.is_empty();
-        self.findings.extend(problems);
         if let Err((source, refusal)) = read {
             self.refuse(sources[source as usize].at, refusal);
         } else if census.cases == 0 && !broken && !sources.is_empty() {
-            self.error(list.at, "the dataset is empty: there is no case to run");
+            self.error(list.at, "the dataset is empty: there is no case to run").hint =
+                Some("add a row to a file, or a case with `vars`".into());
         } else {
             self.check_fields(list, &census);
         }
@@ -220,24 +241,29 @@ impl Loader<'_> {
     }
 }
 
-fn duplicate(case: &Case, place: Place, source: &CaseSource, first: &str) -> Fault {
-    let named = match &source.origin {
-        Origin::File { fields, .. } => fields.id.is_some(),
-        Origin::Inline(_) => true,
+/// A place as it is named in a sentence.
+fn described(place: Place, sources: &[CaseSource], suite: &Path) -> String {
+    let path = match &sources[place.source as usize].origin {
+        Origin::File { found, .. } => &found.shown,
+        Origin::Inline(_) => suite,
     };
-    let (message, hint) = if named {
-        (format!("the case id `{}` is taken by {first}", case.id), "ids are unique in a suite")
-    } else {
-        (format!("the same row as {first}"), "delete one, or name the field that tells them apart with `id:`")
-    };
-    Fault { hint: Some(hint.into()), ..Fault::on(place.line as usize, message) }
+    format!("{}:{}", path.display(), place.line)
 }
 
-/// A problem of one row of a file.
-pub(in super::super) fn row_error(path: &std::path::Path, fault: &Fault) -> Diagnostic {
-    let error = Diagnostic::error(path, &fault.message).maybe_hint(fault.hint.clone());
-    match fault.column {
-        Some(column) => error.at(Mark { line: fault.line, column, width: 1 }, fault.text.as_deref()),
-        None => error.on_line(fault.line),
+fn duplicate(case: &Case, place: Place, source: &CaseSource, first: &str) -> Fault {
+    let line = place.line as usize;
+    let id = match &source.origin {
+        Origin::File { fields, .. } => fields.id.as_deref(),
+        Origin::Inline(_) => Some("id"),
+    };
+    match id {
+        Some(field) => {
+            let message = format!("the case id `{}` is taken by {first}", case.id);
+            Fault::of(line, field, message, "ids are unique in a suite")
+        }
+        None => {
+            let hint = "delete one, or name the field that tells them apart with `id:`";
+            Fault::on(line, format!("the same row as {first}"), hint)
+        }
     }
 }

@@ -6,6 +6,9 @@ use assay_common::case::{Case, Vars};
 use assay_common::id::Digest;
 use serde_json::Value;
 
+use super::super::hint::did_you_mean;
+use super::fault::Fault;
+
 /// The longest id, cluster or tag, in bytes: databases index them.
 const MAX_NAME_BYTES: usize = 1_000;
 
@@ -20,19 +23,47 @@ pub(in super::super) struct Fields {
     pub(in super::super) tags: Vec<String>,
 }
 
+/// What is wrong with one field of a row.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    field: String,
+    message: String,
+    hint: String,
+}
+
+impl Wrong {
+    fn new(field: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { field: field.to_owned(), message: message.into(), hint: hint.into() }
+    }
+
+    /// The same of the row on this line.
+    pub(super) fn on(self, line: usize) -> Fault {
+        Fault::of(line, &self.field, self.message, self.hint)
+    }
+}
+
+/// What to do about a NUL.
+pub(in super::super) const NO_NUL: &str = "take it out: databases hold no text with a NUL";
+
 impl Fields {
     /// The case of a row, or what is wrong with it.
-    pub(super) fn case_of(&self, vars: Vars) -> Result<Case, String> {
+    pub(super) fn case_of(&self, vars: Vars) -> Result<Case, Wrong> {
         if let Some(name) = nul_in(&vars) {
-            return Err(format!("`{name}` holds the character NUL"));
+            return Err(Wrong::new(name, format!("`{name}` holds the character NUL"), NO_NUL));
         }
         let id = match &self.id {
             Some(field) => match named(&vars, field)? {
                 Some(id) if id.is_empty() => {
-                    return Err(format!("the row's id, the field `{field}`, is empty"));
+                    let message = format!("the row's id, the field `{field}`, is empty");
+                    return Err(Wrong::new(field, message, "every case has an id of its own"));
                 }
                 Some(id) => id,
-                None => return Err(format!("the row lacks its id, the field `{field}`")),
+                None => {
+                    let message = format!("the row lacks its id, the field `{field}`");
+                    let hint = did_you_mean(field, vars.keys().map(String::as_str));
+                    let hint = hint.unwrap_or_else(|| "every case has an id of its own".into());
+                    return Err(Wrong::new(field, message, hint));
+                }
             },
             None => content_id(&vars),
         };
@@ -51,17 +82,22 @@ impl Fields {
     }
 }
 
-/// The text of a field that names something; `None` where the row does not have it.
-fn named(vars: &Vars, field: &str) -> Result<Option<String>, String> {
+/// The text of a field that names something; `None` where the row does not have it. A number stands for its shortest
+/// text: 1.50 is `1.5`.
+fn named(vars: &Vars, field: &str) -> Result<Option<String>, Wrong> {
     let text = match vars.get(field) {
         None | Some(Value::Null) => return Ok(None),
         Some(Value::String(text)) => text.clone(),
-        Some(Value::Number(number)) if !number.is_f64() => number.to_string(),
+        Some(Value::Number(number)) => number.to_string(),
         Some(Value::Bool(value)) => value.to_string(),
-        Some(_) => return Err(format!("`{field}` is neither a text nor a whole number of 64 bits")),
+        Some(_) => {
+            let message = format!("`{field}` is a list or an object, but a text or a number is wanted");
+            return Err(Wrong::new(field, message, "name a field that holds one value"));
+        }
     };
     if text.len() > MAX_NAME_BYTES {
-        return Err(format!("`{field}` has {} bytes; the limit is {MAX_NAME_BYTES}", text.len()));
+        let message = format!("`{field}` has {} bytes; the limit is {MAX_NAME_BYTES}", text.len());
+        return Err(Wrong::new(field, message, "name a field that holds something short"));
     }
     Ok(Some(text))
 }
@@ -106,7 +142,7 @@ mod tests {
     use super::*;
 
     fn case(fields: &Fields, row: Value) -> Result<Case, String> {
-        fields.case_of(row.as_object().unwrap().clone())
+        fields.case_of(row.as_object().unwrap().clone()).map_err(|wrong| wrong.message)
     }
 
     #[test]
@@ -123,7 +159,8 @@ mod tests {
         check(json!({"n": "a", "c": "", "t": ""}), Ok(("a", None, 0)));
         check(json!({"c": 1}), Err("the row lacks its id, the field `n`"));
         check(json!({"n": ""}), Err("the row's id, the field `n`, is empty"));
-        check(json!({"n": 1.5}), Err("`n` is neither a text nor a whole number of 64 bits"));
+        check(json!({"n": 1.50, "c": 1.0}), Ok(("1.5", Some("1.0"), 0)));
+        check(json!({"n": [1]}), Err("`n` is a list or an object, but a text or a number is wanted"));
         check(json!({"n": 1, "x": ["a\u{0}"]}), Err("`x` holds the character NUL"));
     }
 

@@ -7,21 +7,16 @@ use assay_common::case::Vars;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
+use super::fault::{Fault, Spot};
 use super::metered::{Meter, Metered};
-use super::rows::{Fault, OnRow};
+use super::rows::OnRow;
 
 /// One line of JSON.
 pub(in super::super) fn json_row(line: usize, text: &str) -> Result<Vars, Fault> {
-    serde_json::from_str::<Row>(text).map(|row| row.0).map_err(|error| Fault {
-        column: Some(column_of(text, error.column())),
-        text: Some(text.to_owned()),
-        ..Fault::on(line, format!("the row does not parse: {}", without_place(&error)))
+    serde_json::from_str::<Row>(text).map(|row| row.0).map_err(|error| {
+        let message = format!("the row does not parse: {}", without_place(&error));
+        Fault::new(line, Spot::Byte(error.column()), message, "a row is one JSON object on one line")
     })
-}
-
-/// A column in characters; the parser counts bytes.
-fn column_of(text: &str, bytes: usize) -> usize {
-    text.char_indices().take_while(|(at, _)| *at < bytes.saturating_sub(1)).count() + 1
 }
 
 fn without_place(error: &serde_json::Error) -> String {
@@ -38,12 +33,13 @@ pub(super) fn each_json(reader: Metered, meter: &Meter, on_row: &mut OnRow<'_>) 
     if let (Err(error), false) = (read, stopped.get()) {
         // A row of the wrong kind is known only behind its end; a syntax error is where it is.
         let in_row = error.is_data() && meter.row_line() > 0;
-        let (line, column) = match in_row {
-            true => (meter.row_line(), None),
-            false => (error.line().max(1), Some(error.column().max(1))),
+        let (line, spot) = match in_row {
+            true => (meter.row_line(), Spot::Row),
+            false => (error.line().max(1), Spot::Byte(error.column().max(1))),
         };
-        let fault = Fault::on(line, format!("the file does not parse: {}", without_place(&error)));
-        let _ = on_row(line, Err(Fault { column, ..fault }));
+        let message = format!("the file does not parse: {}", without_place(&error));
+        let hint = "a file of cases is a list of objects: [{\"name\": \"value\"}]";
+        let _ = on_row(line, Err(Fault::new(line, spot, message, hint)));
     }
 }
 

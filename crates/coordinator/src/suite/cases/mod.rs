@@ -2,6 +2,7 @@
 //! checked and counted ([`census`]), then, in the second pass, to be stored.
 
 pub(super) mod census;
+mod fault;
 mod fields;
 mod json;
 mod metered;
@@ -18,18 +19,19 @@ use super::folder::{Found, Refusal};
 use super::hint::quoted_list;
 use super::load::Loader;
 use super::yaml::Node;
-pub(super) use fields::Fields;
+pub(super) use fault::{Fault, Faults, Spot};
 use fields::content_id;
+pub(super) use fields::{Fields, NO_NUL};
 pub(super) use json::json_row;
 use metered::Metered;
-pub(super) use rows::{Fault, Format};
+pub(super) use rows::Format;
 
 /// Where cases come from: one entry of `cases:`, or one of the files that its pattern matches.
 #[derive(Debug)]
 pub(super) struct CaseSource {
     /// What is read.
     pub(super) origin: Origin,
-    /// The place of its `file` or `vars` in the suite.
+    /// The place of its `file` or `id` in the suite.
     pub(super) at: Mark,
     /// The entry of `cases:` it belongs to.
     pub(super) entry: usize,
@@ -62,8 +64,7 @@ pub(super) fn each_case(
             Origin::File { found, format, fields } => {
                 let mut flow = ControlFlow::Continue(());
                 let read = rows::each_row(found, *format, &mut |line, row| {
-                    let case =
-                        row.and_then(|vars| fields.case_of(vars).map_err(|message| Fault::on(line, message)));
+                    let case = row.and_then(|vars| fields.case_of(vars).map_err(|wrong| wrong.on(line)));
                     flow = on_case(place(line), case);
                     flow
                 });
@@ -104,11 +105,13 @@ impl Loader<'_> {
                     .filter_map(|tag| Some((tag.key.clone(), tag.value.text()?.to_owned())))
                     .collect();
                 if let Some(nul) = fields::nul_in(&vars_json) {
-                    self.error(vars.at, format!("`{nul}` holds the character NUL"));
+                    self.error(vars.at, format!("`{nul}` holds the character NUL")).hint =
+                        Some(NO_NUL.into());
                 }
                 let id = text("id").unwrap_or_else(|| content_id(&vars_json));
                 let case = Case { id, cluster: text("cluster"), tags, vars: vars_json };
-                sources.push(CaseSource { origin: Origin::Inline(Box::new(case)), at: node.at, entry });
+                let at = node.get("id").unwrap_or(node).at;
+                sources.push(CaseSource { origin: Origin::Inline(Box::new(case)), at, entry });
             }
         }
         sources

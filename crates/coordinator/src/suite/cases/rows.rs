@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::super::folder::{Found, Refusal};
 use super::super::hint::counted;
 use super::super::yaml;
+use super::fault::{Fault, Spot};
 use super::json::{each_json, json_row};
 use super::metered::{Meter, Metered};
 
@@ -36,25 +37,6 @@ impl Format {
             "yaml" | "yml" => Self::Yaml,
             _ => return None,
         })
-    }
-}
-
-/// What is wrong with a row.
-#[derive(Clone, Debug)]
-pub(in super::super) struct Fault {
-    pub(in super::super) line: usize,
-    /// In characters, from 1.
-    pub(in super::super) column: Option<usize>,
-    pub(in super::super) message: String,
-    pub(in super::super) hint: Option<String>,
-    /// The line itself, where it is at hand.
-    pub(in super::super) text: Option<String>,
-}
-
-impl Fault {
-    /// A fault of a whole row.
-    pub(in super::super) fn on(line: usize, message: impl Into<String>) -> Self {
-        Self { line, column: None, message: message.into(), hint: None, text: None }
     }
 }
 
@@ -93,9 +75,9 @@ pub(super) fn each_line(mut reader: Metered, meter: &Meter, on_line: &mut OnLine
         let line = meter.line();
         let text = match reader.read_line(&mut bytes) {
             Ok(false) => return,
-            Ok(true) => str::from_utf8(&bytes).map_err(|_| Fault::on(line, "the line is not UTF-8")),
+            Ok(true) => str::from_utf8(&bytes).map_err(|_| Fault::not_text(line)),
             Err(error) => {
-                let _ = on_line(line, Err(Fault::on(line, error.to_string())));
+                let _ = on_line(line, Err(Fault::unread(line, &error)));
                 return;
             }
         };
@@ -115,14 +97,8 @@ fn each_csv(reader: Metered, meter: &Meter, on_row: &mut OnRow<'_>) {
             return;
         }
     };
-    let twice =
-        header.iter().enumerate().find(|(at, name)| header.iter().take(*at).any(|other| other == *name));
-    if let Some((_, name)) = twice {
-        let _ = on_row(1, Err(Fault::on(1, format!("the column `{name}` is given twice"))));
-        return;
-    }
-    if header.iter().any(str::is_empty) && !header.is_empty() {
-        let _ = on_row(1, Err(Fault::on(1, "a column without a name")));
+    if let Some(fault) = fault_of_header(&header) {
+        let _ = on_row(1, Err(fault));
         return;
     }
     let mut record = csv::StringRecord::new();
@@ -141,7 +117,7 @@ fn each_csv(reader: Metered, meter: &Meter, on_row: &mut OnRow<'_>) {
             Err(error) => {
                 let fault = csv_fault(&error, line);
                 let ends = error.is_io_error();
-                if on_row(fault.line, Err(fault)).is_break() || ends {
+                if on_row(line, Err(fault)).is_break() || ends {
                     return;
                 }
                 continue;
@@ -153,48 +129,66 @@ fn each_csv(reader: Metered, meter: &Meter, on_row: &mut OnRow<'_>) {
     }
 }
 
+/// Columns are variables: each has a name of its own.
+fn fault_of_header(header: &csv::StringRecord) -> Option<Fault> {
+    let twice =
+        header.iter().enumerate().find(|(at, name)| header.iter().take(*at).any(|other| other == *name));
+    if let Some((at, name)) = twice {
+        let message = format!("the column `{name}` is given twice");
+        return Some(Fault::new(1, Spot::Column(at), message, "give each column a name of its own"));
+    }
+    let nameless = header.iter().position(str::is_empty)?;
+    let hint = "the first line of a CSV file names the columns";
+    Some(Fault::new(1, Spot::Column(nameless), "a column without a name", hint))
+}
+
 fn csv_fault(error: &csv::Error, near: usize) -> Fault {
     let line = error.position().map_or(near, |place| usize::try_from(place.line()).unwrap_or(usize::MAX));
-    let message = match error.kind() {
+    let line = line.max(1);
+    match error.kind() {
         csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("the row has {}, but the header has {expected_len}", counted(*len, "field"))
+            let columns = usize::try_from(*expected_len).unwrap_or(usize::MAX);
+            let message =
+                format!("the row has {}, but the header has {expected_len}", counted(*len, "field"));
+            let hint = "put double quotes around a value that holds a comma";
+            Fault::new(line, Spot::Column(columns), message, hint)
         }
-        csv::ErrorKind::Utf8 { .. } => "the row is not UTF-8".to_owned(),
-        csv::ErrorKind::Io(error) => error.to_string(),
-        _ => error.to_string(),
-    };
-    Fault::on(line.max(1), message)
+        csv::ErrorKind::Utf8 { .. } => Fault::not_text(line),
+        csv::ErrorKind::Io(error) => Fault::unread(line, error),
+        _ => Fault::on(line, error.to_string(), "rows are comma-separated values as RFC 4180 has them"),
+    }
 }
 
 fn each_yaml(found: &Found, on_row: &mut OnRow<'_>) -> Result<(), Refusal> {
     let source = found.read(MAX_YAML_BYTES)?;
-    let whole = |fault: yaml::Fault| {
-        let (line, column) = fault.at.map_or((1, 1), |mark| (mark.line, mark.column));
-        Fault { column: Some(column), hint: fault.hint, ..Fault::on(line, fault.message) }
-    };
     let (tree, faults) = match yaml::parse(&source.text) {
         Ok(read) => read,
         Err(fault) => {
-            let fault = whole(fault);
-            let _ = on_row(fault.line, Err(fault));
+            let _ = on_row(fault.at.line, Err(fault.into()));
             return Ok(());
         }
     };
     for fault in faults {
-        let fault = whole(fault);
-        if on_row(fault.line, Err(fault)).is_break() {
+        if on_row(fault.at.line, Err(fault.into())).is_break() {
             return Ok(());
         }
     }
+    let wanted = |node: &yaml::Node, what: &str, wanted: &str| {
+        let message = format!("{what} is {}, but {wanted} is wanted", node.kind());
+        Fault::new(
+            node.at.line,
+            Spot::Mark(node.at),
+            message,
+            "a row is a map of variables: `- {name: value}`",
+        )
+    };
     if !matches!(tree.value, yaml::Value::List(_)) {
-        let fault =
-            Fault::on(tree.at.line, format!("the file is {}, but a list of maps is wanted", tree.kind()));
-        let _ = on_row(tree.at.line, Err(fault));
+        let _ = on_row(tree.at.line, Err(wanted(&tree, "the file", "a list of maps")));
     }
     for item in tree.items() {
         let row = match item.json() {
             Value::Object(vars) => Ok(vars),
-            _ => Err(Fault::on(item.at.line, format!("the row is {}, but a map is wanted", item.kind()))),
+            _ => Err(wanted(item, "the row", "a map")),
         };
         if on_row(item.at.line, row).is_break() {
             break;

@@ -65,69 +65,47 @@ static EXTRACT_JSON: Shape = Shape {
     )]],
 };
 
-static EQUALS: Shape = Shape {
-    name: "this scorer",
-    one_of: &[],
-    fields: &[
-        SCORER,
-        &[required(
-            "value",
-            Kind::Anything,
-            "What the output must equal, as it stands; an object or a list: as JSON.",
-        )],
+/// A scorer with keys of its own beside those of every scorer.
+const fn scorer(fields: &'static [&'static [Field]]) -> Shape {
+    Shape { name: "this scorer", one_of: &[], fields }
+}
+
+static EQUALS: Shape = scorer(&[
+    SCORER,
+    &[required(
+        "value",
+        Kind::Anything,
+        "What the output must equal, as it stands; an object or a list: as JSON.",
+    )],
+]);
+
+static ONE_TEXT: Shape = scorer(&[SCORER, &[required("value", Kind::Text, "The text to look for.")]]);
+
+static SOME_TEXTS: Shape = scorer(&[
+    SCORER,
+    &[required(
+        "value",
+        Kind::Either(&[Kind::Text, Kind::ListOf(&Kind::Text)]),
+        "A list of texts, or one text split on commas outside double quotes.",
+    )],
+]);
+
+static REGEX: Shape =
+    scorer(&[SCORER, &[required("value", Kind::Text, "A regular expression that must match somewhere.")]]);
+
+static NUMBER: Shape = scorer(&[
+    SCORER,
+    &[
+        required("value", Kind::Text, "The number wanted."),
+        optional("tolerance", Kind::Number(NOT_NEGATIVE), "The largest difference that passes. Default: 0."),
     ],
-};
+]);
 
-static ONE_TEXT: Shape = Shape {
-    name: "this scorer",
-    one_of: &[],
-    fields: &[SCORER, &[required("value", Kind::Text, "The text to look for.")]],
-};
-
-static SOME_TEXTS: Shape = Shape {
-    name: "this scorer",
-    one_of: &[],
-    fields: &[
-        SCORER,
-        &[required(
-            "value",
-            Kind::Either(&[Kind::Text, Kind::ListOf(&Kind::Text)]),
-            "A list of texts, or one text split on commas outside double quotes.",
-        )],
-    ],
-};
-
-static REGEX: Shape = Shape {
-    name: "this scorer",
-    one_of: &[],
-    fields: &[SCORER, &[required("value", Kind::Text, "A regular expression that must match somewhere.")]],
-};
-
-static NUMBER: Shape = Shape {
-    name: "this scorer",
-    one_of: &[],
-    fields: &[
-        SCORER,
-        &[
-            required("value", Kind::Text, "The number wanted."),
-            optional(
-                "tolerance",
-                Kind::Number(NOT_NEGATIVE),
-                "The largest difference that passes. Default: 0.",
-            ),
-        ],
-    ],
-};
-
-static IS_JSON: Shape = Shape {
-    name: "this scorer",
-    one_of: &[],
-    fields: &[
-        SCORER,
-        &[optional(
-            "value",
-            Kind::Either(&[Kind::MapOf(&Kind::Anything), Kind::Flag, Kind::Text]),
-            "A JSON Schema (draft-07 unless it names another) the output must satisfy.",
-        )],
-    ],
-};
+static IS_JSON: Shape = scorer(&[
+    SCORER,
+    &[optional(
+        "value",
+        Kind::Either(&[Kind::MapOf(&Kind::Anything), Kind::Flag, Kind::Text]),
+        "A JSON Schema (draft-07 unless it names another) the output must satisfy.",
+    )],
+]);

@@ -10,7 +10,9 @@ use serde_saphyr::Spanned;
 pub(super) enum Raw {
     Null,
     Bool(bool),
-    Number(Number),
+    Integer(Number),
+    /// Also a number without a fraction that no integer holds.
+    Float(f64),
     Text(String),
     List(Vec<Spanned<Raw>>),
     Map(Vec<(Spanned<RawKey>, Spanned<Raw>)>),
@@ -34,13 +36,13 @@ impl<'de> Deserialize<'de> for Raw {
                 Ok(Raw::Bool(value))
             }
             fn visit_i64<E>(self, value: i64) -> Result<Raw, E> {
-                Ok(Raw::Number(value.into()))
+                Ok(Raw::Integer(value.into()))
             }
             fn visit_u64<E>(self, value: u64) -> Result<Raw, E> {
-                Ok(Raw::Number(value.into()))
+                Ok(Raw::Integer(value.into()))
             }
-            fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Raw, E> {
-                Number::from_f64(value).map(Raw::Number).ok_or_else(|| E::custom("no finite number"))
+            fn visit_f64<E>(self, value: f64) -> Result<Raw, E> {
+                Ok(Raw::Float(value))
             }
             fn visit_str<E>(self, value: &str) -> Result<Raw, E> {
                 Ok(Raw::Text(value.to_owned()))

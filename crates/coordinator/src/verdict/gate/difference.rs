@@ -25,11 +25,11 @@ pub(super) fn judge(figures: &Difference, rule: &Rule, terms: Terms) -> Finding 
         return Finding::unknown(n, format!("`{}` is not defined for {}", rule.bound.key(), rule.metric));
     };
     let margin = margin.as_f64();
-    let by_cases = terms.scale.is_binary(&rule.metric) && !terms.clustered;
+    let by_cases = terms.binary && !terms.clustered;
     let test = if by_cases { by_cases_test } else { by_clusters_test };
     let unit = if terms.clustered { "cluster" } else { "case" };
     match (figures.scored.mean(), test(figures, margin, terms)) {
-        (Some(mean), Some(Tested { decision, interval, by_t })) => {
+        (Some(mean), Some(Tested { decision, interval, bounds, by_t })) => {
             let said = match decision {
                 Decision::Pass => "is ruled out",
                 Decision::Fail => "is shown",
@@ -39,7 +39,7 @@ pub(super) fn judge(figures: &Difference, rule: &Rule, terms: Terms) -> Finding 
                 "a drop of more than {} points {said}: observed {} points, {} on {}",
                 words::number(margin * 100.0, 4),
                 words::signed_points(mean),
-                words::interval(interval, terms.confidence),
+                words::bounds(bounds, -margin, decision, terms.confidence),
                 words::count(n, unit),
             );
             if figures.errored > 0 {
@@ -58,7 +58,11 @@ pub(super) fn judge(figures: &Difference, rule: &Rule, terms: Terms) -> Finding 
 /// What a test says.
 struct Tested {
     decision: Decision,
+    /// Two-sided at the gate's confidence, over scored cases: for people.
     interval: Interval,
+    /// What decided: the least difference that the test for a pass does not refute, and the greatest that the test for
+    /// a fail does not, each at the gate's confidence and with errors at their worst.
+    bounds: Interval,
     by_t: bool,
 }
 
@@ -100,7 +104,9 @@ fn by_clusters_test(figures: &Difference, margin: f64, terms: Terms) -> Option<T
     let interval = scored.interval(terms.confidence)?;
     let (lowest, highest) = (figures.lowest.t(-margin)?, figures.highest.t(-margin)?);
     let bound = quantile::student_t(terms.confidence, figures.lowest.clusters() - 1);
-    Some(Tested { decision: decide(lowest >= bound, highest <= -bound), interval, by_t: true })
+    let one_sided = one_sided(terms.confidence);
+    let bounds = [figures.lowest.interval(one_sided)?[0], figures.highest.interval(one_sided)?[1]];
+    Some(Tested { decision: decide(lowest >= bound, highest <= -bound), interval, bounds, by_t: true })
 }
 
 /// Both tests at the gate's confidence, one-sided each; `errored` are added at their worst for each.
@@ -110,7 +116,14 @@ fn tango(scored: Discordance, errored: u64, margin: f64, confidence: f64) -> Tes
     let lowest = Discordance { lost: scored.lost + errored, n, ..scored };
     let highest = Discordance { gained: scored.gained + errored, n, ..scored };
     let decision = decide(tango_z(lowest, -margin) >= z, tango_z(highest, -margin) <= -z);
-    Tested { decision, interval: tango_interval(scored, confidence), by_t: false }
+    let one_sided = one_sided(confidence);
+    let bounds = [tango_interval(lowest, one_sided)[0], tango_interval(highest, one_sided)[1]];
+    Tested { decision, interval: tango_interval(scored, confidence), bounds, by_t: false }
+}
+
+/// The confidence of a two-sided interval each of whose ends is a one-sided bound at `confidence`.
+fn one_sided(confidence: f64) -> f64 {
+    2.0 * confidence - 1.0
 }
 
 fn decide(ruled_out: bool, shown: bool) -> Decision {

@@ -24,7 +24,7 @@ use assay_common::verdict::{Decision, RuleVerdict, Verdict, VersionVerdict};
 
 use super::aggregate::{Aggregate, candidates};
 use super::evidence::{Evidence, Figures};
-use super::measure::Scale;
+use super::measure::{Scale, is_binary};
 use super::stats::Interval;
 
 /// What a rule comes to, before its name and threshold are put to it.
@@ -45,6 +45,8 @@ struct Terms {
     confidence: f64,
     /// Whether the unit of statistics is the cluster.
     clustered: bool,
+    /// Whether a case's value of the rule's metric is always 0 or 1.
+    binary: bool,
 }
 
 /// What the gate of `suite` says of a run; `None` without a gate. `complete` is whether the run came to its end:
@@ -56,10 +58,12 @@ pub fn judge(
     versions: &[Option<i64>],
 ) -> Option<Verdict> {
     let gate = suite.gate.as_ref()?;
-    let terms = Terms {
-        scale: Scale::of(suite),
+    let scale = Scale::of(suite);
+    let terms = |rule: &Rule| Terms {
+        scale,
         confidence: gate.confidence.as_f64(),
         clustered: suite.dataset.clustered,
+        binary: is_binary(suite, &rule.metric),
     };
     let (candidates, _) = candidates(suite);
     let judged = candidates.into_iter().map(|prompt| {
@@ -68,7 +72,9 @@ pub fn judge(
             .evidence
             .iter()
             .filter(of_prompt)
-            .map(|evidence| judge_rule(gate, aggregate, evidence, terms, complete))
+            .map(|evidence| {
+                judge_rule(gate, aggregate, evidence, terms(&gate.rules[evidence.rule]), complete)
+            })
             .collect();
         // Also without a rule that decides, a run that is not fit to be judged passes nothing.
         let unfit = (0..).zip(&aggregate.variants).any(|(index, _)| {
@@ -115,7 +121,8 @@ fn judge_rule(
         name: rule.name.clone(),
         metric: rule.metric.to_string(),
         model: aggregate.variants[evidence.candidate as usize].model.clone(),
-        slice: rule.slice.clone(),
+        model_label: aggregate.variants[evidence.candidate as usize].model_label.clone(),
+        slice: Some(rule.slice.clone()).filter(|slice| !slice.is_empty()),
         tier: rule.tier,
         outcome,
         observed: finding.observed,

@@ -1,6 +1,7 @@
 //! How reasons are worded.
 
 use assay_common::gate::Rule;
+use assay_common::verdict::Decision;
 
 use super::super::stats::Interval;
 
@@ -49,10 +50,16 @@ pub(super) fn count(n: u64, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
-/// `95 % interval −4 to 1.6`, in points.
-pub(super) fn interval(interval: Interval, confidence: f64) -> String {
-    let [low, high] = interval.map(points);
-    format!("{} % interval {low} to {high}", number(confidence * 100.0, 4))
+/// The bounds that decided, in points and told apart from what they are held `against`: `at least −1.4 points with 95 %
+/// confidence`.
+pub(super) fn bounds(bounds: Interval, against: f64, decision: Decision, confidence: f64) -> String {
+    let [low, high] = bounds.map(|bound| measured(bound * 100.0, against * 100.0));
+    let sure = format!("with {} % confidence", number(confidence * 100.0, 4));
+    match decision {
+        Decision::Pass => format!("at least {low} points {sure}"),
+        Decision::Fail => format!("at most {high} points {sure}"),
+        Decision::Inconclusive => format!("from {low} to {high} points, each end {sure},"),
+    }
 }
 
 /// Why a rule has nothing to look at.
@@ -87,7 +94,10 @@ mod tests {
         check(signed_points(0.364), "+36.4");
         check(signed_points(-0.012), "−1.2");
         check(signed_points(0.000_1), "0");
-        check(interval([-0.04, 0.016], 0.95), "95 % interval −4 to 1.6");
+        let bounds = |decision| bounds([-0.04, 0.016], -0.02, decision, 0.95);
+        check(bounds(Decision::Pass), "at least −4 points with 95 % confidence");
+        check(bounds(Decision::Fail), "at most 1.6 points with 95 % confidence");
+        check(bounds(Decision::Inconclusive), "from −4 to 1.6 points, each end with 95 % confidence,");
         check(count(1, "case"), "1 case");
         check(count(0, "case"), "0 cases");
     }

@@ -1,0 +1,190 @@
+//! Suites whose verdict is certain before they run: gates that can never decide, scorers that never do, templates that
+//! fail for every case.
+
+use insta::assert_snapshot;
+
+use super::{suite_with, told, told_of};
+
+#[test]
+fn scorers_that_decide_nothing() {
+    assert_snapshot!(told(&suite_with("", "score:\n  - {type: contains, value: a, weight: 0}\n  - {type: contains, value: b, weight: 0.0000001}\n")), @r#"
+error: every scorer has the weight 0: every answer would pass
+ --> suite.yaml:8:40
+  |
+8 |   - {type: contains, value: a, weight: 0}
+  |                                        ^
+  |
+  = help: at 0 a scorer is recorded and decides nothing: give one of them a weight above 0
+
+1 error: nothing was run
+"#);
+    assert_eq!(
+        told(&suite_with(
+            "",
+            "score:\n  - {type: contains, value: a, weight: 0}\n  - {type: contains, value: b}\n"
+        )),
+        ""
+    );
+    let unscored = "suite: s\nprompts: [{name: p, text: hi}]\nmodels: [echo/e]\ncases: [{vars: {}, id: a}]\n";
+    assert_snapshot!(told(unscored), @r#"
+warning: nothing is scored: every answer passes
+ --> suite.yaml:1:1
+  |
+1 | suite: s
+  | ^
+  |
+  = help: add `score:` to judge answers
+"#);
+    assert_snapshot!(told(&format!("{unscored}gate: {{rules: [{{metric: pass_rate, min: 0.5}}, {{metric: latency_p95_ms, max: 9}}]}}\n")), @r#"
+error: nothing is scored: every answer would pass, and `pass_rate` be 1
+ --> suite.yaml:5:25
+  |
+5 | gate: {rules: [{metric: pass_rate, min: 0.5}, {metric: latency_p95_ms, max: 9}]}
+  |                         ^^^^^^^^^
+  |
+  = help: add `score:` to judge answers
+
+1 error: nothing was run
+"#);
+}
+
+#[test]
+fn gates_that_never_decide() {
+    assert_snapshot!(told(&suite_with("models", "
+models: [local/unpriced]
+gate:
+  rules:
+    - {metric: pass_rate, min: 1.2}
+    - {metric: pass_rate, min: 0.5, slice: {lang: fr}, name: french}
+    - {metric: pass_rate, min: 0.5, slice: {lang: dee}, name: misspelt}
+    - {metric: cost_per_case_usd, max: 1}
+")), @r#"
+error: `pass_rate` lies between 0 and 1, and 1.2 does not
+ --> suite.yaml:8:32
+  |
+8 |     - {metric: pass_rate, min: 1.2}
+  |                                ^^^
+  |
+  = help: write 0.012 or 1.2%
+
+error: no case has the value `fr` of the tag `lang`
+ --> suite.yaml:9:51
+  |
+9 |     - {metric: pass_rate, min: 0.5, slice: {lang: fr}, name: french}
+  |                                                   ^^
+  |
+  = help: there is `de` and `en`
+
+error: no case has the value `dee` of the tag `lang`
+  --> suite.yaml:10:51
+   |
+10 |     - {metric: pass_rate, min: 0.5, slice: {lang: dee}, name: misspelt}
+   |                                                   ^^^
+   |
+   = help: did you mean `de`?
+
+warning: the price of `local/unpriced` is unknown: this rule is always inconclusive
+  --> suite.yaml:11:16
+   |
+11 |     - {metric: cost_per_case_usd, max: 1}
+   |                ^^^^^^^^^^^^^^^^^
+   |
+   = help: add [prices."local/unpriced"] to assay.toml, with input_per_mtok and output_per_mtok
+
+3 errors: nothing was run
+"#);
+    let suite = suite_with(
+        "cases",
+        "cases: [{file: c.jsonl, id: id, tags: [lang, tier]}]\ngate:\n  rules:\n    - {metric: pass_rate, min: 0.5, slice: {lang: de, tier: 2}, tier: advisory}\n",
+    );
+    let cases = "{\"id\": 1, \"lang\": \"de\", \"tier\": 1, \"question\": 1}\n{\"id\": 2, \"lang\": \"en\", \"tier\": 2, \"question\": 2}\n";
+    assert_snapshot!(told_of(&[("suite.yaml", &suite), ("c.jsonl", cases)]), @r#"
+error: no case has all of these tags
+ --> suite.yaml:8:44
+  |
+8 |     - {metric: pass_rate, min: 0.5, slice: {lang: de, tier: 2}, tier: advisory}
+  |                                            ^
+  |
+  = help: each of them alone has cases; a rule on no case can never decide
+
+warning: every rule is advisory: this gate passes whatever they say
+ --> suite.yaml:8:71
+  |
+8 |     - {metric: pass_rate, min: 0.5, slice: {lang: de, tier: 2}, tier: advisory}
+  |                                                                       ^^^^^^^^
+  |
+  = help: make one of them critical or supporting
+
+1 error: nothing was run
+"#);
+    assert_snapshot!(told(&suite_with("", "gate: {rules: [{metric: pass_rate, min: 0.5, tier: advisory}]}\n")), @r#"
+warning: every rule is advisory: this gate passes whatever they say
+ --> suite.yaml:7:52
+  |
+7 | gate: {rules: [{metric: pass_rate, min: 0.5, tier: advisory}]}
+  |                                                    ^^^^^^^^
+  |
+  = help: make one of them critical or supporting
+"#);
+}
+
+#[test]
+fn templates_that_fail_for_every_case() {
+    let suite = suite_with(
+        "prompts",
+        "
+prompts:
+  - {name: ask, file: prompts/ask.md}
+  - name: ask
+    label: inline
+    text: |
+      Answer in one word.
+      {{ question.text.first }}
+score:
+  - {type: contains, value: '{{ answer | uper }}'}
+",
+    );
+    let prompt = "Line one\n{{ question | nosuchfilter }}\n";
+    assert_snapshot!(told_of(&[("suite.yaml", &suite), ("prompts/ask.md", prompt)]), @r#"
+error: the template fails for every case: undefined value: `question.text` is undefined
+ --> suite.yaml:9:7
+  |
+9 |       {{ question.text.first }}
+  |       ^^^^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: seen with the variables of the case `a`
+
+error: the template fails for every case: unknown filter: filter uper is unknown
+  --> suite.yaml:11:29
+   |
+11 |   - {type: contains, value: '{{ answer | uper }}'}
+   |                             ^^^^^^^^^^^^^^^^^^^^^
+   |
+   = help: seen with the variables of the case `a`
+
+error: the template fails for every case: unknown filter: filter nosuchfilter is unknown
+ --> prompts/ask.md:2:1
+  |
+2 | {{ question | nosuchfilter }}
+  | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: seen with the variables of the case `a`
+
+3 errors: nothing was run
+"#);
+}
+
+#[test]
+fn a_template_that_succeeds_for_some_case_is_fine() {
+    let cases: String =
+        (0..3).map(|n| format!("{{\"id\": {n}, \"question\": {n}, \"answer\": 1}}\n")).collect();
+    let check = |prompt: &str| {
+        told_of(&[
+            ("suite.yaml", &suite_with("", "")),
+            ("cases.jsonl", &cases.replace("\"answer\"", "\"lang\"")),
+            ("prompts/ask.md", prompt),
+        ])
+    };
+    assert_eq!(check("{{ 1 // question }}"), "");
+    assert_ne!(check("{{ 1 // (question - question) }}"), "");
+}
