@@ -6,13 +6,15 @@
 //! - [`command`]: one file a command
 //! - [`render`]: tables and progress for people
 //! - [`exit`]: exit codes, and the errors that lead to them
-//! - [`telemetry`]: logs on stderr
+//! - [`telemetry`]: logs on stderr; [`listen`]: health over HTTP; [`signals`]: how a process is told to stop
 
 mod args;
 mod command;
 mod exit;
+mod listen;
 mod render;
 mod settings;
+mod signals;
 mod telemetry;
 
 use std::process::ExitCode;
@@ -27,7 +29,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if let Err(exit) = telemetry::start(args.common.log.as_deref()) {
+    if let Err(exit) = telemetry::start(&args) {
         return exit.report();
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -34,6 +34,15 @@ pub struct Environment {
     pub seed: u64,
 }
 
+/// Which pools a worker serves.
+#[derive(Clone, Debug)]
+pub enum Serve {
+    /// These, from the start: one that cannot be served is an error.
+    These(Vec<PoolSpec>),
+    /// Those that open runs need, as they come and go, and for whose provider there is a configuration and a key.
+    OpenRuns,
+}
+
 /// A pool to serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolSpec {

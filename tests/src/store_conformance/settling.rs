@@ -4,7 +4,7 @@ use assay_common::clock::Micros;
 use assay_common::job::{Decline, Output, Settlement};
 use assay_common::money::NanoUsd;
 use assay_common::outcome::Outcome;
-use assay_store::StoreUrl;
+use assay_store::{Mandate, StoreUrl};
 
 use super::fixture::{Fixture, NOW, call, finished};
 
@@ -55,7 +55,7 @@ pub async fn a_late_result_wins_once(place: StoreUrl) {
     let fixture = Fixture::expanded(&place, 2).await;
     let store = &fixture.store;
     fixture.claim(fixture.member, [0, 1]).await;
-    assert_eq!(store.bury(fixture.member, NOW).await.unwrap(), 2);
+    assert_eq!(store.bury(Mandate::Own, fixture.member, NOW).await.unwrap(), 2);
     // Job 0 runs elsewhere by now, job 1 waits.
     assert_eq!(fixture.claim(fixture.other, [0]).await[0].attempt, 2);
     fixture.settle(vec![finished(fixture.passed(0, 1)), finished(fixture.passed(1, 1))]).await;

@@ -1,12 +1,15 @@
 //! One file a command.
 
+mod coordinator;
 mod files;
+mod fleet;
 mod migrate;
 mod results;
 mod run;
 mod schema;
 mod status;
 mod validate;
+mod worker;
 
 use assay_store::StoreError;
 
@@ -39,5 +42,7 @@ async fn dispatch(command: Command, settings: Settings) -> Result<Exit, Exit> {
         Command::Status { run, files } => status::call(&settings, run, &files).await,
         Command::Results { run } => results::call(&settings, run).await,
         Command::Migrate => migrate::call(&settings).await,
+        Command::Coordinator(coordinator) => Box::pin(coordinator::call(&settings, &coordinator)).await,
+        Command::Worker(worker) => Box::pin(worker::call(&settings, &worker)).await,
     }
 }
