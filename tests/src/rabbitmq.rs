@@ -14,6 +14,20 @@ pub fn url() -> QueueUrl {
     url.parse().expect("ASSAY_TEST_AMQP is the URL of a RabbitMQ broker")
 }
 
+/// A virtual host of its own on the broker that all tests share; returns its URL. It stays until the broker goes.
+pub fn make_vhost(name: &str) -> String {
+    let nodes = env::var("ASSAY_TEST_NODES").expect("ASSAY_TEST_NODES is not set: run ./test.sh");
+    // One call for both: each costs half a second.
+    let made = format!(
+        "rabbit_vhost:add(<<\"{name}\">>, <<\"tests\">>), rabbit_auth_backend_internal:set_permissions(<<\"guest\">>, \
+         <<\"{name}\">>, <<\".*\">>, <<\".*\">>, <<\".*\">>, <<\"tests\">>)."
+    );
+    script(&Path::new(&nodes).join("rabbitmq"), &["ctl", "eval", &made]);
+    let shared = env::var("ASSAY_TEST_AMQP").expect("ASSAY_TEST_AMQP is not set: run ./test.sh");
+    let (broker, _) = shared.rsplit_once('/').expect("the URL of a broker ends in its virtual host");
+    format!("{broker}/{name}")
+}
+
 /// A broker that one test may stop, kill and freeze.
 #[derive(Debug)]
 pub struct Node {
