@@ -43,6 +43,16 @@ pub enum Serve {
     OpenRuns,
 }
 
+impl Serve {
+    /// What kind of member does so. A leader counts on workers alone.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::These(_) => "run",
+            Self::OpenRuns => "worker",
+        }
+    }
+}
+
 /// A pool to serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolSpec {

@@ -106,15 +106,16 @@ pub async fn run(environment: Environment, serve: Serve, shutdown: Shutdown) -> 
     // Fired by the caller, or by the first task that fails.
     let stop = shutdown.soft.child_token();
     let held = Arc::new(Held::default());
+    let kind = serve.kind();
     let (offered, offer) = watch::channel(Offer::default());
 
-    if !member::join(&environment, &stop).await? {
+    if !member::join(&environment, kind, &stop).await? {
         return Ok(());
     }
     tracing::info!(member.id = %environment.member, "worker {} joined", environment.member);
     let (give_back, given_back) = mpsc::channel(GIVEN_BACK);
     let gone = CancellationToken::new();
-    let beating = tokio::spawn(member::beat(Arc::clone(&environment), offer, gone.clone()));
+    let beating = tokio::spawn(member::beat(Arc::clone(&environment), kind, offer, gone.clone()));
     let opener = Opener::new(Arc::clone(&environment), Arc::clone(&held), hard.clone());
     let recorder = record::record(Arc::clone(&environment), held, given_back, hard.clone());
     // The recorder ends when the last executor has dropped its sender.

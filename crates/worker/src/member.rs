@@ -15,25 +15,27 @@ use crate::persist::{persist, with_sources};
 use crate::pool::Dice;
 
 const BEAT: Duration = Duration::from_secs(1);
-/// What kind of member this is, for people.
-const KIND: &str = "worker";
-
 /// Joins, however long the store is away; from here on claims can be made. `false`: told to stop first.
-pub(crate) async fn join(environment: &Environment, stop: &CancellationToken) -> Result<bool, WorkerError> {
+pub(crate) async fn join(
+    environment: &Environment,
+    kind: &'static str,
+    stop: &CancellationToken,
+) -> Result<bool, WorkerError> {
     let dice = Dice::new(environment.seed);
-    let joined = persist("join as a member", &dice, stop, || join_once(environment)).await?;
+    let joined = persist("join as a member", &dice, stop, || join_once(environment, kind)).await?;
     Ok(joined.is_some())
 }
 
-async fn join_once(environment: &Environment) -> Result<(), StoreError> {
+async fn join_once(environment: &Environment, kind: &'static str) -> Result<(), StoreError> {
     let Environment { store, clock, member, host, pid, .. } = environment;
-    store.join(*member, KIND, host.clone(), *pid, clock.now()).await
+    store.join(*member, kind, host.clone(), *pid, clock.now()).await
 }
 
-/// Beats once a second until `gone`, and whenever what is offered changes. A member that was declared dead while it was frozen joins again: what it held
-/// was given to others, and of two results for one job the first committed counts.
+/// Beats once a second until `gone`, and whenever what is offered changes. A member that was declared dead while it was
+/// frozen joins again: what it held was given to others, and of two results for one job the first committed counts.
 pub(crate) async fn beat(
     environment: Arc<Environment>,
+    kind: &'static str,
     mut offer: watch::Receiver<Offer>,
     gone: CancellationToken,
 ) {
@@ -54,7 +56,7 @@ pub(crate) async fn beat(
             Ok(true) => failing = false,
             Ok(false) => {
                 tracing::warn!(member.id = %member, "member {member} was declared dead; it joins again");
-                if let Err(error) = join_once(&environment).await {
+                if let Err(error) = join_once(&environment, kind).await {
                     tracing::warn!(member.id = %member, error = %with_sources(&error), "failed to join again");
                 }
             }

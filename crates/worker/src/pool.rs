@@ -17,7 +17,6 @@ use crate::held::Held;
 use crate::limit::gate::{Account, Gate};
 use crate::plan::Plans;
 use crate::provider::Provider;
-use crate::record::RECORD_BATCH;
 use crate::{ProviderError, WorkerError};
 
 /// Claimed jobs that wait for the rate, in seconds of that rate: a cancelled run ends within it.
@@ -116,9 +115,10 @@ impl Pool {
     }
 }
 
-/// Those called, those waiting for a slot, those being claimed and those being recorded.
+/// Those called or being recorded, those waiting for a slot, and those being claimed. No more: what one worker holds
+/// without working on it another could work on.
 fn prefetch_of(in_flight: u32, waiting_room: usize) -> u32 {
-    let beside = u32::try_from(waiting_room + CLAIM_BATCH + RECORD_BATCH).unwrap_or(u32::MAX);
+    let beside = u32::try_from(waiting_room + CLAIM_BATCH).unwrap_or(u32::MAX);
     in_flight.saturating_add(beside)
 }
 

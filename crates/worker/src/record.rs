@@ -20,7 +20,7 @@ use crate::persist::persist;
 use crate::pool::Dice;
 
 /// The most jobs recorded in one transaction.
-pub(crate) const RECORD_BATCH: usize = 500;
+const RECORD_BATCH: usize = 500;
 /// How long a batch waits for more than its first job. Short: until it is recorded, a job occupies its slot.
 const RECORD_WINDOW: Duration = Duration::from_millis(2);
 

@@ -16,7 +16,7 @@ use crate::record::GivenBack;
 use crate::{WorkerError, consume, execute};
 
 /// How often the worker looks which pools open runs need.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Serves pools until `stop`, and returns when everything that was claimed has been given back to the recorder.
 pub(crate) async fn serve(

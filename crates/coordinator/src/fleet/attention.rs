@@ -20,14 +20,14 @@ const GRACE: Duration = Duration::from_secs(3);
 pub(super) struct Attention(HashMap<String, Instant>);
 
 impl Attention {
-    /// Compares what open runs need with what living members serve, and corrects what the store says of it.
+    /// Compares what open runs need with what living workers serve, and corrects what the store says of it.
     pub(super) async fn look(
         &mut self,
         environment: &Environment,
         needed: &BTreeSet<&RunPool>,
-        members: &[Member],
+        workers: &[Member],
     ) -> Result<(), StoreError> {
-        let unserved = unserved(&environment.config, needed, members);
+        let unserved = unserved(&environment.config, needed, workers);
         let now = Instant::now();
         self.0.retain(|model, _| unserved.contains_key(model));
         for model in unserved.keys() {
@@ -55,15 +55,15 @@ impl Attention {
     }
 }
 
-/// The models whose pools are served by no member, and what to do about each.
-fn unserved(config: &Config, needed: &BTreeSet<&RunPool>, members: &[Member]) -> BTreeMap<String, String> {
+/// The models whose pools are served by no worker, and what to do about each.
+fn unserved(config: &Config, needed: &BTreeSet<&RunPool>, workers: &[Member]) -> BTreeMap<String, String> {
     let is_served =
-        |pool: &RunPool| members.iter().any(|member| member.offer.serves.contains_key(&pool.pool));
+        |pool: &RunPool| workers.iter().any(|worker| worker.offer.serves.contains_key(&pool.pool));
     let unserved = needed.iter().filter(|pool| !is_served(pool));
-    unserved.map(|pool| (pool.model.clone(), remedy(config, pool, members))).collect()
+    unserved.map(|pool| (pool.model.clone(), remedy(config, pool, workers))).collect()
 }
 
-fn remedy(config: &Config, pool: &RunPool, members: &[Member]) -> String {
+fn remedy(config: &Config, pool: &RunPool, workers: &[Member]) -> String {
     let RunPool { provider, model, .. } = pool;
     let settings = config.provider(provider);
     let start = match &settings {
@@ -74,9 +74,9 @@ fn remedy(config: &Config, pool: &RunPool, members: &[Member]) -> String {
             (None, None) => "start one with `assay worker`".to_owned(),
         },
     };
-    let lacking = members.iter().find_map(|member| Some((member, member.offer.lacks.get(provider)?)));
-    let why = lacking.map_or_else(String::new, |(member, why)| {
-        format!(" (worker {} on {}, process {}, cannot: {why})", member.id, member.host, member.pid)
+    let lacking = workers.iter().find_map(|worker| Some((worker, worker.offer.lacks.get(provider)?)));
+    let why = lacking.map_or_else(String::new, |(worker, why)| {
+        format!(" (worker {} on {}, process {}, cannot: {why})", worker.id, worker.host, worker.pid)
     });
     format!("no worker serves `{model}`: {start}{why}")
 }
@@ -108,7 +108,7 @@ mod tests {
         }
     }
 
-    fn check(provider: &str, members: &[Member], expected: Option<&str>) {
+    fn check(provider: &str, workers: &[Member], expected: Option<&str>) {
         let config = Config::parse(
             "[providers.local]\nkind = \"openai\"\nbase_url = \"http://127.0.0.1:1/v1\"\n\
              [providers.filed]\nkind = \"openai\"\nbase_url = \"http://127.0.0.1:1/v1\"\napi_key_file = \"k\"\n",
@@ -119,7 +119,7 @@ mod tests {
             provider: provider.to_owned(),
             model: format!("{provider}/m"),
         };
-        let found = unserved(&config, &BTreeSet::from([&pool]), members);
+        let found = unserved(&config, &BTreeSet::from([&pool]), workers);
         assert_eq!(found.get(&pool.model).map(String::as_str), expected);
     }
 

@@ -82,8 +82,8 @@ impl Leader {
         for (id, standing) in seen.standings {
             conclude(environment, *mandate, id, standing).await?;
         }
-        if let Some(members) = seen.members {
-            attention.look(environment, &rounds.pools(), &members).await?;
+        if let Some(workers) = seen.workers {
+            attention.look(environment, &rounds.pools(), &workers).await?;
         }
         match seen.undispatched {
             None => {

@@ -215,3 +215,18 @@ impl PoolQueue {
         Ok(hints.len() - refused.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_is_idle_after_an_hour_without_a_run() {
+        let mut dispatch = Dispatch::with_leftovers(["a.1".to_owned(), "b.2".to_owned()]);
+        tokio::time::advance(IDLE_FOR / 2).await;
+        assert_eq!(dispatch.first_idle(), None);
+        dispatch.0.entry("b.2".to_owned()).or_default().needed = Instant::now();
+        tokio::time::advance(IDLE_FOR / 2).await;
+        assert_eq!(dispatch.first_idle().as_deref(), Some("a.1"));
+    }
+}

@@ -11,13 +11,15 @@ use tokio::time::Instant;
 
 use super::course::{Course, Standing};
 use super::dispatch::{Dispatch, DispatchError};
-use super::sweep::{Beats, prefetch, sweep};
+use super::sweep::{Beats, prefetch, served_by, sweep};
 use crate::environment::Environment;
 
 /// The pause between two rounds. Short: on a laptop the run's end is somebody's wait.
 const TICK: Duration = Duration::from_millis(20);
 /// A round that takes long is followed by a pause so many times as long: most of the store's time is the workers'.
 const REST: u32 = 3;
+/// The pause while no run is open: a part of what the first call of the next one waits for.
+const IDLE: Duration = Duration::from_millis(200);
 /// The longest pause between two rounds.
 const LONGEST_REST: Duration = Duration::from_secs(1);
 /// The pause while the store or the queue is away.
@@ -63,8 +65,8 @@ impl DriveError {
 pub(crate) struct Seen {
     /// Where each run stands.
     pub(crate) standings: Vec<(RunId, Standing)>,
-    /// The living members, when this round looked at them.
-    pub(crate) members: Option<Vec<Member>>,
+    /// The living workers, when this round looked at them.
+    pub(crate) workers: Option<Vec<Member>>,
     /// Why hints could not be sent, if so. Everything else was done.
     pub(crate) undispatched: Option<DispatchError>,
     /// How long to wait before the next round.
@@ -124,15 +126,16 @@ impl Rounds {
             }
             standings.push((run.id, standing));
         }
-        let members = self.look_at_members().await?;
+        let workers = self.look_at_members().await?;
         let senders: Vec<_> =
             open.iter().filter_map(|run| Some(self.courses.get(&run.id)?.sender(run))).collect();
         let dispatched = self.dispatch.fill(&self.environment, &senders, &self.prefetch).await;
         let pause = match &dispatched {
             Ok(()) if more_to_expand => Duration::ZERO,
+            Ok(()) if runs.is_empty() => IDLE,
             _ => (began.elapsed() * REST).clamp(TICK, LONGEST_REST),
         };
-        Ok(Seen { standings, members, undispatched: dispatched.err(), pause })
+        Ok(Seen { standings, workers, undispatched: dispatched.err(), pause })
     }
 
     async fn look_at_members(&mut self) -> Result<Option<Vec<Member>>, StoreError> {
@@ -142,9 +145,10 @@ impl Rounds {
             return Ok(None);
         }
         self.swept = Some(Instant::now());
-        let members = sweep(&self.environment, self.mandate, &mut self.beats).await?;
-        self.prefetch = prefetch(&members);
-        Ok(Some(members))
+        let living = sweep(&self.environment, self.mandate, &mut self.beats).await?;
+        let workers = served_by(self.mandate, living);
+        self.prefetch = prefetch(&workers);
+        Ok(Some(workers))
     }
 }
 

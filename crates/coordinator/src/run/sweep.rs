@@ -55,6 +55,16 @@ pub async fn sweep(
     Ok(members)
 }
 
+/// Those of the members that take their hints from the same queue as this driver gives them to: in a fleet its workers,
+/// beside `assay run` its own.
+pub fn served_by(mandate: Mandate, members: Vec<Member>) -> Vec<Member> {
+    let kind = match mandate {
+        Mandate::Own => "run",
+        Mandate::Epoch(_) => "worker",
+    };
+    members.into_iter().filter(|member| member.kind == kind).collect()
+}
+
 /// How many hints the members take in advance, by pool.
 pub fn prefetch(members: &[Member]) -> BTreeMap<String, u64> {
     let mut prefetch = BTreeMap::new();
