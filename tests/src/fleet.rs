@@ -17,7 +17,7 @@ use assay_coordinator::run::begin;
 use assay_coordinator::run::begin::Draw;
 use assay_coordinator::suite::load;
 use assay_coordinator::{Environment, Timings};
-use assay_queue::Queue;
+use assay_queue::{Health, Queue};
 use assay_store::{Run, RunPool, Schema, Store, StoreUrl, create_database, drop_database};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -61,8 +61,7 @@ pub struct Process {
 impl World {
     /// A world on the shared broker.
     pub async fn new() -> Self {
-        let name = format!("world-{}", Uuid::now_v7().simple());
-        Self::on(rabbitmq::make_vhost(&name)).await
+        Self::on(rabbitmq::vhost()).await
     }
 
     /// A world on the broker at this URL.
@@ -167,6 +166,13 @@ impl World {
         self.store.run(run).await.unwrap().unwrap()
     }
 
+    /// A connection of its own to the broker, which is there.
+    pub async fn connect(&self) -> Queue {
+        let queue = Queue::connect(&self.broker.parse().unwrap(), &format!("test {}", Uuid::now_v7()));
+        self.until("the test is connected", async || queue.health() == Health::Connected).await;
+        queue
+    }
+
     /// Waits until the run is over.
     pub async fn finished(&self, run: RunId) -> Run {
         self.until("the run is over", async || self.run(run).await.state.is_over()).await;
@@ -259,6 +265,11 @@ impl Process {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Whether it has not ended.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
     }
 
     /// Waits until it ends.

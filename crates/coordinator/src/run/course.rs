@@ -92,7 +92,7 @@ impl Course {
             return Ok(refused);
         }
         let all_done = run.expanded && run.done() >= run.cursor;
-        if (all_done || run.state != RunState::Running)
+        if (all_done || run.state == RunState::Cancelling || run.state.is_over())
             && let Some(finished) = store.finish(mandate, run.id, now).await?
         {
             return Ok(Standing::Finished(finished));

@@ -27,7 +27,7 @@ const OUTAGE_PAUSE: Duration = Duration::from_millis(500);
 /// How often members are looked at.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// How often, while some pool is served by nobody: somebody may just be coming.
-const SWEEP_SOON: Duration = Duration::from_millis(100);
+const SWEEP_SOON: Duration = Duration::from_millis(250);
 
 /// Why a run could not be driven on.
 #[derive(Debug, thiserror::Error)]
