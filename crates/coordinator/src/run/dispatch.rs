@@ -11,7 +11,7 @@ use assay_store::{Run, RunPool, RunState, StoreError};
 use tokio::time::Instant;
 
 use super::fair::{Demand, RoundRobin};
-use super::flow::{Candidates, Flow, Fresh};
+use super::flow::{Candidates, Flow};
 use super::window;
 use crate::environment::Environment;
 
@@ -160,7 +160,7 @@ impl PoolQueue {
             let returned = flow.returned(store, sender.run, name, now, room).await?;
             if !returned.is_empty() || flow.has_fresh(sender.run) {
                 weights += sender.weight;
-                found.push((sender, Candidates { run: sender.run.id, returned, fresh: Fresh::default() }));
+                found.push((sender, Candidates { run: sender.run.id, returned, fresh: None }));
             }
         }
         let mut candidates = Vec::with_capacity(found.len());
@@ -169,7 +169,7 @@ impl PoolQueue {
             let share = (room * sender.weight).div_ceil(weights.max(1)) + sender.weight;
             let left = share.min(room).saturating_sub(wanted.returned.len() as u64);
             if left > 0 && flow.has_fresh(sender.run) {
-                wanted.fresh = flow.fresh(store, sender.run, name, left).await?;
+                wanted.fresh = Some(flow.fresh(store, sender.run, name, left).await?);
             }
             candidates.push(wanted);
         }

@@ -110,7 +110,9 @@ impl Flow {
         // A queue may refuse any of them: what comes after the first is sent again, and dies at the claim.
         let kept = fresh.iter().take_while(|ordinal| !is_refused(ordinal)).count();
         self.sent_up_to = fresh[..kept].last().copied().or(self.sent_up_to);
-        self.drained_at = candidates.fresh.last_before.filter(|_| kept == candidates.fresh.ordinals.len());
+        if let Some(asked) = &candidates.fresh {
+            self.drained_at = asked.last_before.filter(|_| kept == asked.ordinals.len());
+        }
         if sent > 0 {
             self.last_sent = Instant::now();
         }
@@ -122,11 +124,12 @@ impl Flow {
 pub(crate) struct Candidates {
     pub(crate) run: assay_common::id::RunId,
     pub(crate) returned: Vec<u64>,
-    pub(crate) fresh: Fresh,
+    /// `None`: not asked for.
+    pub(crate) fresh: Option<Fresh>,
 }
 
 /// Jobs that were never sent.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Fresh {
     ordinals: Vec<u64>,
     /// Set when there are no more: the run's cursor before they were read.
@@ -135,19 +138,23 @@ pub(crate) struct Fresh {
 
 impl Candidates {
     pub(crate) fn len(&self) -> usize {
-        self.returned.len() + self.fresh.ordinals.len()
+        self.returned.len() + self.never_sent().len()
+    }
+
+    fn never_sent(&self) -> &[u64] {
+        self.fresh.as_ref().map_or(&[], |fresh| &fresh.ordinals)
     }
 
     /// The hints of some of them.
     pub(crate) fn hints(&self, places: std::ops::Range<usize>) -> impl Iterator<Item = Hint> {
-        let ordinals = self.returned.iter().chain(&self.fresh.ordinals).skip(places.start).take(places.len());
+        let ordinals = self.returned.iter().chain(self.never_sent()).skip(places.start).take(places.len());
         ordinals.map(|ordinal| Hint { run: self.run, ordinal: *ordinal })
     }
 
     /// The first `count`, by kind.
     fn parted(&self, count: usize) -> (&[u64], &[u64]) {
         let returned = count.min(self.returned.len());
-        (&self.returned[..returned], &self.fresh.ordinals[..count - returned])
+        (&self.returned[..returned], &self.never_sent()[..count - returned])
     }
 }
 
@@ -163,7 +170,7 @@ mod tests {
     fn candidates(returned: &[u64], fresh: &[u64]) -> Candidates {
         let run = RunId::new(Uuid::from_u128(1));
         let fresh = Fresh { ordinals: fresh.to_vec(), last_before: Some(20) };
-        Candidates { run, returned: returned.to_vec(), fresh }
+        Candidates { run, returned: returned.to_vec(), fresh: Some(fresh) }
     }
 
     #[test]
