@@ -61,13 +61,13 @@ fn leads(readiness: &(u16, Value)) -> bool {
     readiness.1["role"] == "leading"
 }
 
-/// Kills one worker after the other and replaces it, as long as the run goes on and five times at most; returns how
+/// Kills one worker after the other and replaces it, as long as the run goes on and four times at most; returns how
 /// often it did.
 async fn killing(world: &mut World, workers: &mut [Process], run: RunId, every: Duration) -> u64 {
     let mut deaths = 0;
     loop {
         sleep(every).await;
-        if deaths == 5 || world.run(run).await.state.is_over() {
+        if deaths == 4 || world.run(run).await.state.is_over() {
             world.finished(run).await;
             return deaths;
         }
@@ -143,7 +143,7 @@ async fn a_broker_that_restarts_and_loses_and_doubles_hints_changes_nothing() {
     let node = Node::start();
     let mut world = World::on(node.url().to_owned()).await;
     // Workers go on with what they hold while the broker is away: slowly, so that something is left for later.
-    world.place.write("assay.toml", RECORDED_SLOWLY.replace("12000", "5000"));
+    world.place.write("assay.toml", RECORDED_SLOWLY.replace("12000", "9000"));
     let expected = on_a_laptop(&gsm8k());
     let coordinator = world.coordinator();
     let workers = [world.worker(), world.worker()];
@@ -179,7 +179,7 @@ async fn a_broker_that_restarts_and_loses_and_doubles_hints_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_coordinator_what_is_queued_is_finished_and_the_next_takes_over() {
-    const JOBS: u32 = 3_000;
+    const JOBS: u32 = 2_000;
     let provider = provider(50).await;
     let mut world = World::new().await;
     world.place.provider(provider.base_url(), "in_flight = 20").sums(JOBS, "");
@@ -204,7 +204,7 @@ async fn without_a_coordinator_what_is_queued_is_finished_and_the_next_takes_ove
 async fn one_leads_and_who_wakes_too_late_is_fenced() {
     let provider = provider(50).await;
     let mut world = World::new().await;
-    world.place.provider(provider.base_url(), "in_flight = 10").sums(1_200, "");
+    world.place.provider(provider.base_url(), "in_flight = 10").sums(800, "");
     world.dead_after = "2s";
     let first = world.coordinator();
     world.until("the first leads", async || leads(&first.readiness().await)).await;
@@ -221,8 +221,8 @@ async fn one_leads_and_who_wakes_too_late_is_fenced() {
     first.logged("leads no longer").await;
     world.until("the first stands by", async || !leads(&first.readiness().await)).await;
     assert!(leads(&second.readiness().await));
-    assert_eq!(world.finished(run).await.passed, 1_200);
-    world.assert_each_job_has_one_result(run, 1_200);
+    assert_eq!(world.finished(run).await.passed, 800);
+    world.assert_each_job_has_one_result(run, 800);
     world.end(vec![first, second, worker]).await;
 }
 
