@@ -148,6 +148,18 @@ pub async fn pools_are_apart_and_subscribers_share(queue: Queue, pool: &str) {
     }
 }
 
+/// A deleted queue has lost its hints, and is there again when somebody needs it.
+pub async fn a_deleted_queue_is_made_again(queue: Queue, pool: &str) {
+    queue.delete(pool).await.unwrap();
+    queue.publish(pool, &hints(5)).await.unwrap();
+    queue.delete(pool).await.unwrap();
+    assert_eq!(queue.depth(pool).await.unwrap(), 0);
+    queue.publish(pool, &hints(1)).await.unwrap();
+    let mut subscription = queue.subscribe(pool, 10).await.unwrap();
+    next(&mut subscription).await.ack(proof()).await.unwrap();
+    assert_quiet(&mut subscription).await;
+}
+
 /// Depth counts what waits; a purge empties it.
 pub async fn depth_and_purge(queue: Queue, pool: &str) {
     assert_eq!(queue.depth(pool).await.unwrap(), 0);

@@ -2,16 +2,46 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::{env, fs};
 
 use assay_queue::QueueUrl;
 use tempfile::TempDir;
+use uuid::Uuid;
 
 /// The broker that all tests share.
 pub fn url() -> QueueUrl {
     let url = env::var("ASSAY_TEST_AMQP")
         .expect("ASSAY_TEST_AMQP is not set: run ./test.sh, which starts the RabbitMQ that this test needs");
     url.parse().expect("ASSAY_TEST_AMQP is the URL of a RabbitMQ broker")
+}
+
+/// A virtual host of its own on the broker that all tests share; returns its URL. It stays until the broker goes.
+pub fn vhost() -> String {
+    static SPARE: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner);
+    if spare.is_empty() {
+        *spare = make_vhosts();
+    }
+    let name = spare.pop().expect("more were made");
+    let shared = env::var("ASSAY_TEST_AMQP").expect("ASSAY_TEST_AMQP is not set: run ./test.sh");
+    let (broker, _) = shared.rsplit_once('/').expect("the URL of a broker ends in its virtual host");
+    format!("{broker}/{name}")
+}
+
+/// Many at once: a call of `rabbitmqctl` costs a second, whatever it does.
+fn make_vhosts() -> Vec<String> {
+    let nodes = env::var("ASSAY_TEST_NODES").expect("ASSAY_TEST_NODES is not set: run ./test.sh");
+    let names: Vec<_> = (0..10).map(|_| format!("test-{}", Uuid::now_v7().simple())).collect();
+    let quoted: Vec<_> = names.iter().map(|name| format!("<<\"{name}\">>")).collect();
+    let all = "<<\".*\">>";
+    let made = format!(
+        "[begin rabbit_vhost:add(V, <<\"tests\">>), rabbit_auth_backend_internal:set_permissions(<<\"guest\">>, V, {all}, \
+         {all}, {all}, <<\"tests\">>) end || V <- [{}]].",
+        quoted.join(", ")
+    );
+    script(&Path::new(&nodes).join("rabbitmq"), &["ctl", "eval", &made]);
+    names
 }
 
 /// A broker that one test may stop, kill and freeze.

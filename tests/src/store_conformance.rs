@@ -2,7 +2,7 @@
 //! `tests/store.rs` runs them all on every database.
 //!
 //! In the order of a run: [`opening`], [`frozen`], [`runs`], [`claiming`], [`settling`], [`giving_back`], [`ending`],
-//! [`reading`]; [`fixture`] makes what they need.
+//! [`reading`]; of a fleet: [`leading`]; [`fixture`] makes what they need.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 pub mod claiming;
@@ -10,6 +10,7 @@ pub mod ending;
 pub mod fixture;
 pub mod frozen;
 pub mod giving_back;
+pub mod leading;
 pub mod opening;
 pub mod reading;
 pub mod runs;

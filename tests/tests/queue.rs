@@ -37,6 +37,7 @@ conforms!(
     a_dropped_subscription_leaves_what_it_has_not_taken,
     pools_are_apart_and_subscribers_share,
     depth_and_purge,
+    a_deleted_queue_is_made_again,
 );
 
 /// Beyond its depth a queue refuses, and what it refused is handed back.

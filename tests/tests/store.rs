@@ -5,7 +5,7 @@ use std::future::Future;
 
 use assay_store::{FileLock, Schema, Store, StoreError, StoreUrl, create_database, drop_database};
 use assay_tests::store_conformance::{
-    claiming, ending, fixture, frozen, giving_back, opening, reading, runs, settling,
+    claiming, ending, fixture, frozen, giving_back, leading, opening, reading, runs, settling,
 };
 
 /// Said by the tests on PostgreSQL, which are never left out in silence.
@@ -84,6 +84,10 @@ conforms!(
     ending::no_grant_comes_after_a_cancellation,
     ending::completion_is_decided_by_rows,
     ending::an_empty_run_completes,
+    leading::an_old_epoch_is_refused,
+    leading::one_candidate_leads,
+    leading::open_runs_need_their_pools,
+    leading::members_say_what_they_offer,
     reading::outcomes_come_in_pages,
     reading::results_have_everything,
     reading::quantiles_are_of_the_nearest_rank,

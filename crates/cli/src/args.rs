@@ -48,9 +48,24 @@ pub(crate) struct Common {
     /// Print one JSON document on stdout, and everything else on stderr
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// What to log on stderr, such as `info` or `assay_worker=debug,warn` (default: RUST_LOG, else `warn`)
+    /// What to log on stderr, such as `info` or `assay_worker=debug,warn`
+    ///
+    /// Without it: RUST_LOG, else `info` for the processes of a fleet and `warn` for every other command.
     #[arg(long, global = true, value_name = "FILTER")]
     pub(crate) log: Option<String>,
+    /// How log lines are written
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORMAT", env = "ASSAY_LOG_FORMAT")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -131,6 +146,63 @@ Exit codes:
     },
     /// Create or upgrade the schema of a store
     Migrate,
+    /// Drive every open run of a store: expand, dispatch to workers, finish
+    ///
+    /// Any number may run on one store: one leads, the others take over when it is gone. Workers take their jobs from
+    /// the queue and record results in the store by themselves.
+    #[command(after_help = "\
+Example:
+  assay coordinator --store postgres://assay@db/assay --queue amqp://assay@broker --listen 0.0.0.0:8080")]
+    Coordinator(CoordinatorArgs),
+    /// Execute jobs of every open run whose provider this process has a key for
+    ///
+    /// Any number, anywhere. Limits of a provider account hold for each worker by itself.
+    #[command(after_help = "\
+Example:
+  OPENAI_API_KEY=… assay worker --store postgres://assay@db/assay --queue amqp://assay@broker")]
+    Worker(WorkerArgs),
+}
+
+impl Command {
+    /// Whether it runs until it is told to stop.
+    pub(crate) fn is_of_a_fleet(&self) -> bool {
+        matches!(self, Self::Coordinator(_) | Self::Worker(_))
+    }
+}
+
+/// Flags of the processes of a fleet.
+#[derive(Debug, clap::Args)]
+pub(crate) struct FleetArgs {
+    /// Where hints wait: amqp://USER@HOST/VHOST
+    #[arg(long, value_name = "URL", env = "ASSAY_QUEUE", hide_env_values = true)]
+    pub(crate) queue: String,
+    /// How long calls in flight may take after SIGTERM; a second signal ends at once
+    #[arg(long, value_name = "DURATION", default_value = "30s")]
+    pub(crate) grace: Span,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CoordinatorArgs {
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    /// Where to answer /healthz and /readyz over HTTP
+    #[arg(long, value_name = "HOST:PORT", env = "ASSAY_LISTEN")]
+    pub(crate) listen: String,
+    /// A member whose beat has not changed for this long is dead
+    #[arg(long, value_name = "DURATION", default_value = "30s", hide = true)]
+    pub(crate) dead_after: Span,
+    /// A hint that has been out for this long, while its queue is empty, was lost
+    #[arg(long, value_name = "DURATION", default_value = "30s", hide = true)]
+    pub(crate) lost_after: Span,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct WorkerArgs {
+    #[command(flatten)]
+    pub(crate) fleet: FleetArgs,
+    /// Where to answer /healthz and /readyz over HTTP; without it nowhere
+    #[arg(long, value_name = "HOST:PORT", env = "ASSAY_LISTEN")]
+    pub(crate) listen: Option<String>,
 }
 
 /// Reports for machines and reviewers, beside the one on stdout.

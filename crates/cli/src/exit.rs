@@ -83,8 +83,8 @@ impl From<StoreError> for Exit {
     }
 }
 
-impl From<assay_coordinator::run::drive::DriveError> for Exit {
-    fn from(error: assay_coordinator::run::drive::DriveError) -> Self {
+impl From<assay_coordinator::run::DriveError> for Exit {
+    fn from(error: assay_coordinator::run::DriveError) -> Self {
         Self::unfinished(error)
     }
 }

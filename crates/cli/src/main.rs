@@ -6,13 +6,15 @@
 //! - [`command`]: one file a command
 //! - [`render`]: tables and progress for people
 //! - [`exit`]: exit codes, and the errors that lead to them
-//! - [`telemetry`]: logs on stderr
+//! - [`telemetry`]: logs on stderr; [`listen`]: health over HTTP; [`signals`]: how a process is told to stop
 
 mod args;
 mod command;
 mod exit;
+mod listen;
 mod render;
 mod settings;
+mod signals;
 mod telemetry;
 
 use std::process::ExitCode;
@@ -28,7 +30,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if let Err(exit) = telemetry::start(args.common.log.as_deref()) {
+    if let Err(exit) = telemetry::start(&args) {
         return exit.report();
     }
     let runtime = match Builder::new_multi_thread().worker_threads(threads()).enable_all().build() {

@@ -11,7 +11,17 @@ fn assay(arguments: &[&str]) -> (Option<i32>, String) {
 fn help_teaches_commands_exit_codes_and_where_to_start() {
     let (code, help) = assay(&["--help"]);
     assert_eq!(code, Some(0));
-    for part in ["run", "validate", "schema", "status", "results", "Exit codes:", "Start here:"] {
+    for part in [
+        "run",
+        "validate",
+        "schema",
+        "status",
+        "results",
+        "coordinator",
+        "worker",
+        "Exit codes:",
+        "Start here:",
+    ] {
         assert!(help.contains(part), "{part} is missing in:\n{help}");
     }
     let (code, help) = assay(&["run", "--help"]);

@@ -1,6 +1,7 @@
 //! What every part of a coordinator holds.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use assay_common::clock::Clock;
 use assay_common::config::Config;
@@ -18,4 +19,21 @@ pub struct Environment {
     pub clock: Clock,
     /// Providers, limits, prices.
     pub config: Arc<Config>,
+    /// How long is waited for what may never come.
+    pub timings: Timings,
+}
+
+/// How long is waited before what gave no sign is taken for gone. Time-outs are configuration: a test scales them down.
+#[derive(Clone, Copy, Debug)]
+pub struct Timings {
+    /// A member whose beat has not changed for this long is dead.
+    pub dead_after: Duration,
+    /// A hint that has been out for this long, while its queue is empty, was lost.
+    pub lost_after: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Self { dead_after: Duration::from_secs(30), lost_after: Duration::from_secs(30) }
+    }
 }

@@ -5,16 +5,18 @@
 //! - [`suite`]: a suite file is loaded, validated as a whole and frozen
 //! - [`order`]: the committed order of its units
 //! - [`run`]: jobs are expanded, dispatched and swept until the run has ended
+//! - [`fleet`]: the coordinator of a fleet: one leads, and drives every open run
 //! - [`verdict`]: results become pass rates and a verdict; pure
 //! - [`report`]: the document that tables, JSON and exit codes are made of
 //!
 //! **Invariant:** nothing here talks to a provider; workers and coordinator meet only in the store and the queue.
 
 mod environment;
+pub mod fleet;
 pub mod order;
 pub mod report;
 pub mod run;
 pub mod suite;
 pub mod verdict;
 
-pub use environment::Environment;
+pub use environment::{Environment, Timings};

@@ -4,7 +4,7 @@
 //! promises little: a hint that was published is delivered at least once while its subscriber lives, unless it is
 //! purged.
 //!
-//! - [`Queue`]: publish, depth, purge, subscribe; one variant for each adapter
+//! - [`Queue`]: publish, depth, purge, delete, subscribe; one variant for each adapter
 //! - [`Subscription`], [`Delivery`]: the receiving end; a delivery ends once, with proof of commit
 //! - [`QueueUrl`]: where a queue is; [`Health`]: whether it can be used now
 //! - [`memory`]: the adapter inside one process
@@ -105,6 +105,19 @@ impl Queue {
                 Ok(())
             }
             Self::Rabbit(rabbit) => rabbit.purge(pool).await,
+        }
+    }
+
+    /// Deletes the pool's queue with all that waits in it; whoever publishes or subscribes makes it again. Always safe,
+    /// as [`Queue::purge`] is.
+    pub async fn delete(&self, pool: &str) -> Result<(), QueueError> {
+        match self {
+            // An empty one costs nothing here, and a subscriber may hold it.
+            Self::Memory(memory) => {
+                memory.purge(pool);
+                Ok(())
+            }
+            Self::Rabbit(rabbit) => rabbit.delete(pool).await,
         }
     }
 

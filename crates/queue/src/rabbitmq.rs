@@ -6,7 +6,7 @@
 //! - `dial`: one attempt to connect; `backoff`: the pause before the next
 //! - `link`: a supervised connection
 //! - `topology`: queues and their arguments; `message`: a hint on the wire
-//! - `publisher`: publish, depth, purge
+//! - `publisher`: publish, depth, purge, delete
 //! - `subscription`: deliveries and their settlement
 
 mod backoff;
@@ -57,6 +57,10 @@ impl Rabbit {
 
     pub(crate) async fn purge(&self, pool: &str) -> Result<(), QueueError> {
         self.0.publisher.purge(pool).await
+    }
+
+    pub(crate) async fn delete(&self, pool: &str) -> Result<(), QueueError> {
+        self.0.publisher.delete(pool).await
     }
 
     pub(crate) fn subscribe(&self, pool: &str, prefetch: u32) -> RabbitSubscription {

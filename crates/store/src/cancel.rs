@@ -18,9 +18,9 @@ pub(crate) const SQL: &[&str] =
 
 // A claim holds its run FOR KEY SHARE until it is committed. Only FOR UPDATE waits for those; the update of `state`
 // would pass them by, and their grants would come after the cancellation.
-const LOCK_RUN: Locking = locking!("SELECT state FROM runs WHERE id = $1", "FOR UPDATE");
+pub(crate) const LOCK_RUN: Locking = locking!("SELECT state FROM runs WHERE id = $1", "FOR UPDATE");
 
-const CANCEL_RUN: &str = "
+pub(crate) const CANCEL_RUN: &str = "
     UPDATE runs SET state = 'cancelling', reason = $2, cancelled_at = $3
     WHERE id = $1 AND state IN ('running', 'paused')";
 
@@ -59,12 +59,18 @@ impl Store {
             let query = sqlx::query(CANCEL_RUN).bind(&id).bind(plain(&reason)).bind(now.0);
             Ok(query.execute(&mut *conn).await?.rows_affected() > 0)
         })?;
-        // Also when it was being cancelled already: whoever began may have died half-way.
+        self.cancel_rest(run).await?;
+        Ok(stopped)
+    }
+
+    /// Cancels what is pending in a run that is being cancelled. Also where that was so before: whoever began may have
+    /// died half-way.
+    pub(crate) async fn cancel_rest(&self, run: RunId) -> Result<(), StoreError> {
         loop {
             let id = run.to_string();
             let cancelled = writing!(self, |conn| { Ok(cancel_pending!(conn, &id)) })?;
             if cancelled == 0 {
-                return Ok(stopped);
+                return Ok(());
             }
         }
     }

@@ -82,6 +82,14 @@ pub enum StoreError {
         /// The member that asked.
         member: MemberId,
     },
+    /// Another process leads the fleet now: this one's transaction was refused and changed nothing.
+    #[error("this process no longer leads the fleet: its epoch {epoch} ended, epoch {current} has begun")]
+    Deposed {
+        /// Under which it wrote.
+        epoch: i64,
+        /// The one that counts.
+        current: i64,
+    },
     /// A row holds what this version cannot read.
     #[error("a row of the store cannot be read: {0}")]
     Unreadable(String),

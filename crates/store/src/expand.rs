@@ -4,6 +4,7 @@ use assay_common::id::RunId;
 
 use crate::bulk::{Bulk, executed};
 use crate::error::StoreError;
+use crate::leader::{Mandate, assert_mandate};
 use crate::open::Store;
 use crate::pools::writing;
 use crate::row::integer;
@@ -41,8 +42,12 @@ static INSERT_JOBS: Bulk = Bulk::new(
 impl Store {
     /// Inserts the jobs that follow `from_cursor`, with no gap, and moves the run's cursor behind them; `ended`: there
     /// are no more. `false`, and nothing done, when the cursor is elsewhere or the run takes no more jobs.
+    ///
+    /// # Errors
+    /// [`StoreError::Deposed`] when the mandate has ended.
     pub async fn expand(
         &self,
+        mandate: Mandate,
         run: RunId,
         from_cursor: u64,
         jobs: Vec<NewJob>,
@@ -52,6 +57,7 @@ impl Store {
         let run = run.to_string();
         let cursor = integer(from_cursor) + integer(jobs.len() as u64);
         writing!(self, |conn| {
+            assert_mandate!(conn, mandate);
             let query =
                 sqlx::query(MOVE_CURSOR).bind(&run).bind(integer(from_cursor)).bind(cursor).bind(ended);
             if query.execute(&mut *conn).await?.rows_affected() == 0 {

@@ -5,6 +5,7 @@ use assay_common::id::RunId;
 
 use crate::cancel::cancel_pending;
 use crate::error::StoreError;
+use crate::leader::{Mandate, assert_mandate};
 use crate::open::Store;
 use crate::pools::writing;
 use crate::response::FORGET_RESPONSES_OF;
@@ -37,9 +38,13 @@ const FINISH_RUN: &str = "
 impl Store {
     /// Brings a run to its end if nothing of it is open: expansion has ended or it is being cancelled, and every job
     /// is terminal. `None` while something is; a run that is over already comes back as it is.
-    pub async fn finish(&self, run: RunId, now: Micros) -> Result<Option<Run>, StoreError> {
+    ///
+    /// # Errors
+    /// [`StoreError::Deposed`] when the mandate has ended.
+    pub async fn finish(&self, mandate: Mandate, run: RunId, now: Micros) -> Result<Option<Run>, StoreError> {
         let id = run.to_string();
         let row: Option<RunRow> = writing!(self, |conn| {
+            assert_mandate!(conn, mandate);
             cancel_pending!(conn, &id);
             for open in [HAS_PENDING, HAS_RUNNING] {
                 let ordinal: Option<i64> =

@@ -13,6 +13,7 @@
 //! - [`member`]: who can hold claims; [`claim`], [`settle`], [`release`]: a job taken and given back; [`response`]: what
 //!   was answered in between
 //! - [`cancel`], [`finish`]: how a run ends; [`account`]: what a provider account suffers from
+//! - [`leader`]: whose word counts in a fleet; [`pool`]: the queues its open runs need
 //! - [`outcome`], [`result`]: reading what came out; [`maintenance`]: around the store rather than in it
 //!
 //! **Invariant:** every write is one transaction in a task of its own that no caller can cancel half-way.
@@ -27,11 +28,13 @@ pub mod error;
 pub mod expand;
 pub mod finish;
 mod job_state;
+pub mod leader;
 pub mod lock;
 pub mod maintenance;
 pub mod member;
 pub mod open;
 pub mod outcome;
+pub mod pool;
 mod pools;
 pub mod recording;
 pub mod release;
@@ -46,11 +49,13 @@ pub mod url;
 pub use account::AccountProblem;
 pub use error::StoreError;
 pub use expand::NewJob;
+pub use leader::{Candidacy, Mandate};
 pub use lock::FileLock;
 pub use maintenance::{create_database, drop_database};
-pub use member::Member;
+pub use member::{Member, Offer};
 pub use open::{Schema, Store};
 pub use outcome::OutcomeRow;
+pub use pool::RunPool;
 pub use result::ResultRow;
 pub use run::{NewRun, Run, RunState};
 pub use url::StoreUrl;

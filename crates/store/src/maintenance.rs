@@ -54,8 +54,10 @@ const STATEMENTS: &[&[&str]] = &[
     crate::due::SQL,
     crate::expand::SQL,
     crate::finish::SQL,
+    crate::leader::SQL,
     crate::member::SQL,
     crate::outcome::SQL,
+    crate::pool::SQL,
     crate::recording::SQL,
     crate::response::SQL,
     crate::result::SQL,
@@ -97,7 +99,10 @@ fn statements(dialect: Dialect) -> Vec<SqlStr> {
     match dialect {
         // Row locks are PostgreSQL's.
         Dialect::Sqlite => single.filter(|text| !text.as_str().contains(" FOR ")).chain(bulk).collect(),
-        Dialect::Postgres => single.collect(),
+        Dialect::Postgres => {
+            let own = crate::leader::POSTGRES_SQL.iter().copied().map(SqlSafeStr::into_sql_str);
+            single.chain(own).collect()
+        }
     }
 }
 
@@ -140,7 +145,8 @@ mod tests {
     #[test]
     fn every_statement_is_on_the_list() {
         let code = code_beneath(concat!(env!("CARGO_MANIFEST_DIR"), "/src").as_ref());
-        let known: Vec<_> = STATEMENTS.iter().copied().flatten().copied().collect();
+        let single = STATEMENTS.iter().copied().chain([crate::leader::POSTGRES_SQL]);
+        let known: Vec<_> = single.flatten().copied().collect();
         let mut found = 0;
         for declared in code.split(": &str =").skip(1) {
             let text = declared.split('"').nth(1).unwrap_or_default();

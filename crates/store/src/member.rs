@@ -2,16 +2,17 @@
 //!
 //! A member that is gone gives back what it held: because it left, or because it was buried by whoever watched its beat.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use assay_common::clock::Micros;
 use assay_common::id::MemberId;
 
 use crate::cancel::cancel_pending;
 use crate::error::StoreError;
-use crate::open::Store;
+use crate::leader::{Mandate, assert_mandate};
+use crate::open::{Store, known_schema};
 use crate::pools::{Durability, reading, writing};
-use crate::row::{parsed, whole};
+use crate::row::{json, parsed, to_json, whole};
 
 pub(crate) const SQL: &[&str] = &[JOIN, BEAT, MEMBERS, FORGET, FREE, FORGET_ALL, FREE_ALL];
 
@@ -30,10 +31,26 @@ pub struct Member {
     pub beat: i64,
     /// When it joined.
     pub joined_at: Micros,
+    /// The assay it runs.
+    pub version: String,
+    /// The version of the store's schema that it knows.
+    pub schema_version: i64,
+    /// What it offered with its latest beat.
+    pub offer: Offer,
+}
+
+/// What a member can do for runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// The pools it serves, and how many hints of each it takes before it has settled the first.
+    pub serves: BTreeMap<String, u32>,
+    /// Providers it cannot call, and why, for people.
+    pub lacks: BTreeMap<String, String>,
 }
 
 const JOIN: &str = "
-    INSERT INTO members (id, kind, host, pid, beat, joined_at) VALUES ($1, $2, $3, $4, 0, $5)
+    INSERT INTO members (id, kind, host, pid, beat, joined_at, version, schema_version)
+    VALUES ($1, $2, $3, $4, 0, $5, $6, $7)
     ON CONFLICT (id) DO UPDATE SET beat = members.beat + 1";
 
 impl Store {
@@ -48,42 +65,68 @@ impl Store {
     ) -> Result<(), StoreError> {
         writing!(self, |conn| {
             let query = sqlx::query(JOIN).bind(member.to_string()).bind(kind).bind(&host);
-            query.bind(i64::from(pid)).bind(now.0).execute(&mut *conn).await?;
+            let query = query.bind(i64::from(pid)).bind(now.0);
+            query.bind(env!("CARGO_PKG_VERSION")).bind(known_schema()).execute(&mut *conn).await?;
             Ok(())
         })
     }
 }
 
-const BEAT: &str = "UPDATE members SET beat = beat + 1 WHERE id = $1";
+const BEAT: &str = "UPDATE members SET beat = beat + 1, serves = $2, lacks = $3 WHERE id = $1";
 
 impl Store {
-    /// Raises a member's beat. `false`: it was buried or has left, and must join again before it claims.
-    pub async fn beat(&self, member: MemberId) -> Result<bool, StoreError> {
+    /// Raises a member's beat, and says what it offers. `false`: it was buried or has left, and must join again before
+    /// it claims.
+    pub async fn beat(&self, member: MemberId, offer: &Offer) -> Result<bool, StoreError> {
+        let (serves, lacks) = (to_json(&offer.serves)?, to_json(&offer.lacks)?);
         writing!(self, Durability::Process, |conn| {
-            let beaten = sqlx::query(BEAT).bind(member.to_string()).execute(&mut *conn).await?;
-            Ok(beaten.rows_affected() > 0)
+            let query = sqlx::query(BEAT).bind(member.to_string()).bind(&serves).bind(&lacks);
+            Ok(query.execute(&mut *conn).await?.rows_affected() > 0)
         })
     }
 }
 
-const MEMBERS: &str = "SELECT id, kind, host, pid, beat, joined_at FROM members ORDER BY id";
+const MEMBERS: &str = "
+    SELECT id, kind, host, pid, beat, joined_at, version, schema_version, serves, lacks FROM members ORDER BY id";
+
+#[derive(sqlx::FromRow)]
+struct MemberRow {
+    id: String,
+    kind: String,
+    host: String,
+    pid: i64,
+    beat: i64,
+    joined_at: i64,
+    version: Option<String>,
+    schema_version: Option<i64>,
+    serves: Option<String>,
+    lacks: Option<String>,
+}
 
 impl Store {
     /// Every member, the oldest first.
     pub async fn members(&self) -> Result<Vec<Member>, StoreError> {
-        let rows: Vec<(String, String, String, i64, i64, i64)> =
+        let rows: Vec<MemberRow> =
             reading!(self, |conn| { Ok(sqlx::query_as(MEMBERS).fetch_all(&mut *conn).await?) })?;
-        let member = |(id, kind, host, pid, beat, joined_at): (String, _, _, _, _, _)| {
-            Ok(Member {
-                id: parsed(&id, "members.id")?,
-                kind,
-                host,
-                pid: whole(pid, "members.pid")?,
-                beat,
-                joined_at: Micros(joined_at),
-            })
-        };
-        rows.into_iter().map(member).collect()
+        rows.into_iter().map(MemberRow::into_member).collect()
+    }
+}
+
+impl MemberRow {
+    fn into_member(self) -> Result<Member, StoreError> {
+        let serves = self.serves.as_deref().map(|text| json(text, "members.serves")).transpose()?;
+        let lacks = self.lacks.as_deref().map(|text| json(text, "members.lacks")).transpose()?;
+        Ok(Member {
+            id: parsed(&self.id, "members.id")?,
+            kind: self.kind,
+            host: self.host,
+            pid: whole(self.pid, "members.pid")?,
+            beat: self.beat,
+            joined_at: Micros(self.joined_at),
+            version: self.version.unwrap_or_default(),
+            schema_version: self.schema_version.unwrap_or_default(),
+            offer: Offer { serves: serves.unwrap_or_default(), lacks: lacks.unwrap_or_default() },
+        })
     }
 }
 
@@ -101,18 +144,28 @@ const FREE: &str = "
 impl Store {
     /// Declares a member dead: what it held is pending again, due at once, each with a crash claim more. Returns how
     /// many jobs that was.
-    pub async fn bury(&self, member: MemberId, now: Micros) -> Result<u64, StoreError> {
-        self.part_with(member, now, 1).await
+    ///
+    /// # Errors
+    /// [`StoreError::Deposed`] when the mandate has ended.
+    pub async fn bury(&self, mandate: Mandate, member: MemberId, now: Micros) -> Result<u64, StoreError> {
+        self.part_with(mandate, member, now, 1).await
     }
 
     /// Lets a member go in peace: as [`Store::bury`], and no crash is counted.
     pub async fn leave(&self, member: MemberId, now: Micros) -> Result<u64, StoreError> {
-        self.part_with(member, now, 0).await
+        self.part_with(Mandate::Own, member, now, 0).await
     }
 
-    async fn part_with(&self, member: MemberId, now: Micros, crashes: i64) -> Result<u64, StoreError> {
+    async fn part_with(
+        &self,
+        mandate: Mandate,
+        member: MemberId,
+        now: Micros,
+        crashes: i64,
+    ) -> Result<u64, StoreError> {
         let member = member.to_string();
         writing!(self, |conn| {
+            assert_mandate!(conn, mandate);
             sqlx::query(FORGET).bind(&member).execute(&mut *conn).await?;
             let query = sqlx::query_scalar(FREE).bind(&member).bind(given_back_at(now)).bind(crashes);
             let freed: Vec<String> = query.fetch_all(&mut *conn).await?;

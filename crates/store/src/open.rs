@@ -169,7 +169,7 @@ async fn check_or_migrate<C: Migrate>(
     url: &StoreUrl,
     schema: Schema,
 ) -> Result<(), StoreError> {
-    let known = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let known = known_schema();
     let failed = |source| StoreError::Migration { url: url.to_string(), source };
     let found = match connection.list_applied_migrations(&MIGRATOR.table_name).await {
         Ok(applied) => applied.iter().map(|migration| migration.version).max(),
@@ -191,6 +191,11 @@ async fn check_or_migrate<C: Migrate>(
         }
         (None, Schema::Require) => Err(StoreError::SchemaMissing { url: url.to_string() }),
     }
+}
+
+/// The version of the schema that this binary knows.
+pub(crate) fn known_schema() -> i64 {
+    MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0)
 }
 
 /// Whether the statement failed because its table is not there: PostgreSQL's `undefined_table`, or SQLite's plain

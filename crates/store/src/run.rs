@@ -9,10 +9,11 @@ use assay_common::suite::Priority;
 
 use crate::error::StoreError;
 use crate::open::Store;
+use crate::pool::{PUT_POOL, RunPool};
 use crate::pools::{reading, writing};
 use crate::row::{integer, parsed, whole};
 
-pub(crate) const SQL: &[&str] = &[CREATE_RUN, UNFINISHED_RUN, RUN, RUNS];
+pub(crate) const SQL: &[&str] = &[CREATE_RUN, UNFINISHED_RUN, RUN, RUNS, OPEN_RUNS];
 
 /// A run to create.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct NewRun {
     pub seed: [u8; 32],
     /// Jobs of its product.
     pub planned: u64,
+    /// The queues its jobs will wait in.
+    pub pools: Vec<RunPool>,
     /// Its weight against other runs.
     pub priority: Priority,
     /// The most it may cost.
@@ -63,7 +66,7 @@ pub struct Run {
     pub revision: Digest,
     /// Where it stands.
     pub state: RunState,
-    /// Why it was cancelled.
+    /// Why it was cancelled, or paused by whoever drives it.
     pub reason: Option<String>,
     /// What the order of its units is drawn from.
     pub seed: [u8; 32],
@@ -150,6 +153,10 @@ impl Store {
                 .bind(run.deadline_at.0)
                 .execute(&mut *conn)
                 .await?;
+            for RunPool { pool, provider, model } in &run.pools {
+                let query = sqlx::query(PUT_POOL).bind(run.id.to_string()).bind(pool);
+                query.bind(provider).bind(model).execute(&mut *conn).await?;
+            }
             Ok(())
         })
     }
@@ -245,6 +252,20 @@ impl Store {
         let rows: Vec<RunRow> = reading!(self, |conn| {
             Ok(sqlx::query_as(RUNS).bind(i64::from(limit)).fetch_all(&mut *conn).await?)
         })?;
+        rows.into_iter().map(RunRow::into_run).collect()
+    }
+}
+
+const OPEN_RUNS: &str = "
+    SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
+        cost_nano, created_at, started_at, finished_at, deadline_at
+    FROM runs WHERE state IN ('running', 'paused', 'cancelling') ORDER BY id";
+
+impl Store {
+    /// Every run that has not come to its end, oldest first.
+    pub async fn open_runs(&self) -> Result<Vec<Run>, StoreError> {
+        let rows: Vec<RunRow> =
+            reading!(self, |conn| { Ok(sqlx::query_as(OPEN_RUNS).fetch_all(&mut *conn).await?) })?;
         rows.into_iter().map(RunRow::into_run).collect()
     }
 }

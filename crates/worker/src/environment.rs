@@ -34,6 +34,25 @@ pub struct Environment {
     pub seed: u64,
 }
 
+/// Which pools a worker serves.
+#[derive(Clone, Debug)]
+pub enum Serve {
+    /// These, from the start: one that cannot be served is an error.
+    These(Vec<PoolSpec>),
+    /// Those that open runs need, as they come and go, and for whose provider there is a configuration and a key.
+    OpenRuns,
+}
+
+impl Serve {
+    /// What kind of member does so. A leader counts on workers alone.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::These(_) => "run",
+            Self::OpenRuns => "worker",
+        }
+    }
+}
+
 /// A pool to serve.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolSpec {

@@ -46,13 +46,19 @@ enum Turn {
     Score(Box<Response>),
 }
 
+/// Where a job goes from here: its answer to be kept, then itself to be recorded.
+#[derive(Clone)]
+pub(crate) struct Onward {
+    pub(crate) keeper: Keeper,
+    pub(crate) give_back: mpsc::Sender<GivenBack>,
+}
+
 /// Executes the pool's grants, at most as many at once as it has slots, until there are no more. Once told to stop,
 /// it gives back what has not started.
 pub(crate) async fn execute_all(
     pool: Arc<Pool>,
     grants: mpsc::Receiver<Granted>,
-    give_back: mpsc::Sender<GivenBack>,
-    keeper: Keeper,
+    Onward { keeper, give_back }: Onward,
 ) -> Result<(), WorkerError> {
     let slots = pool.gate.in_flight() as usize;
     let failed = Arc::new(OnceLock::new());

@@ -8,7 +8,11 @@ use assay_common::config::Config;
 
 /// The keys of the providers a process calls.
 #[derive(Clone, Debug, Default)]
-pub struct Keys(BTreeMap<String, Secret>);
+pub struct Keys {
+    found: BTreeMap<String, Secret>,
+    /// Providers that need a key this process has not, and why.
+    missing: BTreeMap<String, String>,
+}
 
 /// Why a provider has no usable key.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +53,7 @@ impl Keys {
         config: &Config,
         providers: impl IntoIterator<Item = &'p str>,
     ) -> Result<Self, KeyError> {
-        Self::resolve_from(config, providers, |variable| std::env::var(variable).ok())
+        Self::resolve_from(config, providers, from_environment)
     }
 
     fn resolve_from<'p>(
@@ -57,34 +61,74 @@ impl Keys {
         providers: impl IntoIterator<Item = &'p str>,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, KeyError> {
-        let mut keys = BTreeMap::new();
+        let mut keys = Self::default();
         for name in providers {
-            let Some(provider) = config.provider(name) else { continue };
-            let (raw, place) = if let Some(named) = provider.api_key_env {
-                let missing =
-                    || KeyError::MissingVariable { provider: name.to_owned(), variable: named.clone() };
-                (variable(&named).filter(|value| !value.is_empty()).ok_or_else(missing)?, named)
-            } else if let Some(path) = provider.api_key_file {
-                let raw = std::fs::read_to_string(&path).map_err(|source| KeyError::MissingFile {
-                    provider: name.to_owned(),
-                    path: path.clone(),
-                    source,
-                })?;
-                (raw, path.display().to_string())
-            } else {
-                continue;
-            };
-            let secret =
-                Secret::read(&raw).ok_or_else(|| KeyError::Unusable { provider: name.to_owned(), place })?;
-            keys.insert(name.to_owned(), secret);
+            if let Some(secret) = find(config, name, &variable)? {
+                keys.found.insert(name.to_owned(), secret);
+            }
         }
-        Ok(Self(keys))
+        Ok(keys)
+    }
+
+    /// Reads the key of every provider there is, as far as they can be found. Blocks as [`Keys::resolve`] does.
+    pub fn gather(config: &Config) -> Self {
+        Self::gather_from(config, from_environment)
+    }
+
+    fn gather_from(config: &Config, variable: impl Fn(&str) -> Option<String>) -> Self {
+        let mut keys = Self::default();
+        for name in config.provider_names() {
+            match find(config, name, &variable) {
+                Ok(Some(secret)) => _ = keys.found.insert(name.to_owned(), secret),
+                Ok(None) => {}
+                Err(error) => _ = keys.missing.insert(name.to_owned(), error.to_string()),
+            }
+        }
+        keys
     }
 
     /// The key of a provider, if it has one.
     pub(crate) fn of(&self, provider: &str) -> Option<&Secret> {
-        self.0.get(provider)
+        self.found.get(provider)
     }
+
+    /// Providers that need a key this process has not, and why, by name.
+    pub fn missing(&self) -> &BTreeMap<String, String> {
+        &self.missing
+    }
+
+    /// Whether any provider's key was found.
+    pub fn has_any(&self) -> bool {
+        !self.found.is_empty()
+    }
+}
+
+fn from_environment(variable: &str) -> Option<String> {
+    std::env::var(variable).ok()
+}
+
+/// The key of one provider; `None` where it needs none.
+fn find(
+    config: &Config,
+    name: &str,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Option<Secret>, KeyError> {
+    let Some(provider) = config.provider(name) else { return Ok(None) };
+    let (raw, place) = if let Some(named) = provider.api_key_env {
+        let missing = || KeyError::MissingVariable { provider: name.to_owned(), variable: named.clone() };
+        (variable(&named).filter(|value| !value.is_empty()).ok_or_else(missing)?, named)
+    } else if let Some(path) = provider.api_key_file {
+        let raw = std::fs::read_to_string(&path).map_err(|source| KeyError::MissingFile {
+            provider: name.to_owned(),
+            path: path.clone(),
+            source,
+        })?;
+        (raw, path.display().to_string())
+    } else {
+        return Ok(None);
+    };
+    let unusable = || KeyError::Unusable { provider: name.to_owned(), place };
+    Secret::read(&raw).map(Some).ok_or_else(unusable)
 }
 
 /// A key.
@@ -180,6 +224,16 @@ mod tests {
         check(&local("api_key_env = \"EMPTY\""), "local", Err("EMPTY"));
         check(&local("api_key_env = \"TWO_LINES\""), "local", Err("visible ASCII"));
         check(&local("api_key_file = \"no/such/file\""), "local", Err("no/such/file"));
+    }
+
+    #[test]
+    fn what_cannot_be_found_is_told_and_the_rest_is_kept() {
+        let config = Config::parse(&local("api_key_env = \"LOCAL_KEY\"")).unwrap();
+        let keys = Keys::gather_from(&config, |name| (name == "OPENAI_API_KEY").then(|| CANARY.to_owned()));
+        assert!(keys.has_any() && keys.of("openai").is_some());
+        let missing: Vec<_> = keys.missing().keys().map(String::as_str).collect();
+        assert_eq!(missing, ["anthropic", "gemini", "local"]);
+        assert!(keys.missing()["local"].contains("set LOCAL_KEY"), "{:?}", keys.missing());
     }
 
     #[test]

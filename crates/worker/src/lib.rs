@@ -9,6 +9,7 @@
 //!
 //! - [`environment`]: what a worker is given; [`keys`]: the secrets among it
 //! - `member`: joining, beating once a second, leaving
+//! - `serve`: which pools are served, as open runs come and go
 //! - `pool`: what the tasks of one pool share; `held`: the jobs in this process's hands
 //! - `consume`: from hints to grants
 //! - `execute`: one grant to its settlement, with `plan` (its run's suite, compiled), `limit` (its account's gate),
@@ -36,10 +37,10 @@ mod pool;
 mod provider;
 mod record;
 mod retry;
+mod serve;
 
-pub use environment::{Environment, PoolSpec, Shutdown};
+pub use environment::{Environment, PoolSpec, Serve, Shutdown};
 pub use keys::{KeyError, Keys};
-pub use pool::prefetch;
 pub use provider::ProviderError;
 pub use scorer::{Fault, Judged, Scoring, score_output};
 
@@ -47,13 +48,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use assay_queue::QueueError;
-use assay_store::StoreError;
-use tokio::sync::mpsc;
+use assay_store::{Offer, StoreError};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use execute::Onward;
 use held::Held;
 use keep::Keeper;
+use pool::Opener;
 
 /// Jobs given back and not yet recorded; beyond it, executing waits for recording.
 const GIVEN_BACK: usize = 1_000;
@@ -96,46 +99,34 @@ pub fn install_tls() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// Works on `pools` until `shutdown`: joins as a member, claims, executes and records, and leaves.
+/// Works on the pools that `serve` says until `shutdown`: joins as a member, claims, executes and records, and leaves.
 ///
 /// Ends with `Ok` once the soft token has fired and everything in hand is recorded or released, or soon after the
 /// hard one. The caller gives the grace: it fires the hard token when that is over.
-pub async fn run(
-    environment: Environment,
-    pools: Vec<PoolSpec>,
-    shutdown: Shutdown,
-) -> Result<(), WorkerError> {
+pub async fn run(environment: Environment, serve: Serve, shutdown: Shutdown) -> Result<(), WorkerError> {
     install_tls();
     let environment = Arc::new(environment);
     let hard = shutdown.hard;
     // Fired by the caller, or by the first task that fails.
     let stop = shutdown.soft.child_token();
     let held = Arc::new(Held::default());
-    let pools = pool::open(&environment, pools, &held, &stop, &hard)?;
+    let kind = serve.kind();
+    let (offered, offer) = watch::channel(Offer::default());
 
-    member::join(&environment).await?;
-    tracing::info!(
-        member.id = %environment.member,
-        pools = pools.len(),
-        "worker {} serves {} pools",
-        environment.member,
-        pools.len()
-    );
+    if !member::join(&environment, kind, &stop).await? {
+        return Ok(());
+    }
+    tracing::info!(member.id = %environment.member, "worker {} joined", environment.member);
     let (give_back, given_back) = mpsc::channel(GIVEN_BACK);
     let gone = CancellationToken::new();
-    let beating = tokio::spawn(member::beat(Arc::clone(&environment), gone.clone()));
+    let beating = tokio::spawn(member::beat(Arc::clone(&environment), kind, offer, gone.clone()));
+    let opener = Opener::new(Arc::clone(&environment), Arc::clone(&held), hard.clone());
     let recorder = record::record(Arc::clone(&environment), held, given_back, hard.clone());
     let (keeper, keeping) = Keeper::new(Arc::clone(&environment), hard.clone());
-    let mut tasks = vec![start(recorder, &stop), start(keeping, &stop)];
-    for pool in pools {
-        let pool = Arc::new(pool);
-        let (grant, granted) = mpsc::channel(pool.waiting_room);
-        tasks.push(start(consume::consume(Arc::clone(&pool), grant), &stop));
-        tasks.push(start(execute::execute_all(pool, granted, give_back.clone(), keeper.clone()), &stop));
-    }
-    // They end when the last executor has dropped its senders.
-    drop(give_back);
-    drop(keeper);
+    let onward = Onward { keeper, give_back };
+    // Both end when the last executor has dropped its end.
+    let serving = serve::serve(serve, opener, Arc::clone(&environment), offered, onward, stop.clone());
+    let tasks = vec![start(recorder, &stop), start(keeping, &stop), start(serving, &stop)];
 
     let worked = tokio::select! {
         worked = all(tasks) => worked,

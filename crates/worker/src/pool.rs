@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use assay_common::config::{Config, DEFAULT_GIVE_UP_AFTER, Limits, Provider as Settings, ProviderKind};
+use assay_common::config::{DEFAULT_GIVE_UP_AFTER, Limits, Provider as Settings, ProviderKind};
 use assay_common::model::{Model, Sampling};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::consume::CLAIM_BATCH;
@@ -17,7 +17,6 @@ use crate::held::Held;
 use crate::limit::gate::{Account, Gate};
 use crate::plan::Plans;
 use crate::provider::Provider;
-use crate::record::RECORD_BATCH;
 use crate::{ProviderError, WorkerError};
 
 /// Claimed jobs that wait for the rate, in seconds of that rate: a cancelled run ends within it.
@@ -57,68 +56,70 @@ impl Dice {
     }
 }
 
-/// Opens `specs`: pools of one provider share its account and its client.
-pub(crate) fn open(
-    environment: &Arc<Environment>,
-    specs: Vec<PoolSpec>,
-    held: &Arc<Held>,
-    stop: &CancellationToken,
-    hard: &CancellationToken,
-) -> Result<Vec<Pool>, WorkerError> {
-    let plans = Arc::new(Plans::new(environment.store.clone(), Arc::clone(&environment.config)));
-    let mut accounts: BTreeMap<String, (Settings, Arc<Account>, Arc<Provider>)> = BTreeMap::new();
-    let mut pools = Vec::new();
-    for (number, PoolSpec { pool, provider: name }) in (0..).zip(specs) {
-        if !accounts.contains_key(&name) {
+/// Opens pools: those of one provider share its account and its client, for as long as the worker lives.
+pub(crate) struct Opener {
+    environment: Arc<Environment>,
+    held: Arc<Held>,
+    plans: Arc<Plans>,
+    accounts: BTreeMap<String, (Settings, Arc<Account>, Arc<Provider>)>,
+    /// Pools opened so far.
+    opened: u64,
+    hard: CancellationToken,
+}
+
+impl Opener {
+    pub(crate) fn new(environment: Arc<Environment>, held: Arc<Held>, hard: CancellationToken) -> Self {
+        let plans = Arc::new(Plans::new(environment.store.clone(), Arc::clone(&environment.config)));
+        Self { environment, held, plans, accounts: BTreeMap::new(), opened: 0, hard }
+    }
+
+    /// Opens a pool that takes work until `stop`.
+    pub(crate) fn open(&mut self, spec: PoolSpec, stop: CancellationToken) -> Result<Pool, WorkerError> {
+        let PoolSpec { pool, provider: name } = spec;
+        let environment = &self.environment;
+        if !self.accounts.contains_key(&name) {
             let settings = environment
                 .config
                 .provider(&name)
                 .ok_or_else(|| WorkerError::UnknownProvider(name.clone()))?;
-            let opened = account(environment, &name, &settings)
+            let (account, provider) = account(environment, &name, &settings)
                 .map_err(|source| WorkerError::Provider { name: name.clone(), source })?;
-            accounts.insert(name.clone(), (settings, opened.0, opened.1));
+            self.accounts.insert(name.clone(), (settings, account, provider));
         }
-        let (settings, account, provider) = &accounts[&name];
+        let (settings, account, provider) = &self.accounts[&name];
         let model = model_limits(&name, settings, &pool);
         let gate = Gate::new(Arc::clone(account), model);
         let waiting_room = waiting_room(gate.in_flight(), per_minute(settings, model));
-        pools.push(Pool {
+        self.opened += 1;
+        Ok(Pool {
             name: pool,
             environment: Arc::clone(environment),
             gate,
             provider: Arc::clone(provider),
-            plans: Arc::clone(&plans),
-            held: Arc::clone(held),
-            dice: Dice::new(environment.seed.wrapping_add(number)),
+            plans: Arc::clone(&self.plans),
+            held: Arc::clone(&self.held),
+            dice: Dice::new(environment.seed.wrapping_add(self.opened)),
             give_up_after: environment.config.give_up_after.map_or(DEFAULT_GIVE_UP_AFTER, |span| span.0),
             waiting_room,
-            stop: stop.clone(),
-            hard: hard.clone(),
-        });
+            stop,
+            hard: self.hard.clone(),
+        })
     }
-    Ok(pools)
-}
-
-/// How many hints of a pool a worker with this configuration takes before it has settled the first of them: what the
-/// sender must keep waiting so that no slot runs dry. 0 for a provider that is not configured.
-pub fn prefetch(config: &Config, spec: &PoolSpec) -> u32 {
-    let Some(settings) = config.provider(&spec.provider) else { return 0 };
-    let model = model_limits(&spec.provider, &settings, &spec.pool);
-    let gate = Gate::new(Arc::new(Account::new(&spec.provider, &settings.limits)), model);
-    prefetch_of(gate.in_flight(), waiting_room(gate.in_flight(), per_minute(&settings, model)))
 }
 
 impl Pool {
-    /// See [`prefetch`].
+    /// How many hints this pool takes before it has settled the first of them: what the sender must keep waiting so that
+    /// no slot runs dry.
     pub(crate) fn prefetch(&self) -> u32 {
         prefetch_of(self.gate.in_flight(), self.waiting_room)
     }
 }
 
-/// Those called, those waiting for a slot, those being claimed and those being recorded.
+/// Those called, as many that are answered and being recorded, those waiting for a slot, and those being claimed. No
+/// more: what one worker holds without working on it another could work on.
 fn prefetch_of(in_flight: u32, waiting_room: usize) -> u32 {
-    let beside = u32::try_from(waiting_room + CLAIM_BATCH + RECORD_BATCH).unwrap_or(u32::MAX);
-    in_flight.saturating_add(beside)
+    let beside = u32::try_from(waiting_room + CLAIM_BATCH).unwrap_or(u32::MAX);
+    in_flight.saturating_mul(2).saturating_add(beside)
 }
 
 fn account(
@@ -186,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_model_is_found_by_its_pool() {
-        let config = Config::parse(
+        let config = assay_common::config::Config::parse(
             r#"
             [providers.local]
             kind = "openai"
@@ -197,19 +198,18 @@ mod tests {
             "#,
         )
         .unwrap();
-        let check = |model: &str, in_flight: u32| {
+        let local = config.provider("local").unwrap();
+        let check = |model: &str, in_flight: Option<u32>| {
             let model = Model {
                 provider: "local".into(),
                 model: model.into(),
                 sampling: Sampling::default(),
                 recording: None,
             };
-            let spec = PoolSpec { pool: model.pool(), provider: "local".into() };
-            assert_eq!(prefetch(&config, &spec), prefetch_of(in_flight, 64));
+            let limits = model_limits("local", &local, &model.pool());
+            assert_eq!(limits.and_then(|limits| limits.in_flight).map(NonZeroU32::get), in_flight);
         };
-        check("a/b", 3);
-        check("c", 20);
-        let nobody = PoolSpec { pool: "x.0".into(), provider: "x".into() };
-        assert_eq!(prefetch(&config, &nobody), 0);
+        check("a/b", Some(3));
+        check("c", None);
     }
 }

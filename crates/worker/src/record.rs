@@ -19,7 +19,7 @@ use crate::persist::persist;
 use crate::pool::Dice;
 
 /// The most jobs recorded in one transaction.
-pub(crate) const RECORD_BATCH: usize = 500;
+const RECORD_BATCH: usize = 500;
 /// How long a batch waits for more than its first job, and how long for the next one: the last jobs of a run do not
 /// wait for company that will not come.
 const RECORD_WINDOW: Duration = Duration::from_millis(25);

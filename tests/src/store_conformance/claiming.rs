@@ -2,7 +2,7 @@
 
 use assay_common::clock::Micros;
 use assay_common::job::{Answer, Decline, Hint};
-use assay_store::{StoreError, StoreUrl};
+use assay_store::{Mandate, StoreError, StoreUrl};
 
 use super::fixture::{Fixture, NOW, case, finished, member_id, run_id};
 
@@ -92,7 +92,7 @@ pub async fn only_members_claim(place: StoreUrl) {
     let stranger = member_id(3);
     let refused = claim(stranger).await.unwrap_err();
     assert!(matches!(refused, StoreError::NotJoined { member } if member == stranger), "{refused}");
-    fixture.store.bury(fixture.member, NOW).await.unwrap();
+    fixture.store.bury(Mandate::Own, fixture.member, NOW).await.unwrap();
     assert!(matches!(claim(fixture.member).await.unwrap_err(), StoreError::NotJoined { .. }));
     fixture.store.join(fixture.member, "worker", "host".into(), 42, NOW).await.unwrap();
     assert!(matches!(claim(fixture.member).await.unwrap()[0].1, Answer::Granted(_)));

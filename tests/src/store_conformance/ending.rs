@@ -2,7 +2,7 @@
 
 use assay_common::clock::Micros;
 use assay_common::job::{Answer, Decline};
-use assay_store::{RunState, StoreUrl};
+use assay_store::{Mandate, RunState, StoreUrl};
 
 use super::fixture::{Fixture, NOW, POOL, counts, finished, jobs};
 
@@ -10,7 +10,7 @@ use super::fixture::{Fixture, NOW, POOL, counts, finished, jobs};
 pub async fn cancel_means_cancel(place: StoreUrl) {
     let fixture = Fixture::created(&place, 9).await;
     let store = &fixture.store;
-    assert!(store.expand(fixture.run, 0, jobs(0..6), false).await.unwrap());
+    assert!(store.expand(Mandate::Own, fixture.run, 0, jobs(0..6), false).await.unwrap());
     fixture.claim(fixture.member, [0, 1, 2, 3]).await;
     fixture.settle(vec![finished(fixture.passed(0, 1))]).await;
     assert!(store.cancel(fixture.run, "out of \0 budget".into(), Micros(5)).await.unwrap());
@@ -19,8 +19,8 @@ pub async fn cancel_means_cancel(place: StoreUrl) {
     assert_eq!((run.state, run.reason.as_deref()), (RunState::Cancelling, Some("out of \u{fffd} budget")));
     assert_eq!(counts(&run), [1, 0, 0, 2]);
     assert_eq!(fixture.declined(fixture.other, 5, NOW).await, Some(Decline::Done));
-    assert!(!store.expand(fixture.run, 6, jobs(6..9), true).await.unwrap());
-    assert_eq!(store.finish(fixture.run, NOW).await.unwrap(), None, "three are running");
+    assert!(!store.expand(Mandate::Own, fixture.run, 6, jobs(6..9), true).await.unwrap());
+    assert_eq!(store.finish(Mandate::Own, fixture.run, NOW).await.unwrap(), None, "three are running");
     // Finished, parked and released: the last two are cancelled, for they would be asked again.
     fixture.settle(vec![finished(fixture.failed(1, 1)), fixture.parked(2, 1, NOW, 1)]).await;
     store.release(fixture.member, vec![fixture.key(3)], NOW).await.unwrap();
@@ -29,7 +29,7 @@ pub async fn cancel_means_cancel(place: StoreUrl) {
     // A result that comes too late for its cancelled job is not one.
     fixture.settle(vec![finished(fixture.passed(2, 1))]).await;
     assert_eq!(fixture.counts().await, [1, 1, 0, 4]);
-    let run = store.finish(fixture.run, Micros(7)).await.unwrap().unwrap();
+    let run = store.finish(Mandate::Own, fixture.run, Micros(7)).await.unwrap().unwrap();
     assert_eq!((run.state, run.finished_at), (RunState::Cancelled, Some(Micros(7))));
     assert_eq!((counts(&run), run.cursor, run.planned), ([1, 1, 0, 4], 6, 9));
     assert!(!store.cancel(fixture.run, "too late".into(), NOW).await.unwrap());
@@ -41,10 +41,10 @@ pub async fn the_dead_give_back_to_nobody(place: StoreUrl) {
     fixture.claim(fixture.member, [0]).await;
     fixture.claim(fixture.other, [1]).await;
     assert!(fixture.store.cancel(fixture.run, "enough".into(), NOW).await.unwrap());
-    fixture.store.bury(fixture.member, NOW).await.unwrap();
+    fixture.store.bury(Mandate::Own, fixture.member, NOW).await.unwrap();
     assert_eq!(fixture.counts().await, [0, 0, 0, 2]);
     fixture.store.bury_all(NOW).await.unwrap();
-    let run = fixture.store.finish(fixture.run, NOW).await.unwrap().unwrap();
+    let run = fixture.store.finish(Mandate::Own, fixture.run, NOW).await.unwrap().unwrap();
     assert_eq!((run.state, counts(&run)), (RunState::Cancelled, [0, 0, 0, 3]));
 }
 
@@ -80,13 +80,13 @@ pub async fn no_grant_comes_after_a_cancellation(place: StoreUrl) {
 pub async fn completion_is_decided_by_rows(place: StoreUrl) {
     let fixture = Fixture::created(&place, 3).await;
     let store = &fixture.store;
-    let finish = async || store.finish(fixture.run, Micros(8)).await.unwrap();
+    let finish = async || store.finish(Mandate::Own, fixture.run, Micros(8)).await.unwrap();
     assert_eq!(finish().await, None, "nothing is expanded");
-    assert!(store.expand(fixture.run, 0, jobs(0..2), false).await.unwrap());
+    assert!(store.expand(Mandate::Own, fixture.run, 0, jobs(0..2), false).await.unwrap());
     fixture.claim(fixture.member, [0, 1]).await;
     fixture.settle(vec![finished(fixture.passed(0, 1)), finished(fixture.errored(1, 1))]).await;
     assert_eq!(finish().await, None, "there is more to expand");
-    assert!(store.expand(fixture.run, 2, jobs(2..3), true).await.unwrap());
+    assert!(store.expand(Mandate::Own, fixture.run, 2, jobs(2..3), true).await.unwrap());
     assert_eq!(finish().await, None, "one is pending");
     fixture.claim(fixture.member, [2]).await;
     assert_eq!(finish().await, None, "one is running");
@@ -96,14 +96,14 @@ pub async fn completion_is_decided_by_rows(place: StoreUrl) {
     assert_eq!((run.state, run.finished_at), (RunState::Completed, Some(Micros(8))));
     assert_eq!(counts(&run), [1, 1, 1, 0]);
     assert_eq!(counts(&run), counted, "what was counted is what the rows say");
-    assert_eq!(store.finish(fixture.run, Micros(9)).await.unwrap(), Some(run), "it ends once");
-    assert_eq!(store.finish(super::fixture::run_id(9), NOW).await.unwrap(), None);
+    assert_eq!(store.finish(Mandate::Own, fixture.run, Micros(9)).await.unwrap(), Some(run), "it ends once");
+    assert_eq!(store.finish(Mandate::Own, super::fixture::run_id(9), NOW).await.unwrap(), None);
     assert_eq!(fixture.declined(fixture.member, 2, NOW).await, Some(Decline::Done));
 }
 
 /// A run without jobs is complete at once.
 pub async fn an_empty_run_completes(place: StoreUrl) {
     let fixture = Fixture::expanded(&place, 0).await;
-    let run = fixture.store.finish(fixture.run, NOW).await.unwrap().unwrap();
+    let run = fixture.store.finish(Mandate::Own, fixture.run, NOW).await.unwrap().unwrap();
     assert_eq!((run.state, counts(&run)), (RunState::Completed, [0; 4]));
 }

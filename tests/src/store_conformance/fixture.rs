@@ -14,7 +14,7 @@ use assay_common::reduce::Reducer;
 use assay_common::score::{Millionths, NamedScore, Score};
 use assay_common::suite::{DatasetRef, Priority, Suite};
 use assay_common::usage::Usage;
-use assay_store::{NewJob, NewRun, Run, Schema, Store, StoreUrl};
+use assay_store::{Mandate, NewJob, NewRun, Run, Schema, Store, StoreUrl};
 use uuid::Uuid;
 
 /// The moment at which everything begins.
@@ -40,7 +40,7 @@ impl Fixture {
     /// A store at `place` with a run of `cases` jobs, all expanded, and two members.
     pub async fn expanded(place: &StoreUrl, cases: u64) -> Self {
         let fixture = Self::created(place, cases).await;
-        assert!(fixture.store.expand(fixture.run, 0, jobs(0..cases), true).await.unwrap());
+        assert!(fixture.store.expand(Mandate::Own, fixture.run, 0, jobs(0..cases), true).await.unwrap());
         fixture
     }
 
@@ -211,6 +211,7 @@ pub fn new_run(id: RunId, revision: Digest, planned: u64) -> NewRun {
         suite_name: "capitals".to_owned(),
         seed: [7; 32],
         planned,
+        pools: Vec::new(),
         priority: Priority::Normal,
         budget: Some(NanoUsd(1_000)),
         created_at: NOW,

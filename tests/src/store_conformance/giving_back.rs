@@ -2,7 +2,7 @@
 
 use assay_common::clock::Micros;
 use assay_common::job::Decline;
-use assay_store::StoreUrl;
+use assay_store::{Mandate, Offer, StoreUrl};
 
 use super::fixture::{Fixture, NOW, POOL, finished, member_id};
 
@@ -18,12 +18,12 @@ pub async fn members_beat(place: StoreUrl) {
         members.iter().map(|member| (member.id, member.beat)).collect::<Vec<_>>()
     };
     assert_eq!(beats().await, [(fixture.member, 0), (fixture.other, 0)]);
-    assert!(store.beat(fixture.other).await.unwrap());
-    assert!(store.beat(fixture.other).await.unwrap());
+    assert!(store.beat(fixture.other, &Offer::default()).await.unwrap());
+    assert!(store.beat(fixture.other, &Offer::default()).await.unwrap());
     assert_eq!(beats().await, [(fixture.member, 0), (fixture.other, 2)]);
     assert_eq!(store.leave(fixture.other, NOW).await.unwrap(), 0);
-    assert!(!store.beat(fixture.other).await.unwrap());
-    assert!(!store.beat(member_id(9)).await.unwrap());
+    assert!(!store.beat(fixture.other, &Offer::default()).await.unwrap());
+    assert!(!store.beat(member_id(9), &Offer::default()).await.unwrap());
     let members = store.members().await.unwrap();
     assert_eq!(members.len(), 1);
     let member = &members[0];
@@ -54,8 +54,8 @@ pub async fn a_burial_counts_the_crash(place: StoreUrl) {
     let store = &fixture.store;
     fixture.claim(fixture.member, [0, 1]).await;
     fixture.claim(fixture.other, [2]).await;
-    assert_eq!(store.bury(fixture.member, LATER).await.unwrap(), 2);
-    assert_eq!(store.bury(fixture.member, LATER).await.unwrap(), 0);
+    assert_eq!(store.bury(Mandate::Own, fixture.member, LATER).await.unwrap(), 2);
+    assert_eq!(store.bury(Mandate::Own, fixture.member, LATER).await.unwrap(), 0);
     assert_eq!(store.due_returned(fixture.run, POOL.into(), LATER, 10).await.unwrap(), [0, 1]);
     assert_eq!(store.leave(fixture.other, LATER).await.unwrap(), 1);
     assert!(store.members().await.unwrap().is_empty());
@@ -95,7 +95,7 @@ pub async fn no_claim_outlives_its_member(place: StoreUrl) {
         }
     });
     tokio::time::sleep(std::time::Duration::from_millis(30)).await;
-    fixture.store.bury(member, NOW).await.unwrap();
+    fixture.store.bury(Mandate::Own, member, NOW).await.unwrap();
     claiming.await.unwrap();
     let fresh = fixture.store.due_fresh(fixture.run, POOL.into(), None, 1_000).await.unwrap();
     let returned = fixture.store.due_returned(fixture.run, POOL.into(), NOW, 1_000).await.unwrap();

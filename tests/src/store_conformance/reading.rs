@@ -2,7 +2,7 @@
 
 use assay_common::outcome::{ErrorKind, Outcome};
 use assay_common::score::Millionths;
-use assay_store::{NewJob, OutcomeRow, StoreUrl};
+use assay_store::{Mandate, NewJob, OutcomeRow, StoreUrl};
 
 use super::fixture::{Fixture, NOW, POOL, case, finished};
 
@@ -89,7 +89,9 @@ pub async fn quantiles_are_of_the_nearest_rank(place: StoreUrl) {
         trial: 1,
         pool: POOL.to_owned(),
     };
-    assert!(fixture.store.expand(fixture.run, 0, (0..24).map(job).collect(), true).await.unwrap());
+    assert!(
+        fixture.store.expand(Mandate::Own, fixture.run, 0, (0..24).map(job).collect(), true).await.unwrap()
+    );
     fixture.claim(fixture.member, 0..24).await;
     let batch = (0..24i64).map(|ordinal| {
         let mut row = fixture.passed(ordinal.unsigned_abs(), 1);

@@ -3,7 +3,7 @@
 use assay_common::clock::Micros;
 use assay_common::id::Digest;
 use assay_common::money::NanoUsd;
-use assay_store::{Run, RunState, StoreUrl};
+use assay_store::{Mandate, Run, RunState, StoreUrl};
 
 use super::fixture::{Fixture, NOW, POOL, jobs, new_run, run_id};
 
@@ -39,7 +39,7 @@ pub async fn a_run_is_created_and_found(place: StoreUrl) {
     assert!(store.create_run(new_run(run_id(3), Digest::of(b"never frozen"), 3)).await.is_err());
     assert_eq!(store.unfinished_run(revision.clone()).await.unwrap(), Some(run_id(2)));
     assert!(store.cancel(run_id(2), "no more".into(), NOW).await.unwrap());
-    assert_eq!(store.finish(run_id(2), NOW).await.unwrap().unwrap().state, RunState::Cancelled);
+    assert_eq!(store.finish(Mandate::Own, run_id(2), NOW).await.unwrap().unwrap().state, RunState::Cancelled);
     assert_eq!(store.unfinished_run(revision).await.unwrap(), Some(run_id(1)));
     assert_eq!(store.unfinished_run(Digest::of(b"never frozen")).await.unwrap(), None);
     let ids = async |limit| store.runs(limit).await.unwrap().iter().map(|run| run.id).collect::<Vec<_>>();
@@ -51,7 +51,8 @@ pub async fn a_run_is_created_and_found(place: StoreUrl) {
 pub async fn expansion_moves_the_cursor_once(place: StoreUrl) {
     let fixture = Fixture::created(&place, 500).await;
     let store = &fixture.store;
-    let expand = async |from, jobs, ended| store.expand(fixture.run, from, jobs, ended).await.unwrap();
+    let expand =
+        async |from, jobs, ended| store.expand(Mandate::Own, fixture.run, from, jobs, ended).await.unwrap();
     assert!(expand(0, jobs(0..300), false).await);
     assert!(!expand(0, jobs(0..300), false).await, "sent again");
     assert!(!expand(400, jobs(400..500), false).await, "a gap");
@@ -62,7 +63,7 @@ pub async fn expansion_moves_the_cursor_once(place: StoreUrl) {
     let run = fixture.run().await;
     assert_eq!((run.cursor, run.expanded), (500, true));
     assert_eq!(store.due_fresh(fixture.run, POOL.into(), None, 1_000).await.unwrap().len(), 500);
-    assert!(!store.expand(run_id(9), 0, jobs(0..1), true).await.unwrap(), "an unknown run");
+    assert!(!store.expand(Mandate::Own, run_id(9), 0, jobs(0..1), true).await.unwrap(), "an unknown run");
 }
 
 /// Of many expanders of one chunk one wins.
@@ -71,7 +72,7 @@ pub async fn one_of_many_expanders_wins(place: StoreUrl) {
     let mut expanders = tokio::task::JoinSet::new();
     for _ in 0..6 {
         let (store, run) = (fixture.store.clone(), fixture.run);
-        expanders.spawn(async move { store.expand(run, 0, jobs(0..50), true).await.unwrap() });
+        expanders.spawn(async move { store.expand(Mandate::Own, run, 0, jobs(0..50), true).await.unwrap() });
     }
     let won = expanders.join_all().await.into_iter().filter(|won| *won).count();
     assert_eq!(won, 1);
@@ -84,7 +85,7 @@ pub async fn due_jobs_come_in_order(place: StoreUrl) {
     let store = &fixture.store;
     let mut chunk = jobs(0..8);
     chunk[7].pool = "another".to_owned();
-    assert!(store.expand(fixture.run, 0, chunk, true).await.unwrap());
+    assert!(store.expand(Mandate::Own, fixture.run, 0, chunk, true).await.unwrap());
     let fresh = async |after, limit| store.due_fresh(fixture.run, POOL.into(), after, limit).await.unwrap();
     let returned = async |now| store.due_returned(fixture.run, POOL.into(), Micros(now), 10).await.unwrap();
     assert_eq!(fresh(None, 3).await, [0, 1, 2]);

@@ -5,7 +5,7 @@ use assay_common::job::{Call, Decline, JobKey, Output, Response, Settlement};
 use assay_common::money::NanoUsd;
 use assay_common::outcome::Outcome;
 use assay_common::usage::Usage;
-use assay_store::StoreUrl;
+use assay_store::{Mandate, StoreUrl};
 
 use super::fixture::{Fixture, NOW, call, finished};
 
@@ -56,7 +56,7 @@ pub async fn a_late_result_wins_once(place: StoreUrl) {
     let fixture = Fixture::expanded(&place, 2).await;
     let store = &fixture.store;
     fixture.claim(fixture.member, [0, 1]).await;
-    assert_eq!(store.bury(fixture.member, NOW).await.unwrap(), 2);
+    assert_eq!(store.bury(Mandate::Own, fixture.member, NOW).await.unwrap(), 2);
     // Job 0 runs elsewhere by now, job 1 waits.
     assert_eq!(fixture.claim(fixture.other, [0]).await[0].attempt, 2);
     fixture.settle(vec![finished(fixture.passed(0, 1)), finished(fixture.passed(1, 1))]).await;
@@ -165,7 +165,7 @@ pub async fn an_answer_is_kept_until_its_job_is_settled(place: StoreUrl) {
         .await
         .unwrap();
     fixture.store.keep_responses(vec![answer(3, "too late")]).await.unwrap();
-    fixture.store.bury(fixture.member, NOW).await.unwrap();
+    fixture.store.bury(Mandate::Own, fixture.member, NOW).await.unwrap();
 
     let second = fixture.other;
     let granted = fixture.claim(second, 0..300).await;
@@ -191,6 +191,6 @@ pub async fn an_answer_is_kept_until_its_job_is_settled(place: StoreUrl) {
     // What is kept for jobs that are never settled goes with the run.
     fixture.store.cancel(fixture.run, "enough".to_owned(), NOW).await.unwrap();
     fixture.store.leave(second, NOW).await.unwrap();
-    assert!(fixture.store.finish(fixture.run, NOW).await.unwrap().is_some());
+    assert!(fixture.store.finish(Mandate::Own, fixture.run, NOW).await.unwrap().is_some());
     assert_eq!(fixture.store.kept_responses(fixture.run).await.unwrap(), 0);
 }

@@ -1,6 +1,8 @@
 //! One file a command.
 
+mod coordinator;
 mod files;
+mod fleet;
 mod keys;
 mod migrate;
 mod results;
@@ -8,6 +10,7 @@ mod run;
 mod schema;
 mod status;
 mod validate;
+mod worker;
 
 use assay_store::StoreError;
 
@@ -40,5 +43,7 @@ async fn dispatch(command: Command, settings: Settings) -> Result<Exit, Exit> {
         Command::Status { run, files } => status::call(&settings, run, &files).await,
         Command::Results { run } => results::call(&settings, run).await,
         Command::Migrate => migrate::call(&settings).await,
+        Command::Coordinator(coordinator) => Box::pin(coordinator::call(&settings, &coordinator)).await,
+        Command::Worker(worker) => Box::pin(worker::call(&settings, &worker)).await,
     }
 }

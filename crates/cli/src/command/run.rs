@@ -2,7 +2,6 @@
 //!
 //! Nothing is stored before the suite has validated, nothing is called before it is frozen.
 
-use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 
@@ -10,15 +9,14 @@ use anyhow::{Context as _, anyhow};
 use assay_common::clock::Clock;
 use assay_common::id::MemberId;
 use assay_common::suite::Suite;
-use assay_coordinator::Environment;
 use assay_coordinator::report::Reader;
 use assay_coordinator::run::begin::Draw;
-use assay_coordinator::run::drive::PAST_DEADLINE;
-use assay_coordinator::run::{Begun, Driver, Ended, begin};
+use assay_coordinator::run::{Begun, Driver, Ended, PAST_DEADLINE, begin};
 use assay_coordinator::suite::{FreezeError, Loaded, load};
+use assay_coordinator::{Environment, Timings};
 use assay_queue::Queue;
-use assay_store::{FileLock, Run, Schema, Store, StoreUrl};
-use assay_worker::{Keys, PoolSpec, Shutdown};
+use assay_store::{FileLock, Run, RunPool, Schema, Store, StoreUrl};
+use assay_worker::{Keys, PoolSpec, Serve, Shutdown};
 use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt as _, SeedableRng as _};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +26,7 @@ use crate::args::{Files, RunArgs};
 use crate::exit::Exit;
 use crate::render::{self, Progress, warn};
 use crate::settings::Settings;
+use crate::signals::stop_on_signals;
 
 /// Runs the suite to its end and prints the report.
 pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Exit> {
@@ -83,8 +82,13 @@ impl Session {
             FreezeError::Store(error) => Exit::unfinished(error),
             changed => Exit::input(changed),
         })?;
-        let environment =
-            Environment { store, queue: Queue::memory(), clock, config: Arc::clone(&settings.config) };
+        let environment = Environment {
+            store,
+            queue: Queue::memory(),
+            clock,
+            config: Arc::clone(&settings.config),
+            timings: Timings::default(),
+        };
         let draw = Draw { id: rng.random(), seed: rng.random() };
         let begun = begin(&environment, &loaded.suite, args.new, draw).await?;
         Ok(Self { environment, begun, rng, _lock: lock })
@@ -100,13 +104,11 @@ impl Session {
         reader: &mut Reader<'_>,
     ) -> Result<Ended, Exit> {
         let worker = self.worker(keys);
-        let pools: BTreeMap<_, _> =
-            suite.models.iter().map(|model| (model.pool(), model.provider.clone())).collect();
-        let pools = pools.into_iter().map(|(pool, provider)| PoolSpec { pool, provider }).collect();
-        let mut working = tokio::spawn(assay_worker::run(worker, pools, shutdown.clone()));
-        let signals = tokio::spawn(stop_on_signals(shutdown.clone()));
-        let driver =
-            Driver::load(self.environment.clone(), suite.clone(), self.begun.run, args.patience.0).await?;
+        let pools = RunPool::all_of(suite).into_iter();
+        let pools = pools.map(|RunPool { pool, provider, .. }| PoolSpec { pool, provider }).collect();
+        let mut working = tokio::spawn(assay_worker::run(worker, Serve::These(pools), shutdown.clone()));
+        let signals = tokio::spawn(stop_on_signals(shutdown.clone(), None, tell_stopping));
+        let driver = Driver::load(self.environment.clone(), self.begun.run, args.patience.0).await?;
         let progress = Progress::start(self.begun.resumed.as_ref());
         let read_enough = CancellationToken::new();
         let driving = async {
@@ -135,7 +137,7 @@ impl Session {
     }
 
     fn worker(&mut self, keys: Keys) -> assay_worker::Environment {
-        let Environment { store, queue, clock, config } = self.environment.clone();
+        let Environment { store, queue, clock, config, .. } = self.environment.clone();
         let millis = u64::try_from(clock.now().0 / 1_000).unwrap_or(0);
         let member = uuid::Builder::from_unix_timestamp_millis(millis, &self.rng.random()).into_uuid();
         assay_worker::Environment {
@@ -237,23 +239,9 @@ fn worker_failed(worked: Result<Result<(), assay_worker::WorkerError>, tokio::ta
     })
 }
 
-/// The first signal finishes what is in flight, the second ends at once.
-async fn stop_on_signals(shutdown: Shutdown) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) =
-        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return;
-    };
-    for token in [&shutdown.soft, &shutdown.hard] {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        if std::io::stderr().is_terminal() && !token.is_cancelled() {
-            let _ =
-                writeln!(std::io::stderr(), "\nstopping: recording what is in flight; again to end at once");
-        }
-        token.cancel();
+/// Says on a terminal that Ctrl-C was heard.
+fn tell_stopping() {
+    if std::io::stderr().is_terminal() {
+        let _ = writeln!(std::io::stderr(), "\nstopping: recording what is in flight; again to end at once");
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use assay_common::id::RunId;
 use assay_common::suite::Suite;
-use assay_store::{NewRun, Run, StoreError};
+use assay_store::{NewRun, Run, RunPool, StoreError};
 use uuid::Builder;
 
 use crate::environment::Environment;
@@ -52,6 +52,7 @@ pub async fn begin(
             suite_name: suite.name.clone(),
             seed: draw.seed,
             planned,
+            pools: RunPool::all_of(suite),
             priority: suite.priority,
             budget: suite.budget,
             created_at: now,

@@ -1,21 +1,22 @@
-//! Dispatch: at most a window of hints per pool is in the queue, however long the run is.
+//! Dispatch: at most a window of hints per pool is in the queue, however long its runs are, shared fairly between them.
 //!
-//! Nothing is written to the store: a job stays pending until it is claimed. What this holds in memory is only a
-//! guess about what is under way, and may be forgotten at any time.
+//! Nothing is written to the store: a job stays pending until it is claimed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use assay_common::id::RunId;
-use assay_common::job::Hint;
 use assay_queue::QueueError;
-use assay_store::StoreError;
+use assay_store::{Run, RunPool, RunState, StoreError};
 use tokio::time::Instant;
 
+use super::fair::{Demand, RoundRobin};
+use super::flow::{Candidates, Flow};
+use super::window;
 use crate::environment::Environment;
 
-/// A hint that has been out this long while its queue is empty was lost, and is sent again.
-const LOST_AFTER: Duration = Duration::from_secs(30);
+/// A queue that no open run has needed for this long is deleted.
+const IDLE_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// Why a window could not be filled.
 #[derive(Debug, thiserror::Error)]
@@ -28,81 +29,204 @@ pub enum DispatchError {
     Queue(#[from] QueueError),
 }
 
-/// The window of one run in one pool.
+/// An open run, as dispatch sees it.
 #[derive(Debug)]
-pub struct Window {
-    run: RunId,
-    pool: String,
-    /// The most hints in the queue.
-    size: u64,
-    /// The highest ordinal sent for the first time; everything fresh below it is out or done.
-    sent_up_to: Option<u64>,
-    /// Jobs that came back (retries, dead members) and were sent again, and when.
-    returned: HashMap<u64, Instant>,
-    /// When something was last sent.
-    last_sent: Instant,
+pub(crate) struct Sender<'r> {
+    pub(crate) run: &'r Run,
+    /// Hints in one of its turns.
+    pub(crate) weight: u64,
+    pub(crate) pools: &'r [RunPool],
+    /// Jobs of it that end in a second.
+    pub(crate) pace: f64,
 }
 
-impl Window {
-    /// A window that has sent nothing yet.
-    pub fn new(run: RunId, pool: String, size: u64) -> Self {
-        Self { run, pool, size, sent_up_to: None, returned: HashMap::new(), last_sent: Instant::now() }
+/// The queues of all pools that open runs need, or needed not long ago.
+#[derive(Debug, Default)]
+pub(crate) struct Dispatch(BTreeMap<String, PoolQueue>);
+
+#[derive(Debug)]
+struct PoolQueue {
+    flows: HashMap<RunId, Flow>,
+    turns: RoundRobin,
+    /// Whether what an earlier sender left in it is gone.
+    clean: bool,
+    /// When an open run last needed it.
+    needed: Instant,
+}
+
+impl Default for PoolQueue {
+    fn default() -> Self {
+        let (flows, turns) = Default::default();
+        Self { flows, turns, clean: false, needed: Instant::now() }
+    }
+}
+
+impl Dispatch {
+    /// Starts with queues that may be left over from earlier runs.
+    pub(crate) fn with_leftovers(pools: impl IntoIterator<Item = String>) -> Self {
+        Self(pools.into_iter().map(|pool| (pool, PoolQueue::default())).collect())
     }
 
-    /// Sends hints until the window is full: jobs that came back first, then fresh ones in order. Returns how many
-    /// were sent.
-    pub async fn fill(&mut self, environment: &Environment) -> Result<usize, DispatchError> {
-        let depth = environment.queue.depth(&self.pool).await?;
-        self.forget_lost(depth);
-        let room = u32::try_from(self.size.saturating_sub(depth)).unwrap_or(u32::MAX);
+    /// Fills the window of every pool that `senders` need. `prefetch`: what the workers of each take in advance.
+    pub(crate) async fn fill(
+        &mut self,
+        environment: &Environment,
+        senders: &[Sender<'_>],
+        prefetch: &BTreeMap<String, u64>,
+    ) -> Result<(), DispatchError> {
+        let mut needed: BTreeMap<&str, Vec<&Sender<'_>>> = BTreeMap::new();
+        for sender in senders {
+            for pool in sender.pools {
+                needed.entry(&pool.pool).or_default().push(sender);
+            }
+        }
+        for (name, senders) in needed {
+            let pace = senders.iter().map(|sender| sender.pace).sum();
+            let size = window::size(prefetch.get(name).copied().unwrap_or(0), pace);
+            let pool = self.0.entry(name.to_owned()).or_default();
+            let hints = pool.fill(environment, name, &senders, size).await?;
+            if hints > 0 {
+                tracing::debug!(
+                    queue.pool = name,
+                    queue.hints = hints,
+                    queue.window = size,
+                    "dispatched {hints} hints to {name}"
+                );
+            }
+        }
+        self.delete_idle(environment).await
+    }
+
+    async fn delete_idle(&mut self, environment: &Environment) -> Result<(), DispatchError> {
+        while let Some(name) = self.first_idle() {
+            environment.queue.delete(&name).await?;
+            tracing::info!(queue.pool = %name, "deleted the queue of {name}: no run has needed it for an hour");
+            self.0.remove(&name);
+        }
+        Ok(())
+    }
+
+    fn first_idle(&self) -> Option<String> {
+        self.0.iter().find(|(_, pool)| pool.needed.elapsed() >= IDLE_FOR).map(|(name, _)| name.clone())
+    }
+}
+
+impl PoolQueue {
+    /// Sends hints until `size` are in the queue; returns how many it took.
+    async fn fill(
+        &mut self,
+        environment: &Environment,
+        name: &str,
+        senders: &[&Sender<'_>],
+        size: u64,
+    ) -> Result<usize, DispatchError> {
+        self.needed = Instant::now();
+        // A run that is paused starts anew when it goes on: its hints are being declined.
+        let running: Vec<_> =
+            senders.iter().copied().filter(|sender| sender.run.state == RunState::Running).collect();
+        self.flows.retain(|run, _| running.iter().any(|sender| sender.run.id == *run));
+        if !self.clean {
+            environment.queue.purge(name).await?;
+            self.clean = true;
+        }
+        let lost_after = environment.timings.lost_after;
+        let depth = environment.queue.depth(name).await?;
+        for sender in &running {
+            let flow = self.flows.entry(sender.run.id).or_insert_with(|| Flow::new(lost_after));
+            flow.forget_lost(depth, sender.run.done(), lost_after, Instant::now());
+        }
+        let room = size.saturating_sub(depth);
         if room == 0 {
             return Ok(0);
         }
-        let mut returned = self.returned(environment, room).await?;
-        let left = room.saturating_sub(u32::try_from(returned.len()).unwrap_or(room));
-        let mut fresh = match left {
-            0 => Vec::new(),
-            left => environment.store.due_fresh(self.run, self.pool.clone(), self.sent_up_to, left).await?,
-        };
-        let hint = |ordinal: &u64| Hint { run: self.run, ordinal: *ordinal };
-        let hints: Vec<_> = returned.iter().chain(&fresh).map(hint).collect();
-        if hints.is_empty() {
-            return Ok(0);
+        let candidates = self.candidates(environment, name, &running, room).await?;
+        self.send(environment, name, &running, candidates, room).await
+    }
+
+    /// What each run could send: as much as its share of the room may be. What one does not use, the others get at the
+    /// next look.
+    async fn candidates(
+        &mut self,
+        environment: &Environment,
+        name: &str,
+        running: &[&Sender<'_>],
+        room: u64,
+    ) -> Result<Vec<Candidates>, StoreError> {
+        let (store, now) = (&environment.store, environment.clock.now());
+        let mut found = Vec::with_capacity(running.len());
+        let mut weights = 0;
+        for sender in running {
+            let Some(flow) = self.flows.get_mut(&sender.run.id) else { continue };
+            let returned = flow.returned(store, sender.run, name, now, room).await?;
+            if !returned.is_empty() || flow.has_fresh(sender.run) {
+                weights += sender.weight;
+                found.push((sender, Candidates { run: sender.run.id, returned, fresh: None }));
+            }
         }
-        let refused = environment.queue.publish(&self.pool, &hints).await?;
-        let refused: HashSet<_> = refused.into_iter().map(|hint| hint.ordinal).collect();
-        returned.retain(|ordinal| !refused.contains(ordinal));
-        // A queue may refuse any of them: what comes after the first is sent again, and dies at the claim.
-        let kept = fresh.iter().take_while(|ordinal| !refused.contains(ordinal)).count();
-        fresh.truncate(kept);
-        self.remember(&returned, &fresh);
+        let mut candidates = Vec::with_capacity(found.len());
+        for (sender, mut wanted) in found {
+            let Some(flow) = self.flows.get(&sender.run.id) else { continue };
+            let share = (room * sender.weight).div_ceil(weights.max(1)) + sender.weight;
+            let left = share.min(room).saturating_sub(wanted.returned.len() as u64);
+            if left > 0 && flow.has_fresh(sender.run) {
+                wanted.fresh = Some(flow.fresh(store, sender.run, name, left).await?);
+            }
+            candidates.push(wanted);
+        }
+        Ok(candidates)
+    }
+
+    async fn send(
+        &mut self,
+        environment: &Environment,
+        name: &str,
+        running: &[&Sender<'_>],
+        candidates: Vec<Candidates>,
+        room: u64,
+    ) -> Result<usize, DispatchError> {
+        let weight_of =
+            |run| running.iter().find(|sender| sender.run.id == run).map_or(1, |sender| sender.weight);
+        let demand = |candidates: &Candidates| Demand {
+            run: candidates.run,
+            weight: weight_of(candidates.run),
+            hints: candidates.len() as u64,
+        };
+        let demands: Vec<_> = candidates.iter().map(demand).collect();
+        let mut sent: HashMap<RunId, usize> = HashMap::new();
+        let mut hints = Vec::new();
+        for (run, share) in self.turns.share(&demands, room) {
+            let Some(candidates) = candidates.iter().find(|candidates| candidates.run == run) else {
+                continue;
+            };
+            let from = sent.entry(run).or_default();
+            let to = *from + usize::try_from(share).unwrap_or(usize::MAX);
+            hints.extend(candidates.hints(*from..to));
+            *from = to;
+        }
+        let refused: HashSet<_> = match hints.as_slice() {
+            [] => HashSet::new(),
+            hints => environment.queue.publish(name, hints).await?.into_iter().collect(),
+        };
+        for candidates in &candidates {
+            if let Some(flow) = self.flows.get_mut(&candidates.run) {
+                flow.remember(candidates, sent.get(&candidates.run).copied().unwrap_or(0), &refused);
+            }
+        }
         Ok(hints.len() - refused.len())
     }
+}
 
-    async fn returned(&mut self, environment: &Environment, room: u32) -> Result<Vec<u64>, StoreError> {
-        let now = environment.clock.now();
-        // Enough to see past those that are out already.
-        let limit = room.saturating_add(u32::try_from(self.returned.len()).unwrap_or(u32::MAX));
-        let due = environment.store.due_returned(self.run, self.pool.clone(), now, limit).await?;
-        // What is no longer due was claimed: it may come back and is then sent again at once.
-        self.returned.retain(|ordinal, _| due.binary_search(ordinal).is_ok());
-        let fresh = due.into_iter().filter(|ordinal| !self.returned.contains_key(ordinal));
-        Ok(fresh.take(room as usize).collect())
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn remember(&mut self, returned: &[u64], fresh: &[u64]) {
-        let now = Instant::now();
-        self.last_sent = now;
-        self.returned.extend(returned.iter().map(|ordinal| (*ordinal, now)));
-        self.sent_up_to = fresh.last().copied().or(self.sent_up_to);
-    }
-
-    /// With an empty queue and nothing sent for a while, whatever is still pending has lost its hint.
-    fn forget_lost(&mut self, depth: u64) {
-        if depth == 0 && self.last_sent.elapsed() >= LOST_AFTER {
-            self.sent_up_to = None;
-            self.returned.clear();
-            self.last_sent = Instant::now();
-        }
+    #[tokio::test(start_paused = true)]
+    async fn a_queue_is_idle_after_an_hour_without_a_run() {
+        let mut dispatch = Dispatch::with_leftovers(["a.1".to_owned(), "b.2".to_owned()]);
+        tokio::time::advance(IDLE_FOR / 2).await;
+        assert_eq!(dispatch.first_idle(), None);
+        dispatch.0.entry("b.2".to_owned()).or_default().needed = Instant::now();
+        tokio::time::advance(IDLE_FOR / 2).await;
+        assert_eq!(dispatch.first_idle().as_deref(), Some("a.1"));
     }
 }

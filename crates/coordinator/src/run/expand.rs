@@ -2,7 +2,7 @@
 
 use assay_common::plan::Product;
 use assay_common::suite::Suite;
-use assay_store::{NewJob, Run, StoreError};
+use assay_store::{Mandate, NewJob, Run, StoreError};
 
 use crate::environment::Environment;
 use crate::order::Order;
@@ -33,7 +33,12 @@ impl Expansion {
     }
 
     /// Inserts the next chunk where the run needs one. Returns whether it did.
-    pub async fn advance(&self, environment: &Environment, run: &Run) -> Result<bool, StoreError> {
+    pub async fn advance(
+        &self,
+        environment: &Environment,
+        mandate: Mandate,
+        run: &Run,
+    ) -> Result<bool, StoreError> {
         let open = run.cursor.saturating_sub(run.done());
         if run.expanded || open >= EXPAND_AHEAD {
             return Ok(false);
@@ -42,7 +47,8 @@ impl Expansion {
         let end = run.planned.min(run.cursor + chunk);
         let jobs = (run.cursor..end).filter_map(|ordinal| self.job(ordinal)).collect();
         // False: another leader moved the cursor first, and its chunk is as good as ours.
-        let expanded = environment.store.expand(run.id, run.cursor, jobs, end == run.planned).await?;
+        let ended = end == run.planned;
+        let expanded = environment.store.expand(mandate, run.id, run.cursor, jobs, ended).await?;
         tracing::debug!(
             run.cursor = end,
             run.planned = run.planned,

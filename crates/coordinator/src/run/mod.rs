@@ -2,15 +2,25 @@
 //!
 //! - [`begin`]: find the unfinished run of a suite revision, or make a new one
 //! - [`expand`]: jobs, a chunk at a time, in committed order
-//! - [`dispatch`]: a bounded window of hints for each pool
+//! - `course`: one run between its beginning and its end
+//! - `dispatch`: a bounded window of hints for each pool; `window`: how wide; `fair`: whose hints; `flow`: which of a run
 //! - [`sweep`]: members that died give back what they held
-//! - [`drive`]: the loop over these until the run has ended
+//! - [`round`]: one round over open runs: all of the above, once
+//! - [`drive`]: rounds over one run until it has ended; those over all runs are the leader's, in [`crate::fleet`]
 
 pub mod begin;
-pub mod dispatch;
+pub(crate) mod course;
+pub(crate) mod dispatch;
 pub mod drive;
 pub mod expand;
+mod fair;
+mod flow;
+pub mod round;
 pub mod sweep;
+mod window;
 
 pub use begin::{Begun, begin};
+pub use course::PAST_DEADLINE;
+pub use dispatch::DispatchError;
 pub use drive::{Driver, Ended};
+pub use round::DriveError;

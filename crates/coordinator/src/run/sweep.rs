@@ -2,17 +2,14 @@
 //!
 //! No two clocks are compared: the counter is the member's, the patience is this process's own monotonic clock.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use assay_common::id::MemberId;
-use assay_store::StoreError;
+use assay_store::{Mandate, Member, StoreError};
 use tokio::time::Instant;
 
 use crate::environment::Environment;
-
-/// A member whose counter has not changed for this long is dead.
-pub const DEAD_AFTER: Duration = Duration::from_secs(30);
 
 /// What was last seen of each member's beat, and when it last changed.
 #[derive(Debug, Default)]
@@ -41,21 +38,48 @@ impl Beats {
     }
 }
 
-/// Buries the members that are dead.
-pub async fn sweep(environment: &Environment, beats: &mut Beats) -> Result<(), StoreError> {
-    let members = environment.store.members().await?;
+/// Buries the members that are dead, and names those that live.
+pub async fn sweep(
+    environment: &Environment,
+    mandate: Mandate,
+    beats: &mut Beats,
+) -> Result<Vec<Member>, StoreError> {
+    let mut members = environment.store.members().await?;
     let seen: Vec<_> = members.iter().map(|member| (member.id, member.beat)).collect();
-    for member in beats.observe(&seen, Instant::now(), DEAD_AFTER) {
-        let freed = environment.store.bury(member, environment.clock.now()).await?;
+    let dead = beats.observe(&seen, Instant::now(), environment.timings.dead_after);
+    for member in &dead {
+        let freed = environment.store.bury(mandate, *member, environment.clock.now()).await?;
         tracing::warn!(member.id = %member, jobs = freed, "member {member} is dead; {freed} jobs are pending again");
     }
-    Ok(())
+    members.retain(|member| !dead.contains(&member.id));
+    Ok(members)
+}
+
+/// Those of the members that take their hints from the same queue as this driver gives them to: in a fleet its workers,
+/// beside `assay run` its own.
+pub fn served_by(mandate: Mandate, members: Vec<Member>) -> Vec<Member> {
+    let kind = match mandate {
+        Mandate::Own => "run",
+        Mandate::Epoch(_) => "worker",
+    };
+    members.into_iter().filter(|member| member.kind == kind).collect()
+}
+
+/// How many hints the members take in advance, by pool.
+pub fn prefetch(members: &[Member]) -> BTreeMap<String, u64> {
+    let mut prefetch = BTreeMap::new();
+    for (pool, hints) in members.iter().flat_map(|member| &member.offer.serves) {
+        *prefetch.entry(pool.clone()).or_default() += u64::from(*hints);
+    }
+    prefetch
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use uuid::Uuid;
+
+    const DEAD_AFTER: Duration = Duration::from_secs(30);
 
     #[test]
     fn only_a_counter_that_stands_still_is_death() {

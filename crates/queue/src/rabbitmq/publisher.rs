@@ -1,4 +1,4 @@
-//! The sending end: publish with confirms, depth, purge.
+//! The sending end: publish with confirms, depth, purge, delete.
 //!
 //! Each pool has a channel of its own, used by one caller at a time, so that a message that comes back belongs to the
 //! batch in hand. A channel on which anything went wrong, or whose user was cancelled, is dropped; the next caller
@@ -13,7 +13,7 @@ use std::time::Duration;
 use assay_common::job::Hint;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueuePurgeOptions};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeleteOptions, QueuePurgeOptions};
 use lapin::{Channel, Confirmation};
 use tokio::time::{sleep, timeout};
 
@@ -80,6 +80,17 @@ impl Publisher {
         })
         .await?;
         *slot = Some(channel);
+        Ok(())
+    }
+
+    /// Its channel is closed with it: a pool that is gone keeps nothing.
+    pub(super) async fn delete(&self, pool: &str) -> Result<(), QueueError> {
+        let slot = self.slot(pool);
+        let mut slot = slot.lock().await;
+        let channel = self.channel(&mut slot, pool).await?;
+        let queue = topology::queue_of(pool);
+        self.answer(channel.queue_delete(queue, QueueDeleteOptions::default())).await?;
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner).remove(pool);
         Ok(())
     }
 

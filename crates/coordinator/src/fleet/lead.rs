@@ -1,0 +1,122 @@
+//! Leading: rounds over every open run, until told to stop or another leads.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use assay_common::id::RunId;
+use assay_store::{Mandate, Run, StoreError};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::attention::Attention;
+use crate::environment::Environment;
+use crate::run::DriveError;
+use crate::run::course::Standing;
+use crate::run::dispatch::Dispatch;
+use crate::run::round::{Outage, Rounds};
+
+/// Makes rounds until `stop`. Only what no waiting cures ends it: another leader, or a store that cannot be read.
+pub(super) async fn lead(
+    environment: Environment,
+    mandate: Mandate,
+    stop: &CancellationToken,
+) -> Result<(), DriveError> {
+    let mut leader = Leader {
+        environment,
+        mandate,
+        rounds: None,
+        attention: Attention::default(),
+        left_out: BTreeSet::new(),
+    };
+    let (mut outage, mut undispatched) = (Outage::default(), Outage::default());
+    while !stop.is_cancelled() {
+        let pause = match leader.round(&mut undispatched).await {
+            Ok(pause) => {
+                outage.ends();
+                pause
+            }
+            Err(error) if error.may_pass() => outage.goes_on(&error).1,
+            Err(error) => return Err(error),
+        };
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+    Ok(())
+}
+
+struct Leader {
+    environment: Environment,
+    mandate: Mandate,
+    /// Begun with the first round, when the store says which queues there may be.
+    rounds: Option<Rounds>,
+    attention: Attention,
+    /// Runs that cannot be driven: said once.
+    left_out: BTreeSet<RunId>,
+}
+
+impl Leader {
+    /// One round; returns the pause after it.
+    async fn round(&mut self, undispatched: &mut Outage) -> Result<Duration, DriveError> {
+        let Self { environment, mandate, attention, left_out, .. } = self;
+        let rounds = match &mut self.rounds {
+            Some(rounds) => rounds,
+            None => {
+                let dispatch = Dispatch::with_leftovers(environment.store.known_pools().await?);
+                self.rounds.insert(Rounds::new(environment.clone(), *mandate, dispatch))
+            }
+        };
+        let runs = environment.store.open_runs().await?;
+        left_out.retain(|id| runs.iter().any(|run| run.id == *id));
+        for run in runs.iter().filter(|run| !left_out.contains(&run.id)).collect::<Vec<_>>() {
+            match rounds.take_up(run).await {
+                Err(error) if !error.may_pass() => {
+                    tracing::error!(run.id = %run.id, %error, "cannot drive run {}: {error}", run.id);
+                    left_out.insert(run.id);
+                }
+                taken => taken?,
+            }
+        }
+        let seen = rounds.go(&runs).await?;
+        for (id, standing) in seen.standings {
+            conclude(environment, *mandate, id, standing).await?;
+        }
+        if let Some(workers) = seen.workers {
+            attention.look(environment, &rounds.pools(), &workers).await?;
+        }
+        match seen.undispatched {
+            None => {
+                undispatched.ends();
+                Ok(seen.pause)
+            }
+            // Everything else goes on while the queue is away.
+            Some(error) => Ok(undispatched.goes_on(&error.into()).1),
+        }
+    }
+}
+
+async fn conclude(
+    environment: &Environment,
+    mandate: Mandate,
+    id: RunId,
+    standing: Standing,
+) -> Result<(), StoreError> {
+    match standing {
+        Standing::GoesOn => {}
+        Standing::Finished(run) => tell_finished(&run),
+        Standing::Refused { account, problem } => {
+            let reason = format!("{account} is refusing: {}", problem.detail);
+            environment.store.hold_up(mandate, id, reason.clone()).await?;
+            tracing::warn!(run.id = %id, account.name = %account, "paused run {id}: {reason}");
+        }
+    }
+    Ok(())
+}
+
+fn tell_finished(run: &Run) {
+    let (id, jobs, planned, state) = (run.id, run.done(), run.planned, run.state.word());
+    let duration = run.finished_at.map(|finished| finished.since(run.created_at)).unwrap_or_default();
+    let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(run.id = %id, run.jobs = jobs, duration_ms, "{state} run {id}: {jobs} of {planned} jobs are done");
+}

@@ -1,0 +1,157 @@
+//! The course of one run: its jobs are expanded, and it is brought to its end.
+//!
+//! It computes nothing about outcomes: workers record their own results in the store, and the store's recount decides
+//! when the run is complete.
+
+use assay_common::outcome::{ErrorKind, Outcome};
+use assay_common::suite::Suite;
+use assay_store::{AccountProblem, Mandate, Run, RunPool, RunState, StoreError};
+use tokio::time::Instant;
+
+use super::dispatch::Sender;
+use super::expand::Expansion;
+use super::fair::weight;
+use super::round::DriveError;
+use super::window::Pace;
+use crate::environment::Environment;
+
+/// Of so many jobs, the first of a run…
+const FIRST_JOBS: u32 = 50;
+/// …no more than this may be refused for good: a wrong model name must not cost a whole dataset.
+const REFUSALS: usize = 20;
+
+/// Why a run was cancelled at its deadline, as its row says it.
+pub const PAST_DEADLINE: &str = "its deadline has passed";
+
+/// Where a run stands.
+#[derive(Clone, Debug)]
+pub(crate) enum Standing {
+    /// It goes on.
+    GoesOn,
+    /// Every expanded job is terminal.
+    Finished(Run),
+    /// The provider refuses most of its first jobs for good.
+    Refused { account: String, problem: AccountProblem },
+}
+
+/// What driving a run needs to remember of it.
+#[derive(Debug)]
+pub(crate) struct Course {
+    suite: Suite,
+    pools: Vec<RunPool>,
+    /// The committed order, as long as there is something to expand.
+    expansion: Option<Expansion>,
+    pace: Pace,
+    /// Whether the first jobs have been looked at, by this process or one before it.
+    first_jobs_seen: bool,
+}
+
+impl Course {
+    /// Reads what the run needs.
+    pub(crate) async fn load(environment: &Environment, run: &Run) -> Result<Self, DriveError> {
+        let suite = environment.store.suite(run.revision.clone()).await?;
+        let suite = suite.ok_or(DriveError::NoSuite { run: run.id })?;
+        let expansion = match run.expanded {
+            true => None,
+            false => Some(Expansion::load(environment, &suite, run).await?),
+        };
+        let pools = RunPool::all_of(&suite);
+        let pace = Pace::new(run.done(), Instant::now());
+        // Whoever starts the run again after such a pause has looked at it.
+        let first_jobs_seen = run.done() >= u64::from(FIRST_JOBS);
+        Ok(Self { suite, pools, expansion, pace, first_jobs_seen })
+    }
+
+    /// The pools its jobs wait in.
+    pub(crate) fn pools(&self) -> &[RunPool] {
+        &self.pools
+    }
+
+    /// The run as dispatch sees it.
+    pub(crate) fn sender<'r>(&'r self, run: &'r Run) -> Sender<'r> {
+        let pace = self.pace.jobs_per_second();
+        Sender { run, weight: weight(self.suite.priority), pools: &self.pools, pace }
+    }
+
+    /// Where the run stands. A deadline or an empty purse ends it by cancelling what is left.
+    pub(crate) async fn stand(
+        &mut self,
+        environment: &Environment,
+        mandate: Mandate,
+        run: &Run,
+    ) -> Result<Standing, StoreError> {
+        self.pace.observe(run.done(), Instant::now());
+        let (store, now) = (&environment.store, environment.clock.now());
+        if run.state == RunState::Running
+            && let Some(reason) = self.is_over(environment, run)
+        {
+            tracing::warn!(run.id = %run.id, reason, "cancelling run {}: {reason}", run.id);
+            store.give_up(mandate, run.id, reason, now).await?;
+        }
+        if let Some(refused) = self.refused(environment, run).await? {
+            return Ok(refused);
+        }
+        let all_done = run.expanded && run.done() >= run.cursor;
+        if (all_done || run.state == RunState::Cancelling || run.state.is_over())
+            && let Some(finished) = store.finish(mandate, run.id, now).await?
+        {
+            return Ok(Standing::Finished(finished));
+        }
+        Ok(Standing::GoesOn)
+    }
+
+    /// Why a run that goes on must not: its money or its time is spent.
+    fn is_over(&self, environment: &Environment, run: &Run) -> Option<String> {
+        match self.suite.budget {
+            Some(budget) if run.cost >= budget => Some(format!("its budget of ${} is spent", budget.usd())),
+            _ => (environment.clock.now() >= run.deadline_at).then(|| PAST_DEADLINE.to_owned()),
+        }
+    }
+
+    /// Whether the provider refuses most of the first jobs. Said once.
+    async fn refused(
+        &mut self,
+        environment: &Environment,
+        run: &Run,
+    ) -> Result<Option<Standing>, StoreError> {
+        if self.first_jobs_seen || run.done() < u64::from(FIRST_JOBS) {
+            return Ok(None);
+        }
+        self.first_jobs_seen = true;
+        let first = environment.store.results(run.id, None, FIRST_JOBS).await?;
+        let refused = Outcome::Errored(ErrorKind::Refused);
+        let refusals: Vec<_> = first.iter().filter(|result| result.row.outcome == refused).collect();
+        let Some(sample) = refusals.first().filter(|_| refusals.len() > REFUSALS) else { return Ok(None) };
+        let provider = &self.suite.models[self.suite.variant(sample.row.variant).model].provider;
+        let problem = AccountProblem {
+            kind: "refusing".to_owned(),
+            detail: format!(
+                "{} of the first {} jobs were refused, such as: {}",
+                refusals.len(),
+                first.len(),
+                sample.error.as_deref().unwrap_or("no reason given")
+            ),
+            since: environment.clock.now(),
+        };
+        Ok(Some(Standing::Refused { account: provider.clone(), problem }))
+    }
+
+    /// Inserts the next chunk of jobs where the run needs one; returns whether it did.
+    pub(crate) async fn expand(
+        &mut self,
+        environment: &Environment,
+        mandate: Mandate,
+        run: &Run,
+    ) -> Result<bool, StoreError> {
+        if run.state != RunState::Running {
+            return Ok(false);
+        }
+        if run.expanded {
+            self.expansion = None;
+        }
+        match &self.expansion {
+            Some(expansion) => expansion.advance(environment, mandate, run).await,
+            None => Ok(false),
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The pools this worker serves: opened when open runs need them, closed when none does any more.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use assay_store::{Offer, RunPool};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::environment::{Environment, PoolSpec, Serve};
+use crate::execute::Onward;
+use crate::persist::with_sources;
+use crate::pool::Opener;
+use crate::{WorkerError, consume, execute};
+
+/// How often the worker looks which pools open runs need.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Serves pools until `stop`, and returns when everything that was claimed has been given back to the recorder.
+pub(crate) async fn serve(
+    serve: Serve,
+    opener: Opener,
+    environment: Arc<Environment>,
+    offered: watch::Sender<Offer>,
+    onward: Onward,
+    stop: CancellationToken,
+) -> Result<(), WorkerError> {
+    let server = Server { environment, opener, onward, stop, open: BTreeMap::new(), lacks: BTreeMap::new() };
+    match serve {
+        Serve::These(pools) => server.serve_these(pools, &offered).await,
+        Serve::OpenRuns => server.serve_open_runs(&offered).await,
+    }
+}
+
+struct Server {
+    environment: Arc<Environment>,
+    opener: Opener,
+    onward: Onward,
+    /// Ends all pools.
+    stop: CancellationToken,
+    /// The pools that take work.
+    open: BTreeMap<String, Open>,
+    /// Providers that pools need and that this worker cannot call, and why.
+    lacks: BTreeMap<String, String>,
+}
+
+struct Open {
+    stop: CancellationToken,
+    prefetch: u32,
+}
+
+/// The two tasks of each pool: from hints to grants, and from grants to settlements.
+type Tasks = JoinSet<Result<(), WorkerError>>;
+
+impl Server {
+    async fn serve_these(
+        mut self,
+        pools: Vec<PoolSpec>,
+        offered: &watch::Sender<Offer>,
+    ) -> Result<(), WorkerError> {
+        let mut tasks = Tasks::new();
+        for spec in pools {
+            self.open(spec, &mut tasks)?;
+        }
+        offered.send_replace(self.offer());
+        self.drain(tasks).await
+    }
+
+    async fn serve_open_runs(mut self, offered: &watch::Sender<Offer>) -> Result<(), WorkerError> {
+        let mut tasks = Tasks::new();
+        let mut failing = false;
+        while !self.stop.is_cancelled() {
+            match self.environment.store.open_pools().await {
+                Ok(needed) => {
+                    failing = false;
+                    self.follow(needed, &mut tasks);
+                    let offer = self.offer();
+                    if *offered.borrow() != offer {
+                        offered.send_replace(offer);
+                    }
+                }
+                Err(source) if !source.may_pass() => {
+                    self.stop.cancel();
+                    let error = WorkerError::Store { doing: "read which pools are needed", source };
+                    return self.drain(tasks).await.and(Err(error));
+                }
+                Err(error) => {
+                    if !failing {
+                        tracing::warn!(error = %with_sources(&error), "failed to read which pools are needed");
+                    }
+                    failing = true;
+                }
+            }
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+                Some(ended) = tasks.join_next() => {
+                    if let Err(error) = ended.unwrap_or(Err(WorkerError::Panicked)) {
+                        self.stop.cancel();
+                        return self.drain(tasks).await.and(Err(error));
+                    }
+                }
+            }
+        }
+        self.drain(tasks).await
+    }
+
+    /// Opens what is needed and not open, closes what is open and not needed.
+    fn follow(&mut self, needed: Vec<RunPool>, tasks: &mut Tasks) {
+        self.open.retain(|name, open| {
+            let kept = needed.iter().any(|pool| pool.pool == *name);
+            if !kept {
+                tracing::info!(queue.pool = name, "no open run needs {name} any more");
+                open.stop.cancel();
+            }
+            kept
+        });
+        self.lacks.retain(|provider, _| needed.iter().any(|pool| pool.provider == *provider));
+        for RunPool { pool, provider, model } in needed {
+            if self.open.contains_key(&pool) || self.lacks.contains_key(&provider) {
+                continue;
+            }
+            match self.lack(&provider) {
+                Some(why) => {
+                    tracing::warn!(account.name = %provider, "cannot serve {model}: {why}");
+                    self.lacks.insert(provider, why);
+                }
+                None => match self.open(PoolSpec { pool, provider: provider.clone() }, tasks) {
+                    Ok(()) => tracing::info!(account.name = %provider, "serving {model}"),
+                    Err(error) => {
+                        let why = with_sources(&error);
+                        tracing::warn!(account.name = %provider, "cannot serve {model}: {why}");
+                        self.lacks.insert(provider, why);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Why this worker cannot call a provider, if it cannot.
+    fn lack(&self, provider: &str) -> Option<String> {
+        let Environment { config, keys, .. } = &*self.environment;
+        if config.provider(provider).is_none() {
+            return Some(format!("its assay.toml does not describe `{provider}`"));
+        }
+        keys.missing().get(provider).cloned()
+    }
+
+    fn open(&mut self, spec: PoolSpec, tasks: &mut Tasks) -> Result<(), WorkerError> {
+        let stop = self.stop.child_token();
+        let name = spec.pool.clone();
+        let pool = Arc::new(self.opener.open(spec, stop.clone())?);
+        let (grant, granted) = mpsc::channel(pool.waiting_room);
+        self.open.insert(name, Open { stop: stop.clone(), prefetch: pool.prefetch() });
+        tasks.spawn(guarded(consume::consume(Arc::clone(&pool), grant), stop.clone()));
+        tasks.spawn(guarded(execute::execute_all(pool, granted, self.onward.clone()), stop));
+        Ok(())
+    }
+
+    fn offer(&self) -> Offer {
+        let serves = self.open.iter().map(|(pool, open)| (pool.clone(), open.prefetch)).collect();
+        Offer { serves, lacks: self.lacks.clone() }
+    }
+
+    /// Waits for every task; the first error is the one that is told, and ends the others.
+    async fn drain(self, mut tasks: Tasks) -> Result<(), WorkerError> {
+        let mut result = Ok(());
+        while let Some(ended) = tasks.join_next().await {
+            let ended = ended.unwrap_or(Err(WorkerError::Panicked));
+            if ended.is_err() {
+                self.stop.cancel();
+            }
+            result = result.and(ended);
+        }
+        result
+    }
+}
+
+/// A task of a pool whose failure, or panic, ends the other task of it too: nobody is left to do its part.
+async fn guarded(
+    task: impl Future<Output = Result<(), WorkerError>>,
+    stop: CancellationToken,
+) -> Result<(), WorkerError> {
+    let failed = stop.drop_guard();
+    let result = task.await;
+    if result.is_ok() {
+        failed.disarm();
+    }
+    result
+}
