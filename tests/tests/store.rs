@@ -5,7 +5,7 @@ use std::future::Future;
 
 use assay_store::{FileLock, Schema, Store, StoreError, StoreUrl, create_database, drop_database};
 use assay_tests::store_conformance::{
-    claiming, ending, fixture, frozen, giving_back, opening, reading, runs, settling,
+    asking, claiming, ending, fixture, frozen, giving_back, opening, reading, runs, settling,
 };
 
 /// Said by the tests on PostgreSQL, which are never left out in silence.
@@ -54,6 +54,7 @@ conforms!(
     frozen::versions_are_numbered_by_prompt,
     frozen::freezers_at_once_agree,
     frozen::a_dataset_counts_once_sealed,
+    frozen::single_cases_are_read_by_position,
     frozen::units_come_in_pages,
     frozen::the_most_specific_recording_answers,
     runs::a_run_is_created_and_found,
@@ -86,6 +87,13 @@ conforms!(
     reading::outcomes_come_in_pages,
     reading::results_have_everything,
     reading::quantiles_are_of_the_nearest_rank,
+    asking::a_token_is_found_by_its_hash,
+    asking::the_audit_is_read_backwards,
+    asking::a_key_makes_one_run,
+    asking::of_submissions_at_once_one_makes_the_run,
+    asking::a_paused_run_grants_nothing,
+    asking::somebody_cancels_once,
+    asking::a_run_says_what_it_waits_for,
 );
 
 /// One process owns a SQLite file at a time, and the next is told who does.

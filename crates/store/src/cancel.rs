@@ -18,9 +18,9 @@ pub(crate) const SQL: &[&str] =
 
 // A claim holds its run FOR KEY SHARE until it is committed. Only FOR UPDATE waits for those; the update of `state`
 // would pass them by, and their grants would come after the cancellation.
-const LOCK_RUN: Locking = locking!("SELECT state FROM runs WHERE id = $1", "FOR UPDATE");
+pub(crate) const LOCK_RUN: Locking = locking!("SELECT state FROM runs WHERE id = $1", "FOR UPDATE");
 
-const CANCEL_RUN: &str = "
+pub(crate) const CANCEL_RUN: &str = "
     UPDATE runs SET state = 'cancelling', reason = $2, cancelled_at = $3
     WHERE id = $1 AND state IN ('running', 'paused')";
 

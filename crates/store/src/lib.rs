@@ -12,11 +12,14 @@
 //! - [`run`]: a run and its state; [`expand`]: its jobs; [`due`]: which of them may be dispatched
 //! - [`member`]: who can hold claims; [`claim`], [`settle`], [`release`]: a job taken and given back
 //! - [`cancel`], [`finish`]: how a run ends; [`account`]: what a provider account suffers from
+//! - [`submission`], [`steer`]: a run asked for, paused, resumed and stopped by somebody; [`standing`]: what it waits for
+//! - [`token`], [`audit`]: who may ask, and what was asked
 //! - [`outcome`], [`result`]: reading what came out; [`maintenance`]: around the store rather than in it
 //!
 //! **Invariant:** every write is one transaction in a task of its own that no caller can cancel half-way.
 
 pub mod account;
+pub mod audit;
 mod bulk;
 pub mod cancel;
 pub mod claim;
@@ -39,9 +42,14 @@ pub mod revision;
 mod row;
 pub mod run;
 pub mod settle;
+pub mod standing;
+pub mod steer;
+pub mod submission;
+pub mod token;
 pub mod url;
 
 pub use account::AccountProblem;
+pub use audit::AuditEntry;
 pub use error::StoreError;
 pub use expand::NewJob;
 pub use lock::FileLock;
@@ -51,4 +59,7 @@ pub use open::{Schema, Store};
 pub use outcome::OutcomeRow;
 pub use result::ResultRow;
 pub use run::{NewRun, Run, RunState};
+pub use standing::Standing;
+pub use submission::{Submission, Submitted};
+pub use token::{Scope, Token};
 pub use url::StoreUrl;

@@ -22,7 +22,7 @@ pub(crate) async fn call(settings: &Settings, run: Option<RunId>, files: &Files)
     let store = Store::open(&settings.store, Schema::Require).await?;
     let mut out = anstream::stdout().lock();
     let Some(id) = run else {
-        let runs = store.runs(LATEST).await?;
+        let runs = store.runs(None, LATEST).await?;
         if settings.json {
             let summaries: Vec<_> = runs.iter().map(RunSummary::of).collect();
             writeln!(out, "{}", serde_json::to_string_pretty(&summaries).map_err(std::io::Error::from)?)?;
@@ -50,7 +50,7 @@ pub(crate) async fn call(settings: &Settings, run: Option<RunId>, files: &Files)
 pub(crate) async fn find(store: &Store, run: Option<RunId>) -> Result<Run, Exit> {
     let found = match run {
         Some(id) => store.run(id).await?,
-        None => store.runs(1).await?.pop(),
+        None => store.runs(None, 1).await?.pop(),
     };
     found.ok_or_else(|| {
         Exit::Input(match run {

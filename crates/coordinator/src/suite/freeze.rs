@@ -48,7 +48,7 @@ impl Loaded {
     /// frozen, but for chunks that no revision refers to.
     pub async fn freeze(&self, store: &Store, now: Micros) -> Result<(), FreezeError> {
         let dataset = &self.suite.dataset;
-        if !store.has_dataset(&dataset.digest).await? {
+        if store.dataset(dataset.digest.clone()).await?.is_none() {
             let (sources, expected) = (Arc::clone(&self.files.cases), self.files.checkpoints.clone());
             let mut chunks = verified_chunks(expected, move |chunks| read_cases(&sources, chunks));
             let mut position = 0;
