@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 /// SHA-256 of some content, 64 lower-case hex digits. Equal content has an equal digest everywhere.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct Digest(String);
 
 impl Digest {
@@ -53,6 +53,20 @@ impl FromStr for Digest {
         } else {
             Err(NotADigest(text.to_owned()))
         }
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = NotADigest;
+
+    fn try_from(text: String) -> Result<Self, NotADigest> {
+        text.parse()
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.0
     }
 }
 

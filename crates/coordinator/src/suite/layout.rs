@@ -11,6 +11,13 @@ use super::shape::{Form, Kind, Range, Shape, optional, required};
 use gate::GATE;
 use scorers::SCORERS;
 
+/// The most trials of a case.
+pub(super) const MAX_REPEATS: i64 = 1_000;
+/// The longest a run may take: ten years.
+pub(super) const MAX_DEADLINE_SECONDS: u64 = 10 * 366 * 86_400;
+/// The largest weight of a scorer.
+pub(super) const MAX_WEIGHT: f64 = 1e6;
+
 /// From 0 to 1.
 const UNIT: Range = Range::closed(0.0, 1.0);
 const NOT_NEGATIVE: Range = Range::closed(0.0, f64::INFINITY);
@@ -19,7 +26,7 @@ const POSITIVE: Range = Range { open: (true, false), ..NOT_NEGATIVE };
 const DURATION: Kind = Kind::Form(Form {
     complaint: |text| match text.parse::<Span>() {
         Ok(span) if span.0.as_millis() == 0 => Some("a length of time above zero is wanted".into()),
-        Ok(span) if span.0.as_secs() > 10 * 366 * 86_400 => Some("at most ten years".into()),
+        Ok(span) if span.0.as_secs() > MAX_DEADLINE_SECONDS => Some("at most ten years".into()),
         Ok(_) => None,
         Err(complaint) => Some(complaint),
     },
@@ -59,7 +66,7 @@ pub(super) static SUITE: Shape = Shape {
             Kind::Share(UNIT),
             "A case passes at this weighted score, instead of when all scorers pass.",
         ),
-        optional("repeats", Kind::Integer(1, 1000), "Trials of each case. Default: 1."),
+        optional("repeats", Kind::Integer(1, MAX_REPEATS), "Trials of each case. Default: 1."),
         optional("reduce", REDUCER, "How the trials of a case become one value. Default: mean."),
         optional(
             "priority",

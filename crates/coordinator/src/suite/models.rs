@@ -22,22 +22,26 @@ impl Loader<'_> {
         for node in list.items() {
             let Some((provider, model)) = names(node) else { continue };
             let at = node.get("provider").unwrap_or(node).at;
-            let Some(known) = self.config.provider(provider) else {
-                self.error(at, format!("unknown provider `{provider}`")).hint =
-                    did_you_mean(provider, self.config.provider_names())
-                        .map(|hint| format!("{hint} providers are configured in assay.toml"));
-                continue;
+            let kind = match self.config.map(|config| (config, config.provider(provider))) {
+                Some((_, Some(known))) => Some(known.kind),
+                Some((config, None)) => {
+                    self.error(at, format!("unknown provider `{provider}`")).hint =
+                        did_you_mean(provider, config.provider_names())
+                            .map(|hint| format!("{hint} providers are configured in assay.toml"));
+                    continue;
+                }
+                None => None,
             };
             let file = node.get("file");
-            match (known.kind, file) {
-                (ProviderKind::Recorded, None) => {
+            match (kind, file) {
+                (Some(ProviderKind::Recorded), None) => {
                     self.error(
                         at,
                         format!("`{provider}` plays back a file of answers, but no `file` is named"),
                     )
                     .hint = Some("write the model as a map with `provider`, `model` and `file`".into());
                 }
-                (ProviderKind::OpenAi | ProviderKind::Echo, Some(file)) => {
+                (Some(ProviderKind::OpenAi | ProviderKind::Echo), Some(file)) => {
                     self.error(
                         file.at,
                         format!("`{provider}` answers by itself: `file` is for recorded answers"),
@@ -66,10 +70,11 @@ impl Loader<'_> {
 
     /// A budget can hold only where every price is known.
     pub(super) fn check_prices(&mut self, budget: &Node, models: &[ModelEntry<'_>]) {
+        let Some(config) = self.config else { return };
         for ModelEntry { model, .. } in models {
-            let kind = self.config.provider(&model.provider).map(|provider| provider.kind);
+            let kind = config.provider(&model.provider).map(|provider| provider.kind);
             let costs = kind == Some(ProviderKind::OpenAi);
-            if costs && self.config.price(&model.name()).is_none() {
+            if costs && config.price(&model.name()).is_none() {
                 let name = model.name();
                 self.error(budget.at, format!("a budget needs prices, and that of `{name}` is unknown"))
                     .hint = Some(format!(

@@ -154,7 +154,7 @@ struct Tally {
 impl Tally {
     fn add(&mut self, line: usize, recording: &Recording, expected: &Expected<'_>) -> Result<(), Fault> {
         self.lines += 1;
-        let Recording { case, prompt, trial, output, latency_ms, .. } = recording;
+        let Recording { case, prompt, trial, .. } = recording;
         if let Some(label) = prompt.as_deref().filter(|label| !expected.labels.contains(label)) {
             let hint = did_you_mean(label, expected.labels.iter().copied());
             return Err(Fault {
@@ -162,17 +162,8 @@ impl Tally {
                 ..Fault::on(line, format!("no prompt of the suite has the label `{label}`"))
             });
         }
-        if *trial == Some(0) {
-            return Err(Fault::on(line, "trials count from 1"));
-        }
-        if case.contains('\0') || output.contains('\0') {
-            return Err(Fault::on(line, "the line holds the character NUL"));
-        }
-        if latency_ms.is_some_and(|latency| !(0.0..1e12).contains(&latency)) {
-            return Err(Fault::on(line, "`latency_ms` is a number of milliseconds, 0 or more"));
-        }
-        let key = fingerprint(&format!("{trial:?} {prompt:?} {case}"));
-        if let Some(first) = self.seen.insert(key, line) {
+        sensible(line, recording)?;
+        if let Some(first) = self.seen.insert(key_of(recording), line) {
             let message = format!("the same case, prompt and trial as line {first}");
             return Err(Fault { hint: Some("keep one of the answers".into()), ..Fault::on(line, message) });
         }
@@ -187,6 +178,26 @@ impl Tally {
         }
         Ok(())
     }
+}
+
+/// What stands for the jobs a line answers: two lines of a file do not share it.
+pub(super) fn key_of(Recording { case, prompt, trial, .. }: &Recording) -> [u8; 16] {
+    fingerprint(&format!("{trial:?} {prompt:?} {case}"))
+}
+
+/// What has to hold of a line in any suite.
+pub(super) fn sensible(line: usize, recording: &Recording) -> Result<(), Fault> {
+    let Recording { case, prompt, trial, output, latency_ms, .. } = recording;
+    if *trial == Some(0) {
+        return Err(Fault::on(line, "trials count from 1"));
+    }
+    if case.contains('\0') || output.contains('\0') || prompt.as_deref().is_some_and(|label| label.contains('\0')) {
+        return Err(Fault::on(line, "the line holds the character NUL"));
+    }
+    if latency_ms.is_some_and(|latency| !(0.0..1e12).contains(&latency)) {
+        return Err(Fault::on(line, "`latency_ms` is a number of milliseconds, 0 or more"));
+    }
+    Ok(())
 }
 
 /// One line. A case may be named by a number, as its row may name it.

@@ -49,7 +49,7 @@ impl Wants {
             let mark = site.source.find_variable(site.bytes.clone(), name).unwrap_or(site.mark);
             self.0.push(Want { name: name.clone(), place: site.source.error(mark, String::new()) });
         }
-        names.is_empty() && !["{{", "{%", "{#"].iter().any(|mark| text.contains(mark))
+        names.is_empty() && without_templates(text)
     }
 
     /// The names of all variables, each once.
@@ -77,6 +77,11 @@ impl Wants {
             }
         }
     }
+}
+
+/// Whether a text is the same for every case.
+pub(super) fn without_templates(text: &str) -> bool {
+    !["{{", "{%", "{#"].iter().any(|mark| text.contains(mark))
 }
 
 impl Site<'_> {

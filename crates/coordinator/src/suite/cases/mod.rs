@@ -8,6 +8,8 @@ mod metered;
 mod rows;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
 use std::ops::ControlFlow;
 
 use assay_common::case::Case;
@@ -18,8 +20,8 @@ use super::folder::{Found, Refusal};
 use super::hint::quoted_list;
 use super::load::Loader;
 use super::yaml::Node;
-pub(super) use fields::Fields;
 use fields::content_id;
+pub(super) use fields::{Fields, objection};
 pub(super) use json::json_row;
 use metered::Metered;
 pub(super) use rows::{Fault, Format};
@@ -80,7 +82,12 @@ pub(super) fn each_case(
 
 /// Calls `on_line` for every line of a file of recorded answers, until it breaks off.
 pub(super) fn each_recorded(found: &Found, on_line: &mut rows::OnLine<'_>) -> Result<(), Refusal> {
-    let (reader, meter) = Metered::new(found.open()?).map_err(|error| found.cannot_read(&error))?;
+    each_line_of(found.open()?, on_line).map_err(|error| found.cannot_read(&error))
+}
+
+/// Calls `on_line` for every line of an open file, until it breaks off.
+pub(super) fn each_line_of(file: File, on_line: &mut rows::OnLine<'_>) -> io::Result<()> {
+    let (reader, meter) = Metered::new(file)?;
     rows::each_line(reader, &meter, on_line);
     Ok(())
 }
