@@ -26,7 +26,7 @@ use super::recordings::{bytes_of, key_of, recording_of, sensible};
 
 /// What an upload holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum UploadKind {
     /// Cases.
     Dataset,
     /// Recorded answers.
@@ -37,7 +37,7 @@ pub enum Kind {
 #[derive(Debug)]
 pub struct Outgoing<'l> {
     /// What it holds.
-    pub kind: Kind,
+    pub kind: UploadKind,
     /// Its digest.
     pub digest: &'l Digest,
     files: &'l LoadedFiles,
@@ -47,8 +47,8 @@ impl Loaded {
     /// Everything the suite refers to, each once.
     pub fn outgoing(&self) -> Vec<Outgoing<'_>> {
         let files = &self.files;
-        let dataset = Outgoing { kind: Kind::Dataset, digest: &self.suite.dataset.digest, files };
-        let recordings = files.recordings.iter().map(|file| (&file.digest, Kind::Recording));
+        let dataset = Outgoing { kind: UploadKind::Dataset, digest: &self.suite.dataset.digest, files };
+        let recordings = files.recordings.iter().map(|file| (&file.digest, UploadKind::Recording));
         let recordings = recordings.map(|(digest, kind)| Outgoing { kind, digest, files });
         std::iter::once(dataset).chain(recordings).collect()
     }
@@ -58,8 +58,8 @@ impl Outgoing<'_> {
     /// Its lines, some hundred at a time. Ends with [`FreezeError::Changed`] when a file is not what it was.
     pub fn lines(&self) -> mpsc::Receiver<Result<Vec<u8>, FreezeError>> {
         match self.kind {
-            Kind::Dataset => as_lines(self.files.case_chunks()),
-            Kind::Recording => {
+            UploadKind::Dataset => as_lines(self.files.case_chunks()),
+            UploadKind::Recording => {
                 let file = self.files.recordings.iter().find(|file| file.digest == *self.digest);
                 file.map_or_else(|| mpsc::channel(1).1, |file| as_lines(file.chunks()))
             }
