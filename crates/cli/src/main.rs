@@ -3,21 +3,24 @@
 //!
 //! - [`args`]: the command line
 //! - [`settings`]: flags, environment and assay.toml become one answer
-//! - [`command`]: one file a command
+//! - [`command`]: one file a command; [`source`]: where those that read do so
+//! - [`client`]: a coordinator over HTTP
 //! - [`render`]: tables and progress for people
+//! - [`chance`]: randomness of the system
 //! - [`exit`]: exit codes, and the errors that lead to them
 //! - [`telemetry`]: logs on stderr
 
 mod args;
+mod chance;
+mod client;
 mod command;
 mod exit;
 mod render;
 mod settings;
+mod source;
 mod telemetry;
 
 use std::process::ExitCode;
-
-use clap::Parser;
 
 use crate::args::Args;
 use crate::exit::Exit;
@@ -26,7 +29,7 @@ use crate::exit::Exit;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::read();
     if let Err(exit) = telemetry::start(args.common.log.as_deref()) {
         return exit.report();
     }

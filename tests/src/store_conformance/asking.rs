@@ -69,10 +69,7 @@ pub async fn the_audit_is_read_backwards(place: StoreUrl) {
     assert_eq!(ids(&first), [hostile.id, entry(5, "", "").id]);
     let second = store.audit(Some(first[1].id), 10).await.unwrap();
     assert_eq!(second, (1..=4).rev().map(|n| entry(n, "run.pause", "a")).collect::<Vec<_>>());
-    assert_eq!(
-        store.last_audit("a".into(), "run.pause").await.unwrap(),
-        Some(entry(5, "run.pause", "a"))
-    );
+    assert_eq!(store.last_audit("a".into(), "run.pause").await.unwrap(), Some(entry(5, "run.pause", "a")));
     assert_eq!(store.last_audit("a".into(), "run.resume").await.unwrap(), None);
 }
 
@@ -171,7 +168,9 @@ pub async fn a_run_says_what_it_waits_for(place: StoreUrl) {
     check(false, true, None).await;
     fixture.claim(fixture.member, [0, 1]).await;
     check(true, false, None).await;
-    fixture.settle(vec![fixture.parked(0, 1, Micros(5_000_000), 1), fixture.parked(1, 1, Micros(4), 1)]).await;
+    fixture
+        .settle(vec![fixture.parked(0, 1, Micros(5_000_000), 1), fixture.parked(1, 1, Micros(4), 1)])
+        .await;
     check(false, false, Some(4)).await;
 }
 

@@ -11,9 +11,9 @@ use assay_common::clock::Clock;
 use assay_common::id::MemberId;
 use assay_common::suite::Suite;
 use assay_coordinator::Environment;
+use assay_coordinator::api::document::Counts;
 use assay_coordinator::report::assemble;
 use assay_coordinator::run::begin::Draw;
-use assay_coordinator::run::drive::PAST_DEADLINE;
 use assay_coordinator::run::{Begun, Driver, Ended, begin};
 use assay_coordinator::suite::{FreezeError, Loaded, load};
 use assay_queue::Queue;
@@ -22,11 +22,13 @@ use assay_worker::{Keys, PoolSpec, Shutdown};
 use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt as _, SeedableRng as _};
 
+use super::conclude::{exit_of, print};
 use super::files;
 use crate::args::{Files, RunArgs};
 use crate::exit::Exit;
-use crate::render::{self, Progress, warn};
+use crate::render::{Progress, warn};
 use crate::settings::Settings;
+use crate::source::Source;
 
 /// Runs the suite to its end and prints the report.
 pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Exit> {
@@ -105,7 +107,7 @@ impl Session {
         let driver =
             Driver::load(self.environment.clone(), suite.clone(), self.begun.run, args.patience.0).await?;
         let progress = Progress::start(self.begun.resumed.as_ref());
-        let driving = driver.drive(&shutdown.soft, |run| progress.show(run));
+        let driving = driver.drive(&shutdown.soft, |run| progress.show(&Counts::of(run), run.planned));
         let ended = tokio::select! {
             ended = driving => ended.map_err(Exit::from),
             // The worker ends by itself only when it cannot go on.
@@ -173,11 +175,9 @@ impl Session {
             }
         };
         let report = assemble(store, suite, &run).await?;
-        let mut out = anstream::stdout().lock();
-        if settings.json {
-            writeln!(out, "{}", serde_json::to_string_pretty(&report).map_err(std::io::Error::from)?)?;
-        } else {
-            write!(out, "{}", render::report(&report))?;
+        print(settings, &report)?;
+        if !settings.json {
+            let mut out = anstream::stdout().lock();
             writeln!(out, "Results: {}, run {}", settings.store, run.id)?;
             writeln!(
                 out,
@@ -186,21 +186,8 @@ impl Session {
                 store_flag(&settings.store)
             )?;
         }
-        files::write(files, store, suite, &report).await?;
-        Ok(exit_of(&run, report.verdict.as_ref().map(|verdict| verdict.outcome)))
-    }
-}
-
-/// A deadline is not the suite's fault; otherwise the verdict alone decides, and without a gate every job must
-/// have been judged.
-fn exit_of(run: &Run, verdict: Option<assay_common::verdict::Decision>) -> Exit {
-    if run.reason.as_deref() == Some(PAST_DEADLINE) {
-        return Exit::Unfinished(anyhow!("run {} was cancelled: {PAST_DEADLINE}", run.id));
-    }
-    match verdict {
-        Some(decision) => decision.into(),
-        None if run.errored > 0 || run.done() < run.planned || run.cancelled > 0 => Exit::Inconclusive,
-        None => Exit::Done,
+        files::write(files, &Source::Store(store.clone()), &report).await?;
+        Ok(exit_of(&report))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use assay_coordinator::api::document::Counts;
 use assay_store::Run;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -25,13 +26,13 @@ impl Progress {
         Self(bar)
     }
 
-    /// Shows the run as it is.
-    pub(crate) fn show(&self, run: &Run) {
-        self.0.set_length(run.planned);
-        self.0.set_position(run.done());
-        let mut message = format!("passed {} failed {}", run.passed, run.failed);
-        if run.errored > 0 {
-            message.push_str(&format!(" errored {}", run.errored));
+    /// Shows how far the run is, of so many jobs.
+    pub(crate) fn show(&self, counts: &Counts, jobs: u64) {
+        self.0.set_length(jobs);
+        self.0.set_position(counts.done);
+        let mut message = format!("passed {} failed {}", counts.passed, counts.failed);
+        if counts.errored > 0 {
+            message.push_str(&format!(" errored {}", counts.errored));
         }
         self.0.set_message(message);
     }

@@ -25,14 +25,11 @@ pub(super) struct Submitter {
     pub(super) name: String,
 }
 
-/// Whoever may do either.
-pub(super) struct Either;
-
 impl FromRequestParts<Arc<Api>> for Reader {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
-        authorize(parts, api, &[Scope::Read]).await.map(|_| Self)
+        authorize(parts, api, Scope::Read).await.map(|_| Self)
     }
 }
 
@@ -40,20 +37,12 @@ impl FromRequestParts<Arc<Api>> for Submitter {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
-        authorize(parts, api, &[Scope::Submit]).await.map(|name| Self { name })
+        authorize(parts, api, Scope::Submit).await.map(|name| Self { name })
     }
 }
 
-impl FromRequestParts<Arc<Api>> for Either {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
-        authorize(parts, api, &[Scope::Submit, Scope::Read]).await.map(|_| Self)
-    }
-}
-
-/// The name of the request's token, if that holds and has one of `scopes`.
-async fn authorize(parts: &Parts, api: &Api, scopes: &[Scope]) -> Result<String, ApiError> {
+/// The name of the request's token, if that holds and has the scope.
+async fn authorize(parts: &Parts, api: &Api, scope: Scope) -> Result<String, ApiError> {
     let presented = hash(bearer(parts)?);
     let token = api.environment.store.token(&presented).await?.ok_or(ApiError::UnknownToken)?;
     if !bool::from(token.hash.as_str().as_bytes().ct_eq(presented.as_str().as_bytes())) {
@@ -68,20 +57,23 @@ async fn authorize(parts: &Parts, api: &Api, scopes: &[Scope]) -> Result<String,
     if token.expires_at.is_some_and(|expires| expires <= api.now()) {
         return Err(ApiError::ExpiredToken(token.name));
     }
-    match scopes {
-        [wanted, ..] if !scopes.iter().any(|scope| token.scopes.contains(scope)) => {
-            Err(ApiError::MissingScope { token: token.name, scope: *wanted })
-        }
-        _ => Ok(token.name),
+    if !token.scopes.contains(&scope) {
+        return Err(ApiError::MissingScope { token: token.name, scope });
     }
+    Ok(token.name)
 }
 
 fn bearer(parts: &Parts) -> Result<&str, ApiError> {
     let value = parts.headers.get(AUTHORIZATION).ok_or(ApiError::NoToken)?;
-    let (scheme, token) = value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or(ApiError::NoToken)?;
+    let (scheme, token) =
+        value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or(ApiError::NoToken)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(ApiError::NoToken);
     }
     let token = token.trim();
-    if token.is_empty() { Err(ApiError::NoToken) } else if token.len() > MAX_TOKEN_BYTES { Err(ApiError::UnknownToken) } else { Ok(token) }
+    match token.len() {
+        0 => Err(ApiError::NoToken),
+        1..=MAX_TOKEN_BYTES => Ok(token),
+        _ => Err(ApiError::UnknownToken),
+    }
 }

@@ -20,13 +20,18 @@ pub(super) const NDJSON: &str = "application/x-ndjson";
 const JSON: &str = "application/json";
 
 /// The body as JSON.
-pub(super) async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body, limit: u64) -> Result<T, ApiError> {
+pub(super) async fn json<T: DeserializeOwned>(
+    headers: &HeaderMap,
+    body: Body,
+    limit: u64,
+) -> Result<T, ApiError> {
     let mut chunks = Chunks::of(headers, body, JSON, limit)?;
     let mut bytes = Vec::new();
     while let Some(chunk) = chunks.next().await? {
         bytes.extend_from_slice(&chunk);
     }
-    serde_json::from_slice(&bytes).map_err(|error| ApiError::BadRequest(format!("the body cannot be read: {error}")))
+    serde_json::from_slice(&bytes)
+        .map_err(|error| ApiError::BadRequest(format!("the body cannot be read: {error}")))
 }
 
 /// The body's JSON lines in a file that is gone when it is closed: its length never rests in memory.
@@ -69,7 +74,8 @@ impl Chunks {
         let chunk = timeout(SILENCE, self.stream.next()).await.map_err(|_| ApiError::Silence(SILENCE))?;
         let Some(chunk) = chunk else { return Ok(None) };
         let chunk = chunk.map_err(|error| ApiError::BadRequest(format!("the body broke off: {error}")))?;
-        self.left = self.left.checked_sub(chunk.len() as u64).ok_or(ApiError::TooLarge { limit: self.limit })?;
+        self.left =
+            self.left.checked_sub(chunk.len() as u64).ok_or(ApiError::TooLarge { limit: self.limit })?;
         Ok(Some(chunk))
     }
 }

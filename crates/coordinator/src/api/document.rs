@@ -135,18 +135,20 @@ impl ReasonKind {
     }
 }
 
+impl Counts {
+    /// The counts of a row.
+    pub fn of(run: &Run) -> Self {
+        let Run { passed, failed, errored, cancelled, .. } = *run;
+        Self { done: run.done(), passed, failed, errored, cancelled }
+    }
+}
+
 impl RunEntry {
     /// The entry of a row.
     pub fn of(run: &Run) -> Self {
         Self {
             run: RunSummary::of(run),
-            counts: Counts {
-                done: run.done(),
-                passed: run.passed,
-                failed: run.failed,
-                errored: run.errored,
-                cancelled: run.cancelled,
-            },
+            counts: Counts::of(run),
             cost_usd: run.cost.usd(),
             created_at: civil(run.created_at),
             deadline_at: civil(run.deadline_at),
@@ -167,8 +169,8 @@ impl RunDocument {
         }
     }
 
-    /// Of a run that is over.
-    pub fn over(run: &Run, report: Report) -> Self {
+    /// Of a run with its report.
+    pub fn reported(run: &Run, report: Report) -> Self {
         let Report { run: _, variants, verdict, flips, errors } = report;
         Self { entry: RunEntry::of(run), reasons: Vec::new(), variants, verdict, flips, errors }
     }

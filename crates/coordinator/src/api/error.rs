@@ -105,7 +105,9 @@ impl ApiError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NoToken => "send `Authorization: Bearer TOKEN`; `assay token create` makes one".into(),
-            Self::UnknownToken => "check that the whole token was sent, and to the coordinator of its store".into(),
+            Self::UnknownToken => {
+                "check that the whole token was sent, and to the coordinator of its store".into()
+            }
             Self::ExpiredToken(_) | Self::RevokedToken(_) => {
                 "have another one made with `assay token create`".into()
             }
@@ -126,7 +128,8 @@ impl ApiError {
 }
 
 fn summary(objections: &[Objection]) -> String {
-    let told: Vec<_> = objections.iter().map(|one| format!("{}: {}", one.place, one.message)).take(3).collect();
+    let told: Vec<_> =
+        objections.iter().map(|one| format!("{}: {}", one.place, one.message)).take(3).collect();
     let more = objections.len() - told.len();
     format!("{}{}", told.join("; "), if more > 0 { format!("; and {more} more") } else { String::new() })
 }
@@ -153,7 +156,9 @@ pub(super) struct Told(pub(super) String);
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         match &self {
-            Self::Store(error) => tracing::error!(%error, source = ?error, "the store failed under a request: {error}"),
+            Self::Store(error) => {
+                tracing::error!(%error, source = ?error, "the store failed under a request: {error}")
+            }
             Self::Internal(error) => tracing::error!(%error, "a request failed: {error}"),
             _ => {}
         }
@@ -162,7 +167,8 @@ impl IntoResponse for ApiError {
         let told = Told(detail.clone());
         let errors = if let Self::Suite(objections) = self { objections } else { Vec::new() };
         let kind = format!("urn:assay:problem:{kind}");
-        let problem = Problem { kind, title: title.to_owned(), status: status.as_u16(), detail, hint, errors };
+        let problem =
+            Problem { kind, title: title.to_owned(), status: status.as_u16(), detail, hint, errors };
         let mut response = (status, Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));

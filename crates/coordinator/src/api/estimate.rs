@@ -34,7 +34,9 @@ pub(super) async fn estimate(store: &Store, config: &Config, suite: &Suite) -> R
     let positions = (0..sample).map(|nth| nth * cases / sample).collect();
     let vars = store.vars_at(suite.dataset.digest.clone(), positions).await?;
     let prompts = suite.prompts.clone();
-    let lengths = tokio::task::spawn_blocking(move || prompts.iter().map(|prompt| tokens(prompt, &vars)).collect::<Vec<_>>());
+    let lengths = tokio::task::spawn_blocking(move || {
+        prompts.iter().map(|prompt| tokens(prompt, &vars)).collect::<Vec<_>>()
+    });
     let lengths = lengths.await.map_err(|error| ApiError::Internal(error.to_string()))?;
     Ok(add_up(suite, config, &lengths))
 }
@@ -42,7 +44,8 @@ pub(super) async fn estimate(store: &Store, config: &Config, suite: &Suite) -> R
 /// The mean length of a prompt over some cases, in tokens; `None` when it renders for none of them.
 fn tokens(prompt: &PromptEntry, sample: &[Vars]) -> Option<u64> {
     let mut templates = Templates::default();
-    let ids: Vec<_> = prompt.body.templates().map(|text| templates.add(text)).collect::<Result<_, _>>().ok()?;
+    let ids: Vec<_> =
+        prompt.body.templates().map(|text| templates.add(text)).collect::<Result<_, _>>().ok()?;
     let lengths: Vec<u64> = sample
         .iter()
         .filter_map(|vars| {
@@ -61,7 +64,8 @@ fn add_up(suite: &Suite, config: &Config, lengths: &[Option<u64>]) -> Estimated 
     let (mut cost, mut input_cost) = (Some(0_i64), Some(0_i64));
     for variant in suite.variants() {
         let model = &suite.models[variant.model];
-        let costs = config.provider(&model.provider).is_some_and(|provider| provider.kind == ProviderKind::OpenAi);
+        let costs =
+            config.provider(&model.provider).is_some_and(|provider| provider.kind == ProviderKind::OpenAi);
         let free = Price { input_per_mtok: NanoUsd(0), output_per_mtok: NanoUsd(0) };
         let price = if costs { config.price(&model.name()) } else { Some(free) };
         let asked = lengths[variant.prompt].map(|tokens| tokens.saturating_mul(calls));

@@ -94,7 +94,13 @@ impl Api {
     }
 
     /// A row of the audit, of this moment.
-    fn entry(&self, actor: &str, action: &str, subject: String, detail: Value) -> Result<AuditEntry, ApiError> {
+    fn entry(
+        &self,
+        actor: &str,
+        action: &str,
+        subject: String,
+        detail: Value,
+    ) -> Result<AuditEntry, ApiError> {
         Ok(AuditEntry {
             id: AuditId::new(self.uuid()?),
             at: self.now(),

@@ -36,7 +36,8 @@ pub(super) async fn observe(State(api): State<Arc<Api>>, mut request: Request, n
     let id = api.uuid().map(|id| id.to_string()).unwrap_or_default();
     let actor = Actor::default();
     request.extensions_mut().insert(actor.clone());
-    let (method, path) = (request.method().clone(), request.uri().path().chars().take(PATH_CHARS).collect::<String>());
+    let (method, path) =
+        (request.method().clone(), request.uri().path().chars().take(PATH_CHARS).collect::<String>());
     let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
     let span = tracing::info_span!("request", request.id = %id, http.method = %method, http.route = %route);
     let mut response = next.run(request).instrument(span.clone()).await;
@@ -51,8 +52,11 @@ pub(super) async fn observe(State(api): State<Arc<Api>>, mut request: Request, n
     let why = response.extensions().get::<Told>().map(|told| told.0.clone());
     let said = why.as_deref().unwrap_or("done");
     tracing::info!(
-        http.status = status.as_u16(), actor = who, duration_ms,
-        "answered {method} {path:?} of {who:?} with {}: {said:?}", status.as_u16()
+        http.status = status.as_u16(),
+        actor = who,
+        duration_ms,
+        "answered {method} {path:?} of {who:?} with {}: {said:?}",
+        status.as_u16()
     );
     drop(_entered);
     let changes = !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS);

@@ -36,7 +36,8 @@ async fn parsed<T: std::str::FromStr, S: Send + Sync>(
     state: &S,
     wanted: &str,
 ) -> Result<T, ApiError> {
-    let text = Path::<String>::from_request_parts(parts, state).await.map(|Path(text)| text).unwrap_or_default();
+    let text =
+        Path::<String>::from_request_parts(parts, state).await.map(|Path(text)| text).unwrap_or_default();
     text.parse().map_err(|_| {
         let shown: String = text.chars().take(SHOWN_CHARS).collect();
         ApiError::BadRequest(format!("{shown:?} is not {wanted}"))

@@ -35,7 +35,11 @@ pub(super) async fn reasons(api: &Api, suite: &Suite, run: &Run) -> Result<Vec<R
     let problems = store.account_problems().await?.into_iter();
     // A problem may be told of one model of an account: `provider/model`.
     let concerns = |account: &str| ours.contains(account.split('/').next().unwrap_or(account));
-    reasons.extend(problems.filter(|(account, _)| concerns(account)).map(|(account, problem)| of_account(&account, problem)));
+    reasons.extend(
+        problems
+            .filter(|(account, _)| concerns(account))
+            .map(|(account, problem)| of_account(&account, problem)),
+    );
     if !store.members().await?.iter().any(|member| member.kind == WORKER) {
         reasons.push(Reason {
             kind: ReasonKind::NoWorker,
@@ -66,7 +70,11 @@ async fn paused(api: &Api, run: &Run) -> Result<Reason, ApiError> {
             format!("paused by {} at {}: {why}", entry.actor, civil(entry.at))
         },
     );
-    Ok(Reason { kind: ReasonKind::Paused, detail, hint: Some(format!("let it go on with `assay resume {}`", run.id)) })
+    Ok(Reason {
+        kind: ReasonKind::Paused,
+        detail,
+        hint: Some(format!("let it go on with `assay resume {}`", run.id)),
+    })
 }
 
 fn of_account(account: &str, problem: AccountProblem) -> Reason {

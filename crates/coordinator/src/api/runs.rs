@@ -5,8 +5,8 @@ use std::sync::Arc;
 use assay_common::id::RunId;
 use assay_store::Run;
 use axum::Json;
-use axum::extract::{Query, State};
 use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
 use serde::Deserialize;
 
 use super::Api;
@@ -58,7 +58,7 @@ pub(super) async fn show(
         return Ok(Json(RunDocument::open(&run, reasons)));
     }
     let _turn = api.reports.acquire().await.map_err(|error| ApiError::Internal(error.to_string()))?;
-    Ok(Json(RunDocument::over(&run, assemble(store, &suite, &run).await?)))
+    Ok(Json(RunDocument::reported(&run, assemble(store, &suite, &run).await?)))
 }
 
 /// The run, which has to be there.

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::Api;
-use super::authenticate::{Either, Submitter};
+use super::authenticate::Submitter;
 use super::body::spooled;
 use super::error::ApiError;
 use super::path::DigestPath;
@@ -24,7 +24,7 @@ const MAX_UPLOAD_BYTES: u64 = 4 << 30;
 /// Whether a dataset is there.
 pub(super) async fn dataset(
     State(api): State<Arc<Api>>,
-    _: Either,
+    _: Submitter,
     DigestPath(digest): DigestPath,
 ) -> Result<Response, ApiError> {
     let dataset = api.environment.store.dataset(digest.clone()).await?.ok_or(ApiError::NoUpload(digest))?;
@@ -58,7 +58,7 @@ pub(super) async fn put_dataset(
 /// Whether recorded answers are there.
 pub(super) async fn recording(
     State(api): State<Arc<Api>>,
-    _: Either,
+    _: Submitter,
     DigestPath(digest): DigestPath,
 ) -> Result<Response, ApiError> {
     if !api.environment.store.has_recording(&digest).await? {

@@ -43,4 +43,6 @@ pub use diagnostic::{Diagnostic, Problems, Severity};
 pub use freeze::{FreezeError, LoadedFiles};
 pub use load::{Loaded, load, load_structure};
 pub use schema::json_schema;
-pub use upload::{CheckedCases, CheckedRecording, LineFault, Outgoing, UploadKind, check_cases, check_recording};
+pub use upload::{
+    CheckedCases, CheckedRecording, LineFault, Outgoing, UploadKind, check_cases, check_recording,
+};

@@ -191,7 +191,10 @@ pub(super) fn sensible(line: usize, recording: &Recording) -> Result<(), Fault> 
     if *trial == Some(0) {
         return Err(Fault::on(line, "trials count from 1"));
     }
-    if case.contains('\0') || output.contains('\0') || prompt.as_deref().is_some_and(|label| label.contains('\0')) {
+    if case.contains('\0')
+        || output.contains('\0')
+        || prompt.as_deref().is_some_and(|label| label.contains('\0'))
+    {
         return Err(Fault::on(line, "the line holds the character NUL"));
     }
     if latency_ms.is_some_and(|latency| !(0.0..1e12).contains(&latency)) {

@@ -20,7 +20,9 @@ use tokio::sync::mpsc;
 
 use super::cases::census::{Rolling, fingerprint};
 use super::cases::{Fault, each_line_of, json_row, objection};
-use super::freeze::{Chunks, FreezeError, LoadedFiles, Verified, store_cases, store_recording, verified_chunks};
+use super::freeze::{
+    Chunks, FreezeError, LoadedFiles, Verified, store_cases, store_recording, verified_chunks,
+};
 use super::load::Loaded;
 use super::recordings::{bytes_of, key_of, recording_of, sensible};
 
@@ -67,7 +69,9 @@ impl Outgoing<'_> {
     }
 }
 
-fn as_lines<T: Serialize + Send + 'static>(mut chunks: Verified<T>) -> mpsc::Receiver<Result<Vec<u8>, FreezeError>> {
+fn as_lines<T: Serialize + Send + 'static>(
+    mut chunks: Verified<T>,
+) -> mpsc::Receiver<Result<Vec<u8>, FreezeError>> {
     let (out, lines) = mpsc::channel(1);
     tokio::spawn(async move {
         while let Some(chunk) = chunks.recv().await {
@@ -216,13 +220,14 @@ fn each_item<T>(
     mut on_item: impl FnMut(usize, T) -> Result<(), Fault>,
 ) -> Result<(), LineFault> {
     let mut wrong = None;
-    each_line_of(rewound(file)?, &mut |line, text| {
-        match text.and_then(|text| item_of(line, text)).and_then(|item| on_item(line, item)) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(fault) => {
-                wrong = Some(LineFault::Line { line: fault.line, message: fault.message });
-                ControlFlow::Break(())
-            }
+    each_line_of(rewound(file)?, &mut |line, text| match text
+        .and_then(|text| item_of(line, text))
+        .and_then(|item| on_item(line, item))
+    {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(fault) => {
+            wrong = Some(LineFault::Line { line: fault.line, message: fault.message });
+            ControlFlow::Break(())
         }
     })?;
     wrong.map_or(Ok(()), Err)

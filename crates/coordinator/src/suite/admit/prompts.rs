@@ -63,12 +63,12 @@ pub(super) fn models(suite: &Suite, config: &Config, objections: &mut Objections
         };
         match (provider.kind, &model.recording) {
             (ProviderKind::Recorded, None) => {
-                let message =
-                    format!("`{}` plays back a file of answers, but none is named", model.provider);
+                let message = format!("`{}` plays back a file of answers, but none is named", model.provider);
                 objections.add(&place, message);
             }
             (ProviderKind::OpenAi | ProviderKind::Echo, Some(_)) => {
-                let message = format!("`{}` answers by itself: `file` is for recorded answers", model.provider);
+                let message =
+                    format!("`{}` answers by itself: `file` is for recorded answers", model.provider);
                 objections.add(&place, message);
             }
             _ => {}

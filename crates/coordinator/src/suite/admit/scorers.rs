@@ -54,7 +54,8 @@ fn complaint(check: &Check) -> Option<String> {
         }),
         Check::Number { value, tolerance } => not_templates(value).or_else(|| {
             let text = value.as_str().filter(|text| without_templates(text));
-            let wrong = text.into_iter().chain([tolerance.as_str()]).find(|text| read_decimal(text).is_none());
+            let wrong =
+                text.into_iter().chain([tolerance.as_str()]).find(|text| read_decimal(text).is_none());
             wrong.map(|text| format!("`{text}` is no number"))
         }),
         Check::IsJson { value: None } => None,
