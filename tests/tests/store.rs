@@ -1,5 +1,4 @@
 //! The conformance suite of the store on SQLite and on PostgreSQL.
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use assay_store::{FileLock, Schema, Store, StoreError, StoreUrl};
 use assay_tests::store_conformance::{

@@ -46,7 +46,7 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_keepalive(ANSWER_TIMEOUT)
             .build();
-        let http = http.map_err(|source| ClientError::Unreachable { server: base.to_string(), source })?;
+        let http = http.map_err(|source| ClientError::Unreachable { server: shown(&base), source })?;
         Ok(Self { http, base })
     }
 
@@ -77,12 +77,12 @@ impl Client {
         if !content_type.is_some_and(|value| value.starts_with(PROBLEM_JSON)) {
             return Err(match status.as_u16() {
                 // A proxy in front of a coordinator that is away.
-                502..=504 => ClientError::Away { server: self.base.to_string(), status: status.as_u16() },
+                502..=504 => ClientError::Away { server: self.shown(), status: status.as_u16() },
                 _ => self.stranger(&status.to_string()),
             });
         }
         let problem = self.problem(response).await?;
-        Err(ClientError::Refused { server: self.base.to_string(), problem: Box::new(problem) })
+        Err(ClientError::Refused { server: self.shown(), problem: Box::new(problem) })
     }
 
     async fn problem(&self, mut response: Response) -> Result<Problem, ClientError> {
@@ -102,17 +102,26 @@ impl Client {
         Ok(piece.map_err(|source| self.broken(source))?.map(|piece| piece.to_vec()))
     }
 
+    fn shown(&self) -> String {
+        shown(&self.base)
+    }
+
     fn silent(&self) -> ClientError {
-        ClientError::Silent { server: self.base.to_string(), seconds: ANSWER_TIMEOUT.as_secs() }
+        ClientError::Silent { server: self.shown(), seconds: ANSWER_TIMEOUT.as_secs() }
     }
 
     fn broken(&self, source: reqwest::Error) -> ClientError {
-        ClientError::Unreachable { server: self.base.to_string(), source: source.without_url() }
+        ClientError::Unreachable { server: self.shown(), source: source.without_url() }
     }
 
     fn stranger(&self, answer: &str) -> ClientError {
-        ClientError::Stranger { server: self.base.to_string(), answer: answer.to_owned() }
+        ClientError::Stranger { server: self.shown(), answer: answer.to_owned() }
     }
+}
+
+/// A server as people write it.
+fn shown(base: &Url) -> String {
+    base.as_str().trim_end_matches('/').to_owned()
 }
 
 /// Reads `--server`.

@@ -65,10 +65,11 @@ impl<'c> Follower<'c> {
         let mut pause = FIRST_PAUSE;
         loop {
             match self.client.run(self.run).await {
-                Ok(document) if matches!(&*document.entry.run.state, "completed" | "cancelled") => {
-                    return Ok(document);
-                }
                 Ok(document) => {
+                    self.answered();
+                    if matches!(&*document.entry.run.state, "completed" | "cancelled") {
+                        return Ok(document);
+                    }
                     progress.show(&document.entry.counts, document.entry.run.jobs);
                     self.seen(&document)?;
                 }
@@ -80,11 +81,14 @@ impl<'c> Follower<'c> {
         }
     }
 
-    /// A run that stands still because somebody has to do something is not waited for without end.
-    fn seen(&mut self, document: &RunDocument) -> Result<(), Exit> {
+    fn answered(&mut self) {
         if self.away.take().is_some() {
             warn(&["the coordinator answers again"]);
         }
+    }
+
+    /// A run that stands still because somebody has to do something is not waited for without end.
+    fn seen(&mut self, document: &RunDocument) -> Result<(), Exit> {
         let done = document.entry.counts.done;
         if done != self.progress.0 {
             self.progress = (done, Instant::now());

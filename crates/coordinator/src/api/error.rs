@@ -157,7 +157,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         match &self {
             Self::Store(error) => {
-                tracing::error!(%error, source = ?error, "the store failed under a request: {error}")
+                tracing::error!(%error, source = ?error, "the store failed under a request: {error}");
             }
             Self::Internal(error) => tracing::error!(%error, "a request failed: {error}"),
             _ => {}
