@@ -54,6 +54,7 @@ pub(super) async fn every_refusal_is_a_problem_with_its_status(place: StoreUrl) 
     check(keyed().header("Content-Type", "application/json").body("{\"suite\": {"), 400, "line 1 column 11")
         .await;
     check(keyed().json(&json!({"suite": {"name": "s"}})), 400, "missing field").await;
+    check(keyed().json(&json!({"priority": "urgent"})), 400, "unknown variant `urgent`").await;
     check(keyed().header("Content-Type", "text/yaml").body("suite: s"), 415, "application/json").await;
     check(post("/v1/runs").header("Idempotency-Key", "k".repeat(201)).json(&json!({})), 400, "200").await;
     let upload = || api.request(Method::PUT, &format!("/v1/datasets/{}", "0".repeat(64)), &token);
@@ -195,6 +196,10 @@ pub(super) async fn hostile_names_stay_data(place: StoreUrl) {
     let run = api.submit(&token, name, &json!(loaded.suite)).await.expect(201).json()["run"].clone();
     let shown = api.get(&format!("/v1/runs/{}", run.as_str().unwrap()), &token).await.expect(200);
     assert_eq!(shown.header("content-type"), "application/json");
+    assert_eq!(
+        (shown.header("x-content-type-options"), shown.header("cache-control")),
+        ("nosniff", "no-store")
+    );
     assert_eq!(shown.json()["run"]["suite"], name);
     assert_eq!(api.store.units(digest, None, 10).await.unwrap(), [(0, name.to_owned())]);
     assert_eq!(api.get("/v1/runs", &token).await.expect(200).json()["items"][0]["run"]["suite"], name);
