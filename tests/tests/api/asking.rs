@@ -1,5 +1,8 @@
 //! Whose request it is, and what that token allows.
 
+use std::io::Write;
+use std::sync::{Arc, Mutex, OnceLock};
+
 use assay_common::clock::{Clock, Micros};
 use assay_store::{Scope, StoreUrl};
 use assay_tests::api::{Answer, Api, entry};
@@ -74,9 +77,43 @@ pub(super) async fn a_scope_is_needed_and_named(place: StoreUrl) {
     }
 }
 
+/// Everything this process logs, at every level.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// The log of the process.
+    fn get() -> &'static Self {
+        static LOG: OnceLock<Log> = OnceLock::new();
+        LOG.get_or_init(|| {
+            let log = Self::default();
+            let writer = log.clone();
+            let subscriber =
+                tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::TRACE);
+            subscriber.with_ansi(false).with_writer(move || writer.clone()).init();
+            log
+        })
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Attempts at a change that are refused go to the audit, of strangers and of holders of tokens; reading does not, and
-/// no token stands anywhere.
+/// no token stands anywhere, nor in the log.
 pub(super) async fn refused_changes_are_written_down_without_secrets(place: StoreUrl) {
+    let log = Log::get();
     let api = Api::start(&place, CONFIG).await;
     let reader = api.token("reader", &[Scope::Read]).await;
     let run = "/v1/runs/0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
@@ -92,8 +129,11 @@ pub(super) async fn refused_changes_are_written_down_without_secrets(place: Stor
     assert_eq!(audit[0].subject, format!("{run}/cancel"));
     assert_eq!(audit[0].detail["status"], 403);
     assert_eq!(audit[0].detail["request"], refused.header("x-request-id"));
-    let text = format!("{audit:?}{:?}", api.store.tokens().await.unwrap());
+    let log = log.text();
+    let line = format!("answered POST \"{run}/cancel\" of \"reader\" with 403: \"the token `reader` lacks");
+    assert!(log.contains(&line), "{line} is missing in the log");
+    let text = format!("{audit:?}{:?}{log}", api.store.tokens().await.unwrap());
     for secret in ["assay_canary", &reader] {
-        assert!(!text.contains(secret), "{text}");
+        assert!(!text.contains(secret), "a token was written down");
     }
 }

@@ -73,6 +73,10 @@ pub(super) async fn every_refusal_is_a_problem_with_its_status(place: StoreUrl) 
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert!(!answer.to_lowercase().contains("access-control"), "{answer}");
     assert_eq!(api.store.runs(None, 1).await.unwrap(), []);
+    // Away, as far as the API can tell.
+    api.store.close().await;
+    let away = check(get("/v1/runs"), 503, "the store does not answer").await;
+    assert_eq!(away.header("retry-after"), "5");
 }
 
 /// A line that is wrong is told by its number, for cases and for recorded answers.

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use assay_store::{Scope, StoreUrl};
-use assay_tests::api::{Api, lines_of, loaded};
+use assay_tests::api::{Answer, Api, lines_of, loaded};
 use assay_tests::assay::Workplace;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::CONFIG;
@@ -30,6 +31,7 @@ pub(super) async fn a_suite_becomes_one_run(place: StoreUrl) {
     assert_eq!(stored, json!({"digest": outgoing[0].digest, "cases": 1_200, "clustered": false}));
     assert_eq!(api.put(&path, &token, lines).await.expect(200).json(), stored);
     assert_eq!(api.get(&path, &token).await.expect(200).json(), stored);
+    assert_eq!(Answer::of(api.request(Method::HEAD, &path, &token)).await.expect(200).text, "");
 
     let first = api.submit(&token, "k", &suite).await.expect(201);
     let accepted = first.json();

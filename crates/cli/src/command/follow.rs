@@ -1,5 +1,6 @@
 //! Following a run of a coordinator to its end: `assay watch`, and `assay submit --wait`.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -37,6 +38,9 @@ pub(crate) async fn call(
     progress.end();
     let report = followed?.into_report();
     print(settings, &report)?;
+    if !settings.json {
+        writeln!(std::io::stdout(), "Every answer with its scores: assay results {run}")?;
+    }
     files::write(files, &Source::Server(client), &report).await?;
     Ok(exit_of(&report))
 }
