@@ -1,7 +1,9 @@
 //! Flows, conformance of ports, faults.
 
+pub mod api;
 pub mod assay;
 pub mod fleet;
+pub mod places;
 pub mod queue_conformance;
 pub mod rabbitmq;
 pub mod store_conformance;

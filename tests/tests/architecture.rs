@@ -31,7 +31,7 @@ const HOMES: [(&str, &[&str]); 5] = [
     ("sqlx", &["assay-store"]),
     ("governor", &["assay-worker"]),
     ("clap", &["assay", "assay-bench", "fake-provider"]),
-    ("axum", &["assay", "assay-coordinator", "fake-provider"]),
+    ("axum", &["assay", "assay-coordinator", "assay-tests", "fake-provider"]),
 ];
 
 fn packages() -> Vec<Package> {

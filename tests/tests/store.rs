@@ -1,45 +1,22 @@
 //! The conformance suite of the store on SQLite and on PostgreSQL.
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
-use std::future::Future;
-
-use assay_store::{FileLock, Schema, Store, StoreError, StoreUrl, create_database, drop_database};
+use assay_store::{FileLock, Schema, Store, StoreError, StoreUrl};
 use assay_tests::store_conformance::{
-    claiming, ending, fixture, frozen, giving_back, leading, opening, reading, runs, settling,
+    asking, claiming, ending, fixture, frozen, giving_back, leading, opening, reading, runs, settling,
 };
-
-/// Said by the tests on PostgreSQL, which are never left out in silence.
-const NO_SERVER: &str =
-    "ASSAY_TEST_POSTGRES has to name a PostgreSQL server; run the tests with ./test.sh, which starts one";
-
-/// Runs `check` on a file that is not there yet.
-async fn on_sqlite<F: Future<Output = ()>>(check: impl FnOnce(StoreUrl) -> F) {
-    let folder = tempfile::tempdir().unwrap();
-    check(StoreUrl::Sqlite(folder.path().join("assay.db"))).await;
-}
-
-/// Runs `check` on an empty database of its own. One that fails leaves its database to look at.
-async fn on_postgres<F: Future<Output = ()>>(check: impl FnOnce(StoreUrl) -> F) {
-    let server = std::env::var("ASSAY_TEST_POSTGRES").expect(NO_SERVER);
-    let server: StoreUrl = server.parse().unwrap();
-    let name = format!("assay_test_{}", uuid::Uuid::now_v7().simple());
-    let place = create_database(&server, &name).await.unwrap();
-    check(place).await;
-    drop_database(&server, &name).await.unwrap();
-}
 
 macro_rules! conforms {
     ($($module:ident::$function:ident),+ $(,)?) => {
         mod sqlite {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $function() {
-                super::on_sqlite(super::$module::$function).await;
+                assay_tests::places::on_sqlite(super::$module::$function).await;
             })+
         }
         mod postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $function() {
-                super::on_postgres(super::$module::$function).await;
+                assay_tests::places::on_postgres(super::$module::$function).await;
             })+
         }
     };
@@ -54,6 +31,7 @@ conforms!(
     frozen::versions_are_numbered_by_prompt,
     frozen::freezers_at_once_agree,
     frozen::a_dataset_counts_once_sealed,
+    frozen::single_cases_are_read_by_position,
     frozen::units_come_in_pages,
     frozen::the_most_specific_recording_answers,
     runs::a_run_is_created_and_found,
@@ -91,6 +69,13 @@ conforms!(
     reading::outcomes_come_in_pages,
     reading::results_have_everything,
     reading::quantiles_are_of_the_nearest_rank,
+    asking::a_token_is_found_by_its_hash,
+    asking::the_audit_is_read_backwards,
+    asking::a_key_makes_one_run,
+    asking::of_submissions_at_once_one_makes_the_run,
+    asking::a_paused_run_grants_nothing,
+    asking::somebody_cancels_once,
+    asking::a_run_says_what_it_waits_for,
 );
 
 /// One process owns a SQLite file at a time, and the next is told who does.

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use assay_common::config::Span;
 use assay_common::id::RunId;
-use clap::{Parser, Subcommand, ValueHint};
+use assay_store::Scope;
+use clap::parser::ValueSource;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
 
 /// What every command that runs or judges ends with.
 macro_rules! exit_codes {
@@ -45,6 +47,18 @@ pub(crate) struct Common {
     /// The configuration to use instead of the nearest assay.toml upward from this folder
     #[arg(long, global = true, value_name = "FILE", env = "ASSAY_CONFIG", value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
+    /// The coordinator to ask, such as http://127.0.0.1:8080; `status` and `results` read the store without it
+    #[arg(long, global = true, value_name = "URL", env = "ASSAY_SERVER")]
+    pub(crate) server: Option<String>,
+    /// The token to ask a coordinator with; better set in the environment, where other users do not see it
+    #[arg(long, global = true, value_name = "TOKEN", env = "ASSAY_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// Whether --store was typed, not taken from the environment.
+    #[arg(skip)]
+    pub(crate) store_typed: bool,
+    /// Whether --server was.
+    #[arg(skip)]
+    pub(crate) server_typed: bool,
     /// Print one JSON document on stdout, and everything else on stderr
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -144,6 +158,35 @@ Exit codes:
         /// The run's id; the latest run when absent
         run: Option<RunId>,
     },
+    /// Submit a suite to a coordinator and print the run's id
+    ///
+    /// The suite is validated here; its files are sent where the coordinator does not have them yet.
+    #[command(after_help = "\
+Examples:
+  assay submit suite.yaml --server http://127.0.0.1:8080
+  assay submit suite.yaml --wait --json --idempotency-key \"$CI_PIPELINE_ID\" > report.json")]
+    Submit(SubmitArgs),
+    /// Follow a run of a coordinator to its end; print the report and exit with its verdict
+    Watch {
+        /// The run's id
+        run: RunId,
+        /// How long the run may stand still while somebody has to do something, and the coordinator may be away
+        #[arg(long, value_name = "DURATION", default_value = "60s")]
+        patience: Span,
+        #[command(flatten)]
+        files: Files,
+    },
+    /// Stop a run of a coordinator for good: nothing more of it is asked
+    Cancel(Steer),
+    /// Pause a run of a coordinator: what is in flight finishes
+    Pause(Steer),
+    /// Let a paused run of a coordinator go on
+    Resume(Steer),
+    /// Make, list and revoke the tokens of a coordinator's API, in its store
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
     /// Create or upgrade the schema of a store
     Migrate,
     /// Drive every open run of a store: expand, dispatch to workers, finish
@@ -203,6 +246,75 @@ pub(crate) struct WorkerArgs {
     /// Where to answer /healthz and /readyz over HTTP; without it nowhere
     #[arg(long, value_name = "HOST:PORT", env = "ASSAY_LISTEN")]
     pub(crate) listen: Option<String>,
+}
+
+/// A run of a coordinator, and why it is steered.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Steer {
+    /// The run's id
+    pub(crate) run: RunId,
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT", default_value = "asked for on the command line")]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token and print it, this once
+    #[command(after_help = "\
+Example:
+  assay token create ci --scopes submit,read --expires 90d --store postgres://assay@db/assay")]
+    Create {
+        /// Who holds it; a name is never given again
+        name: String,
+        /// What it allows: `read`, `submit` or both
+        #[arg(long, value_name = "SCOPES", value_delimiter = ',', required = true)]
+        scopes: Vec<Scope>,
+        /// How long it holds, such as `90d`; for ever when absent
+        #[arg(long, value_name = "DURATION")]
+        expires: Option<Span>,
+    },
+    /// Show every token but for the token itself
+    List,
+    /// Refuse a token from now on
+    Revoke {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SubmitArgs {
+    /// The suite file
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) suite: PathBuf,
+    /// Follow the run to its end, print the report, and exit with its verdict
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Submitted again under the same key, the same suite is the same run (default: a fresh key)
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+    /// With --wait: how long the run may stand still while somebody has to do something, and the coordinator be away
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    pub(crate) patience: Span,
+    #[command(flatten)]
+    pub(crate) files: Files,
+}
+
+impl Args {
+    /// Reads the command line; ends the process where it is wrong, or asks for help.
+    pub(crate) fn read() -> Self {
+        let matches = Self::command().get_matches();
+        let mut args = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        // A flag of all commands is found with the innermost.
+        let mut innermost = &matches;
+        while let Some((_, matches)) = innermost.subcommand() {
+            innermost = matches;
+        }
+        let typed = |flag| innermost.value_source(flag) == Some(ValueSource::CommandLine);
+        (args.common.store_typed, args.common.server_typed) = (typed("store"), typed("server"));
+        args
+    }
 }
 
 /// Reports for machines and reviewers, beside the one on stdout.

@@ -4,11 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use assay_coordinator::api::problem::{PROBLEM_JSON, Problem};
 use assay_coordinator::fleet::Role;
 use assay_queue::{Health, Queue};
 use assay_store::Store;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -16,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
 
 use crate::exit::Exit;
 
@@ -58,6 +62,30 @@ pub(crate) fn health(readiness: Readiness) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .with_state(Arc::new(readiness))
+}
+
+/// The same with everything else answered by `api`, once it is there: the port is open before the store is reached.
+pub(crate) fn with_api(health: Router, api: watch::Receiver<Option<Router>>) -> Router {
+    health.fallback(async move |request: Request| {
+        let router = api.borrow().clone();
+        match router {
+            Some(router) => router.oneshot(request).await.into_response(),
+            None => not_yet(),
+        }
+    })
+}
+
+fn not_yet() -> Response {
+    let problem = Problem {
+        kind: "urn:assay:problem:not-ready".to_owned(),
+        title: "Not ready".to_owned(),
+        status: StatusCode::SERVICE_UNAVAILABLE.as_u16(),
+        detail: "the coordinator has not reached its store yet".to_owned(),
+        hint: Some("ask again in a second; /readyz says what it waits for".to_owned()),
+        errors: Vec::new(),
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, [(CONTENT_TYPE, PROBLEM_JSON), (RETRY_AFTER, "1")], Json(problem))
+        .into_response()
 }
 
 async fn readyz(State(readiness): State<Arc<Readiness>>) -> (StatusCode, Json<Value>) {

@@ -3,23 +3,27 @@
 //!
 //! - [`args`]: the command line
 //! - [`settings`]: flags, environment and assay.toml become one answer
-//! - [`command`]: one file a command
+//! - [`command`]: one file a command; [`source`]: where those that read do so
+//! - [`client`]: a coordinator over HTTP
 //! - [`render`]: tables and progress for people
+//! - [`chance`]: randomness of the system
 //! - [`exit`]: exit codes, and the errors that lead to them
 //! - [`telemetry`]: logs on stderr; [`listen`]: health over HTTP; [`signals`]: how a process is told to stop
 
 mod args;
+mod chance;
+mod client;
 mod command;
 mod exit;
 mod listen;
 mod render;
 mod settings;
 mod signals;
+mod source;
 mod telemetry;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use tokio::runtime::Builder;
 
 use crate::args::Args;
@@ -29,7 +33,7 @@ use crate::exit::Exit;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::read();
     if let Err(exit) = telemetry::start(&args) {
         return exit.report();
     }

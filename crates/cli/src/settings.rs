@@ -3,23 +3,27 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use assay_common::config::Config;
 use assay_store::StoreUrl;
 
 use crate::args::Common;
+use crate::client::{Client, ClientError};
 use crate::exit::Exit;
 
 /// The name of the configuration file.
 const FILE_NAME: &str = "assay.toml";
 
 /// What a command works with.
-#[derive(Debug)]
 pub(crate) struct Settings {
     /// Providers, limits, prices.
     pub(crate) config: Arc<Config>,
     /// Where results live.
     pub(crate) store: StoreUrl,
+    /// The coordinator that readers ask instead of the store.
+    pub(crate) server: Option<String>,
+    /// What a coordinator is asked with.
+    token: Option<String>,
     /// Whether the result goes to stdout as JSON.
     pub(crate) json: bool,
 }
@@ -45,7 +49,19 @@ impl Settings {
             },
             (None, None) => StoreUrl::Sqlite(folder.join(".assay").join("assay.db")),
         };
-        Ok(Self { config: Arc::new(config), store, json: common.json })
+        let server = common.server.clone().filter(|server| !server.trim().is_empty());
+        if common.store_typed && common.server_typed {
+            return Err(Exit::Input(anyhow!("--store and --server: keep the one that is to be asked")));
+        }
+        // What is typed counts more than what the environment holds.
+        let server = server.filter(|_| !common.store_typed);
+        Ok(Self { config: Arc::new(config), store, server, token: common.token.clone(), json: common.json })
+    }
+
+    /// A client of the coordinator that is named.
+    pub(crate) fn client(&self) -> Result<Client, ClientError> {
+        let server = self.server.as_deref().ok_or(ClientError::NoServer)?;
+        Client::new(server, self.token.as_deref())
     }
 }
 

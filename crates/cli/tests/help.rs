@@ -11,17 +11,22 @@ fn assay(arguments: &[&str]) -> (Option<i32>, String) {
 fn help_teaches_commands_exit_codes_and_where_to_start() {
     let (code, help) = assay(&["--help"]);
     assert_eq!(code, Some(0));
-    for part in [
+    let commands = [
         "run",
         "validate",
         "schema",
         "status",
         "results",
+        "submit",
+        "watch",
+        "cancel",
+        "pause",
+        "resume",
+        "token",
         "coordinator",
         "worker",
-        "Exit codes:",
-        "Start here:",
-    ] {
+    ];
+    for part in commands.into_iter().chain(["Exit codes:", "Start here:"]) {
         assert!(help.contains(part), "{part} is missing in:\n{help}");
     }
     let (code, help) = assay(&["run", "--help"]);

@@ -9,6 +9,7 @@ pub type Vars = serde_json::Map<String, serde_json::Value>;
 
 /// One row of a dataset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Case {
     /// Unique in its dataset.
     pub id: String,

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 /// SHA-256 of some content, 64 lower-case hex digits. Equal content has an equal digest everywhere.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct Digest(String);
 
 impl Digest {
@@ -56,6 +56,20 @@ impl FromStr for Digest {
     }
 }
 
+impl TryFrom<String> for Digest {
+    type Error = NotADigest;
+
+    fn try_from(text: String) -> Result<Self, NotADigest> {
+        text.parse()
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> Self {
+        digest.0
+    }
+}
+
 /// Text that should have been a digest.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a digest; digests are 64 lower-case hex digits")]
@@ -89,68 +103,56 @@ impl Digester {
     }
 }
 
-/// One execution of one suite revision. A version 7 UUID: later runs sort after earlier ones.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct RunId(Uuid);
+/// A UUID under a name of its own, so that one kind of id is never taken for another.
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
 
-impl RunId {
-    /// Wraps an id made by the caller, who owns the clock and the randomness.
-    pub fn new(id: Uuid) -> Self {
-        Self(id)
-    }
+        impl $name {
+            /// Wraps an id made by the caller, who owns the clock and the randomness.
+            pub fn new(id: Uuid) -> Self {
+                Self(id)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAnId;
+
+            fn from_str(text: &str) -> Result<Self, NotAnId> {
+                Uuid::parse_str(text).map(Self).map_err(|_| NotAnId(text.to_owned()))
+            }
+        }
+    };
 }
 
-impl fmt::Display for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
+id! {
+    /// One execution of one suite revision. A version 7 UUID: later runs sort after earlier ones.
+    RunId
 }
 
-impl fmt::Debug for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RunId({})", self.0)
-    }
+id! {
+    /// One process that can hold claims. A version 7 UUID, drawn at start and never reused.
+    MemberId
 }
 
-impl FromStr for RunId {
-    type Err = NotAnId;
-
-    fn from_str(text: &str) -> Result<Self, NotAnId> {
-        Uuid::parse_str(text).map(Self).map_err(|_| NotAnId(text.to_owned()))
-    }
-}
-
-/// One process that can hold claims. A version 7 UUID, drawn at start and never reused.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct MemberId(Uuid);
-
-impl MemberId {
-    /// Wraps an id made by the caller.
-    pub fn new(id: Uuid) -> Self {
-        Self(id)
-    }
-}
-
-impl fmt::Display for MemberId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Debug for MemberId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MemberId({})", self.0)
-    }
-}
-
-impl FromStr for MemberId {
-    type Err = NotAnId;
-
-    fn from_str(text: &str) -> Result<Self, NotAnId> {
-        Uuid::parse_str(text).map(Self).map_err(|_| NotAnId(text.to_owned()))
-    }
+id! {
+    /// One row of the audit. A version 7 UUID: later rows sort after earlier ones.
+    AuditId
 }
 
 /// Text that should have been an id.

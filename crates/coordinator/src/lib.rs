@@ -9,8 +9,11 @@
 //! - [`verdict`]: results become pass rates and a verdict; pure
 //! - [`report`]: the document that tables, JSON and exit codes are made of
 //!
+//! and beside it [`api`]: how others ask for all this over HTTP.
+//!
 //! **Invariant:** nothing here talks to a provider; workers and coordinator meet only in the store and the queue.
 
+pub mod api;
 mod environment;
 pub mod fleet;
 pub mod order;

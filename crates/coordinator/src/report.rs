@@ -2,6 +2,7 @@
 //!
 //! Results are read in pages and folded, so its memory does not grow with the number of cases.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use assay_common::verdict::Verdict;
 use assay_store::{OutcomeRow, ResultRow, Run, RunState, Store, StoreError};
 use futures_util::future::try_join;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -51,7 +52,7 @@ pub struct Report {
 }
 
 /// The jobs that errored in one way.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Errors {
     /// The way.
     pub kind: ErrorKind,
@@ -64,7 +65,7 @@ pub struct Errors {
 }
 
 /// A candidate against the baseline on one model, in words.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NamedFlips {
     /// The candidate's label.
     pub candidate: String,
@@ -85,7 +86,7 @@ pub struct NamedFlips {
 }
 
 /// One case that changed sides, with what was answered.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Excerpt {
     /// The case.
     pub case: String,
@@ -100,7 +101,7 @@ pub struct Excerpt {
 }
 
 /// The run in a report.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunSummary {
     /// Its id.
     pub id: RunId,
@@ -109,7 +110,7 @@ pub struct RunSummary {
     /// The suite revision.
     pub revision: Digest,
     /// running, paused, cancelling, completed or cancelled.
-    pub state: &'static str,
+    pub state: Cow<'static, str>,
     /// How many jobs were planned.
     pub jobs: u64,
     /// RFC 3339, in UTC; null before the first claim.
@@ -130,7 +131,7 @@ impl RunSummary {
             id: run.id,
             suite: run.suite_name.clone(),
             revision: run.revision.clone(),
-            state: run.state.word(),
+            state: run.state.word().into(),
             jobs: run.planned,
             started_at: run.started_at.map(civil),
             finished_at: run.finished_at.map(civil),

@@ -1,28 +1,31 @@
 //! Datasets: cases stored once for each revision, in pages, and counted only once the last page is in.
 
-use assay_common::case::Case;
+use assay_common::case::{Case, Vars};
 use assay_common::clock::Micros;
 use assay_common::id::Digest;
 use assay_common::suite::DatasetRef;
 
-use crate::bulk::{Bulk, executed};
+use crate::bulk::{Bulk, executed, fetched};
 use crate::error::StoreError;
 use crate::open::Store;
 use crate::pools::{Durability, reading, writing};
-use crate::row::{before, integer, to_json, whole};
+use crate::row::{before, integer, json, to_json, whole};
 
-pub(crate) const SQL: &[&str] = &[HAS_DATASET, SEAL_DATASET, UNITS];
-pub(crate) static BULKS: &[&Bulk] = &[&PUT_CASES];
+pub(crate) const SQL: &[&str] = &[DATASET, SEAL_DATASET, UNITS];
+pub(crate) static BULKS: &[&Bulk] = &[&PUT_CASES, &VARS];
 
-const HAS_DATASET: &str = "SELECT cases FROM datasets WHERE digest = $1";
+const DATASET: &str = "SELECT cases, clustered FROM datasets WHERE digest = $1";
 
 impl Store {
-    /// Whether all cases of `dataset` are stored.
-    pub async fn has_dataset(&self, dataset: &Digest) -> Result<bool, StoreError> {
-        let cases: Option<i64> = reading!(self, |conn| {
-            Ok(sqlx::query_scalar(HAS_DATASET).bind(dataset.as_str()).fetch_optional(&mut *conn).await?)
+    /// A dataset all of whose cases are stored.
+    pub async fn dataset(&self, digest: Digest) -> Result<Option<DatasetRef>, StoreError> {
+        let row: Option<(i64, bool)> = reading!(self, |conn| {
+            Ok(sqlx::query_as(DATASET).bind(digest.as_str()).fetch_optional(&mut *conn).await?)
         })?;
-        Ok(cases.is_some())
+        row.map(|(cases, clustered)| {
+            Ok(DatasetRef { digest, cases: whole(cases, "datasets.cases")?, clustered })
+        })
+        .transpose()
     }
 }
 
@@ -95,5 +98,25 @@ impl Store {
             Ok(query.bind(i64::from(limit)).fetch_all(&mut *conn).await?)
         })?;
         rows.into_iter().map(|(position, unit)| Ok((whole(position, "position")?, unit))).collect()
+    }
+}
+
+static VARS: Bulk = Bulk::new(
+    "WITH given (dataset, position) AS (VALUES",
+    "($, $)",
+    ") SELECT cases.vars FROM given CROSS JOIN cases
+    WHERE cases.dataset = given.dataset AND cases.position = given.position",
+);
+
+impl Store {
+    /// The variables of the cases at some positions of a dataset, in no order; positions without a case are left out.
+    pub async fn vars_at(&self, dataset: Digest, positions: Vec<u64>) -> Result<Vec<Vars>, StoreError> {
+        let rows = reading!(self, |conn| {
+            Ok(fetched!(conn, VARS() as (String,), &positions, |position| (
+                dataset.as_str(),
+                integer(*position)
+            )))
+        })?;
+        rows.iter().map(|(vars,)| json(vars, "cases.vars")).collect()
     }
 }

@@ -15,7 +15,8 @@ pub(crate) const SQL: &[&str] = &[HAS_PENDING, HAS_RUNNING, FINISH_RUN];
 
 const HAS_PENDING: &str = "SELECT ordinal FROM jobs WHERE run_id = $1 AND state = 'pending' LIMIT 1";
 
-const HAS_RUNNING: &str = "SELECT ordinal FROM jobs WHERE run_id = $1 AND state = 'running' LIMIT 1";
+pub(crate) const HAS_RUNNING: &str =
+    "SELECT ordinal FROM jobs WHERE run_id = $1 AND state = 'running' LIMIT 1";
 
 // The counts are those of the rows. The two looks before it keep a run with open jobs from being counted each time; the
 // condition on `open` decides.

@@ -14,11 +14,14 @@
 //!   was answered in between
 //! - [`cancel`], [`finish`]: how a run ends; [`account`]: what a provider account suffers from
 //! - [`leader`]: whose word counts in a fleet; [`pool`]: the queues its open runs need
+//! - [`submission`], [`steer`]: a run asked for, paused, resumed and stopped by somebody; [`standing`]: what it waits for
+//! - [`token`], [`audit`]: who may ask, and what was asked
 //! - [`outcome`], [`result`]: reading what came out; [`maintenance`]: around the store rather than in it
 //!
 //! **Invariant:** every write is one transaction in a task of its own that no caller can cancel half-way.
 
 pub mod account;
+pub mod audit;
 mod bulk;
 pub mod cancel;
 pub mod claim;
@@ -44,9 +47,14 @@ pub mod revision;
 mod row;
 pub mod run;
 pub mod settle;
+pub mod standing;
+pub mod steer;
+pub mod submission;
+pub mod token;
 pub mod url;
 
 pub use account::AccountProblem;
+pub use audit::AuditEntry;
 pub use error::StoreError;
 pub use expand::NewJob;
 pub use leader::{Candidacy, Mandate};
@@ -58,4 +66,7 @@ pub use outcome::OutcomeRow;
 pub use pool::RunPool;
 pub use result::ResultRow;
 pub use run::{NewRun, Run, RunState};
+pub use standing::Standing;
+pub use submission::{Submission, Submitted};
+pub use token::{Scope, Token};
 pub use url::StoreUrl;

@@ -9,9 +9,9 @@ use assay_common::suite::Priority;
 
 use crate::error::StoreError;
 use crate::open::Store;
-use crate::pool::{PUT_POOL, RunPool};
+use crate::pool::RunPool;
 use crate::pools::{reading, writing};
-use crate::row::{integer, parsed, whole};
+use crate::row::{parsed, whole};
 
 pub(crate) const SQL: &[&str] = &[CREATE_RUN, UNFINISHED_RUN, RUN, RUNS, OPEN_RUNS];
 
@@ -125,7 +125,7 @@ impl FromStr for RunState {
     }
 }
 
-const CREATE_RUN: &str = "
+pub(crate) const CREATE_RUN: &str = "
     INSERT INTO runs (id, revision, suite_name, state, seed, priority, budget_nano, planned, cursor, expanded,
         passed, failed, errored, cancelled, cost_nano, created_at, deadline_at)
     VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, 0, FALSE, 0, 0, 0, 0, 0, $8, $9)";
@@ -137,26 +137,36 @@ impl Run {
     }
 }
 
+/// Inserts a [`NewRun`].
+macro_rules! insert_run {
+    ($conn:ident, $run:expr) => {{
+        let run: &$crate::run::NewRun = $run;
+        sqlx::query($crate::run::CREATE_RUN)
+            .bind(run.id.to_string())
+            .bind(run.revision.as_str())
+            .bind(&run.suite_name)
+            .bind(run.seed.as_slice())
+            .bind(run.priority.word())
+            .bind(run.budget.map(|budget| budget.0))
+            .bind($crate::row::integer(run.planned))
+            .bind(run.created_at.0)
+            .bind(run.deadline_at.0)
+            .execute(&mut *$conn)
+            .await?;
+        for $crate::pool::RunPool { pool, provider, model } in &run.pools {
+            let query = sqlx::query($crate::pool::PUT_POOL).bind(run.id.to_string()).bind(pool);
+            query.bind(provider).bind(model).execute(&mut *$conn).await?;
+        }
+    }};
+}
+
+pub(crate) use insert_run;
+
 impl Store {
     /// Creates a run of a frozen suite, with nothing expanded.
     pub async fn create_run(&self, run: NewRun) -> Result<(), StoreError> {
         writing!(self, |conn| {
-            sqlx::query(CREATE_RUN)
-                .bind(run.id.to_string())
-                .bind(run.revision.as_str())
-                .bind(&run.suite_name)
-                .bind(run.seed.as_slice())
-                .bind(run.priority.word())
-                .bind(run.budget.map(|budget| budget.0))
-                .bind(integer(run.planned))
-                .bind(run.created_at.0)
-                .bind(run.deadline_at.0)
-                .execute(&mut *conn)
-                .await?;
-            for RunPool { pool, provider, model } in &run.pools {
-                let query = sqlx::query(PUT_POOL).bind(run.id.to_string()).bind(pool);
-                query.bind(provider).bind(model).execute(&mut *conn).await?;
-            }
+            insert_run!(conn, &run);
             Ok(())
         })
     }
@@ -244,13 +254,15 @@ impl Store {
 const RUNS: &str = "
     SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
         cost_nano, created_at, started_at, finished_at, deadline_at
-    FROM runs ORDER BY created_at DESC, id DESC LIMIT $1";
+    FROM runs WHERE CAST($1 AS TEXT) IS NULL OR id < $1 ORDER BY id DESC LIMIT $2";
 
 impl Store {
-    /// The newest runs, newest first.
-    pub async fn runs(&self, limit: u32) -> Result<Vec<Run>, StoreError> {
+    /// A page of runs, newest first: those created before the run `before`, else the newest of all.
+    pub async fn runs(&self, before: Option<RunId>, limit: u32) -> Result<Vec<Run>, StoreError> {
+        let before = before.map(|run| run.to_string());
         let rows: Vec<RunRow> = reading!(self, |conn| {
-            Ok(sqlx::query_as(RUNS).bind(i64::from(limit)).fetch_all(&mut *conn).await?)
+            let query = sqlx::query_as(RUNS).bind(&before).bind(i64::from(limit));
+            Ok(query.fetch_all(&mut *conn).await?)
         })?;
         rows.into_iter().map(RunRow::into_run).collect()
     }

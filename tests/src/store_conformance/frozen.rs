@@ -67,12 +67,23 @@ pub async fn a_dataset_counts_once_sealed(place: StoreUrl) {
     let dataset = suite("s", &[], 300).dataset;
     store.put_cases(dataset.digest.clone(), 0, (0..200).map(case).collect()).await.unwrap();
     store.put_cases(dataset.digest.clone(), 100, (100..300).map(case).collect()).await.unwrap();
-    assert!(!store.has_dataset(&dataset.digest).await.unwrap());
+    assert_eq!(store.dataset(dataset.digest.clone()).await.unwrap(), None);
     for _ in 0..2 {
         store.seal_dataset(dataset.clone(), NOW).await.unwrap();
-        assert!(store.has_dataset(&dataset.digest).await.unwrap());
+        assert_eq!(store.dataset(dataset.digest.clone()).await.unwrap(), Some(dataset.clone()));
     }
     assert_eq!(store.units(dataset.digest, None, 1_000).await.unwrap().len(), 300);
+}
+
+/// Some cases are looked at by their positions.
+pub async fn single_cases_are_read_by_position(place: StoreUrl) {
+    let store = open(&place).await;
+    let dataset = suite("s", &[], 300).dataset;
+    put_dataset(&store, &dataset, 300).await;
+    put_dataset(&store, &suite("s", &[], 5).dataset, 5).await;
+    let mut found = store.vars_at(dataset.digest, vec![299, 0, 7, 300]).await.unwrap();
+    found.sort_by_key(|vars| vars["n"].as_u64());
+    assert_eq!(found, [case(0).vars, case(7).vars, case(299).vars]);
 }
 
 /// Units come in pages by position, each named by its cluster, else by its case.

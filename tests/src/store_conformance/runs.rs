@@ -42,9 +42,13 @@ pub async fn a_run_is_created_and_found(place: StoreUrl) {
     assert_eq!(store.finish(Mandate::Own, run_id(2), NOW).await.unwrap().unwrap().state, RunState::Cancelled);
     assert_eq!(store.unfinished_run(revision).await.unwrap(), Some(run_id(1)));
     assert_eq!(store.unfinished_run(Digest::of(b"never frozen")).await.unwrap(), None);
-    let ids = async |limit| store.runs(limit).await.unwrap().iter().map(|run| run.id).collect::<Vec<_>>();
+    let ids =
+        async |limit| store.runs(None, limit).await.unwrap().iter().map(|run| run.id).collect::<Vec<_>>();
     assert_eq!(ids(10).await, [run_id(2), run_id(1)]);
     assert_eq!(ids(1).await, [run_id(2)]);
+    let older = store.runs(Some(run_id(2)), 10).await.unwrap();
+    assert_eq!(older.iter().map(|run| run.id).collect::<Vec<_>>(), [run_id(1)]);
+    assert_eq!(store.runs(Some(run_id(1)), 10).await.unwrap(), []);
 }
 
 /// A chunk goes in where the cursor stands, or not at all.

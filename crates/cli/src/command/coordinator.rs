@@ -1,7 +1,8 @@
-//! `assay coordinator`: drives every open run of a store, or stands by for whoever does.
+//! `assay coordinator`: drives every open run of a store, or stands by for whoever does, and serves the API either way.
 
 use std::sync::Arc;
 
+use assay_coordinator::api::router;
 use assay_coordinator::fleet::{Identity, Role, coordinate};
 use assay_coordinator::{Environment, Timings};
 use assay_store::FileLock;
@@ -10,7 +11,7 @@ use tokio::sync::watch;
 use super::fleet::Process;
 use crate::args::CoordinatorArgs;
 use crate::exit::Exit;
-use crate::listen::Readiness;
+use crate::listen::{Readiness, health, with_api};
 use crate::settings::Settings;
 
 /// Coordinates until told to stop.
@@ -18,7 +19,8 @@ pub(crate) async fn call(settings: &Settings, args: &CoordinatorArgs) -> Result<
     let process = Process::start("coordinator", &args.fleet.queue, args.fleet.grace.0)?;
     let (role, standing) = watch::channel(Role::Standby);
     let readiness = Readiness { role: Some(standing), ..process.readiness() };
-    process.listen(&args.listen, readiness).await?;
+    let (served, api) = watch::channel(None);
+    process.listen(&args.listen, with_api(health(readiness), api)).await?;
     tracing::info!(
         member.id = %process.member,
         store.url = %settings.store,
@@ -36,6 +38,7 @@ pub(crate) async fn call(settings: &Settings, args: &CoordinatorArgs) -> Result<
         config: Arc::clone(&settings.config),
         timings: Timings { dead_after: args.dead_after.0, lost_after: args.lost_after.0 },
     };
+    served.send_replace(Some(router(environment.clone())));
     let identity = Identity { member: process.member, host: process.host.clone(), pid: std::process::id() };
     let coordinated = tokio::select! {
         coordinated = coordinate(environment, identity, role, process.shutdown.soft.clone()) => coordinated,

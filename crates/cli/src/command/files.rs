@@ -3,13 +3,12 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use assay_common::suite::Suite;
 use assay_coordinator::report::Report;
-use assay_store::Store;
 
 use crate::args::Files;
 use crate::exit::Exit;
 use crate::render;
+use crate::source::Source;
 
 /// Makes sure, before anything is paid for, that the files can be written.
 pub(crate) fn check(files: &Files) -> Result<(), Exit> {
@@ -25,13 +24,14 @@ pub(crate) fn check(files: &Files) -> Result<(), Exit> {
 }
 
 /// Writes the files that were asked for.
-pub(crate) async fn write(files: &Files, store: &Store, suite: &Suite, report: &Report) -> Result<(), Exit> {
+pub(crate) async fn write(files: &Files, source: &Source, report: &Report) -> Result<(), Exit> {
     if let Some(path) = &files.markdown {
         put(path, &render::markdown(report))?;
     }
     if let Some(path) = &files.junit {
-        let xml = render::junit(store, suite, report).await?;
-        put(path, &xml)?;
+        let mut junit = render::Junit::new(report);
+        source.each_result(report.run.id, |line| junit.add(line)).await?;
+        put(path, &junit.finish()?)?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use assay_common::id::MemberId;
 use assay_queue::{Queue, QueueUrl};
 use assay_store::{Schema, Store, StoreError, StoreUrl};
 use assay_worker::Shutdown;
+use axum::Router;
 use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::watch;
@@ -62,11 +63,11 @@ impl Process {
         Readiness { store: self.store.subscribe(), queue: self.queue.clone(), role: None }
     }
 
-    /// Serves health and readiness at `place`.
-    pub(crate) async fn listen(&self, place: &str, readiness: Readiness) -> Result<(), Exit> {
+    /// Serves a router at `place`.
+    pub(crate) async fn listen(&self, place: &str, router: Router) -> Result<(), Exit> {
         let listener = listen::bind(place).await?;
         // Until the very end: it says what the process waits for.
-        tokio::spawn(listen::serve(listener, listen::health(readiness), self.shutdown.hard.clone()));
+        tokio::spawn(listen::serve(listener, router, self.shutdown.hard.clone()));
         Ok(())
     }
 

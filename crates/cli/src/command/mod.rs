@@ -1,20 +1,25 @@
 //! One file a command.
 
+mod conclude;
 mod coordinator;
 mod files;
 mod fleet;
+mod follow;
 mod keys;
 mod migrate;
 mod results;
 mod run;
 mod schema;
 mod status;
+mod steer;
+mod submit;
+mod token;
 mod validate;
 mod worker;
 
 use assay_store::StoreError;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, Steer};
 use crate::exit::Exit;
 use crate::settings::Settings;
 
@@ -42,6 +47,14 @@ async fn dispatch(command: Command, settings: Settings) -> Result<Exit, Exit> {
         Command::Schema => schema::call(),
         Command::Status { run, files } => status::call(&settings, run, &files).await,
         Command::Results { run } => results::call(&settings, run).await,
+        Command::Submit(submit) => Box::pin(submit::call(&settings, &submit)).await,
+        Command::Watch { run, patience, files } => {
+            follow::call(&settings, settings.client()?, run, patience.0, &files).await
+        }
+        Command::Cancel(Steer { run, reason }) => steer::call(&settings, "cancel", run, &reason).await,
+        Command::Pause(Steer { run, reason }) => steer::call(&settings, "pause", run, &reason).await,
+        Command::Resume(Steer { run, reason }) => steer::call(&settings, "resume", run, &reason).await,
+        Command::Token { command } => token::call(&settings, command).await,
         Command::Migrate => migrate::call(&settings).await,
         Command::Coordinator(coordinator) => Box::pin(coordinator::call(&settings, &coordinator)).await,
         Command::Worker(worker) => Box::pin(worker::call(&settings, &worker)).await,

@@ -9,9 +9,10 @@ use anyhow::{Context as _, anyhow};
 use assay_common::clock::Clock;
 use assay_common::id::MemberId;
 use assay_common::suite::Suite;
+use assay_coordinator::api::document::Counts;
 use assay_coordinator::report::Reader;
 use assay_coordinator::run::begin::Draw;
-use assay_coordinator::run::{Begun, Driver, Ended, PAST_DEADLINE, begin};
+use assay_coordinator::run::{Begun, Driver, Ended, begin};
 use assay_coordinator::suite::{FreezeError, Loaded, load};
 use assay_coordinator::{Environment, Timings};
 use assay_queue::Queue;
@@ -21,12 +22,14 @@ use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt as _, SeedableRng as _};
 use tokio_util::sync::CancellationToken;
 
+use super::conclude::{exit_of, print};
 use super::{files, keys};
 use crate::args::{Files, RunArgs};
 use crate::exit::Exit;
-use crate::render::{self, Progress, warn};
+use crate::render::{Progress, warn};
 use crate::settings::Settings;
 use crate::signals::stop_on_signals;
+use crate::source::Source;
 
 /// Runs the suite to its end and prints the report.
 pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Exit> {
@@ -49,7 +52,7 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     let store = session.environment.store.clone();
     let mut reader = Reader::new(&store, suite, session.begun.run);
     let ended = Box::pin(session.drive(suite, keys, args, &shutdown, &mut reader)).await?;
-    session.conclude(settings, suite, &args.files, ended, reader).await
+    session.conclude(settings, &args.files, ended, reader).await
 }
 
 /// What one `assay run` holds open.
@@ -113,8 +116,9 @@ impl Session {
         let read_enough = CancellationToken::new();
         let driving = async {
             let _done = read_enough.clone().drop_guard();
+            let watch = |run: &Run| progress.show(&Counts::of(run), run.planned);
             tokio::select! {
-                ended = driver.drive(&shutdown.soft, |run| progress.show(run)) => Ok(ended.map_err(Exit::from)),
+                ended = driver.drive(&shutdown.soft, watch) => Ok(ended.map_err(Exit::from)),
                 // The worker ends by itself only when it cannot go on.
                 worked = &mut working => Err(worker_failed(worked)),
             }
@@ -157,7 +161,6 @@ impl Session {
     async fn conclude(
         &self,
         settings: &Settings,
-        suite: &Suite,
         files: &Files,
         ended: Ended,
         reader: Reader<'_>,
@@ -184,11 +187,9 @@ impl Session {
             }
         };
         let report = reader.conclude(&run).await?;
-        let mut out = anstream::stdout().lock();
-        if settings.json {
-            writeln!(out, "{}", render::json(&report)?)?;
-        } else {
-            write!(out, "{}", render::report(&report))?;
+        print(settings, &report)?;
+        if !settings.json {
+            let mut out = anstream::stdout().lock();
             writeln!(out, "Results: {}, run {}", settings.store, run.id)?;
             writeln!(
                 out,
@@ -197,21 +198,8 @@ impl Session {
                 store_flag(&settings.store)
             )?;
         }
-        files::write(files, store, suite, &report).await?;
-        Ok(exit_of(&run, report.verdict.as_ref().map(|verdict| verdict.outcome)))
-    }
-}
-
-/// A deadline is not the suite's fault; otherwise the verdict alone decides, and without a gate every job must
-/// have been judged.
-fn exit_of(run: &Run, verdict: Option<assay_common::verdict::Decision>) -> Exit {
-    if run.reason.as_deref() == Some(PAST_DEADLINE) {
-        return Exit::Unfinished(anyhow!("run {} was cancelled: {PAST_DEADLINE}", run.id));
-    }
-    match verdict {
-        Some(decision) => decision.into(),
-        None if run.errored > 0 || run.done() < run.planned || run.cancelled > 0 => Exit::Inconclusive,
-        None => Exit::Done,
+        files::write(files, &Source::Store(store.clone()), &report).await?;
+        Ok(exit_of(&report))
     }
 }
 

@@ -10,6 +10,7 @@ use rand::RngExt as _;
 use super::fleet::Process;
 use crate::args::WorkerArgs;
 use crate::exit::Exit;
+use crate::listen::health;
 use crate::settings::Settings;
 
 /// Works until told to stop.
@@ -23,7 +24,7 @@ pub(crate) async fn call(settings: &Settings, args: &WorkerArgs) -> Result<Exit,
     let keys = Keys::gather(&settings.config);
     tell_what_is_served(settings, &keys, &process);
     if let Some(place) = &args.listen {
-        process.listen(place, process.readiness()).await?;
+        process.listen(place, health(process.readiness())).await?;
     }
     let Some(store) = process.open_store(&settings.store).await? else { return Ok(Exit::Done) };
     let environment = Environment {

@@ -2,70 +2,74 @@
 
 use std::time::Duration;
 
-use assay_common::outcome::Outcome;
-use assay_common::suite::Suite;
 use assay_coordinator::report::Report;
-use assay_store::{ResultRow, Store};
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
+use serde_json::Value;
 
 use crate::exit::Exit;
 
-/// Rows read from the store at a time.
-const PAGE: u32 = 1_000;
-
-/// The document; it holds every job, so its size grows with the run.
-pub(crate) async fn junit(store: &Store, suite: &Suite, report: &Report) -> Result<String, Exit> {
-    let mut suites: Vec<_> = report
-        .variants
-        .iter()
-        .map(|variant| TestSuite::new(format!("{} on {}", variant.label, variant.model_label)))
-        .collect();
-    let mut after = None;
-    loop {
-        let page = store.results(report.run.id, after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.row.ordinal);
-        for row in &page {
-            if let Some(suite) = suites.get_mut(row.row.variant as usize) {
-                suite.add_test_case(case(row));
-            }
-        }
-    }
-    let mut document = quick_junit::Report::new(suite.name.as_str());
-    document.add_test_suites(suites);
-    document.to_string().map_err(Exit::unfinished)
+/// The document as it grows; it holds every job, so its size grows with the run.
+pub(crate) struct Junit {
+    name: String,
+    suites: Vec<TestSuite>,
 }
 
-fn case(row: &ResultRow) -> TestCase {
-    let name = if row.row.trial > 1 {
-        format!("{} #{}", row.row.case_id, row.row.trial)
-    } else {
-        row.row.case_id.clone()
+impl Junit {
+    /// A document of the report's variants, without a job.
+    pub(crate) fn new(report: &Report) -> Self {
+        let name = |label: &str, model: &str| format!("{label} on {model}");
+        let suites =
+            report.variants.iter().map(|variant| TestSuite::new(name(&variant.label, &variant.model_label)));
+        Self { name: report.run.suite.clone(), suites: suites.collect() }
+    }
+
+    /// Adds a job: one line of `assay results`.
+    pub(crate) fn add(&mut self, line: &[u8]) -> Result<(), Exit> {
+        let result: Value = serde_json::from_slice(line).map_err(Exit::unfinished)?;
+        let name = format!("{} on {}", text(&result, "label"), text(&result, "model_label"));
+        if let Some(suite) = self.suites.iter_mut().find(|suite| suite.name.as_str() == name) {
+            suite.add_test_case(case(&result));
+        }
+        Ok(())
+    }
+
+    /// The document as XML.
+    pub(crate) fn finish(self) -> Result<String, Exit> {
+        let mut document = quick_junit::Report::new(self.name);
+        document.add_test_suites(self.suites);
+        document.to_string().map_err(Exit::unfinished)
+    }
+}
+
+fn text<'v>(result: &'v Value, key: &str) -> &'v str {
+    result[key].as_str().unwrap_or_default()
+}
+
+fn case(result: &Value) -> TestCase {
+    let name = match result["trial"].as_u64() {
+        Some(trial @ 2..) => format!("{} #{trial}", text(result, "case")),
+        _ => text(result, "case").to_owned(),
     };
-    let status = match row.row.outcome {
-        Outcome::Passed => TestCaseStatus::success(),
-        Outcome::Failed => {
+    let status = match text(result, "outcome") {
+        "passed" => TestCaseStatus::success(),
+        "failed" => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-            let reasons: Vec<_> = row
-                .row
-                .scores
-                .iter()
-                .filter(|named| !named.score.pass)
-                .map(|named| named.score.reason.as_str())
-                .collect();
-            status.set_message(reasons.join("; "));
+            let scores = result["scores"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let failed = scores.iter().filter(|score| score["pass"] == false);
+            status.set_message(failed.map(|score| text(score, "reason")).collect::<Vec<_>>().join("; "));
             status
         }
-        Outcome::Errored(kind) => {
+        "errored" => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-            status.set_type(kind.word()).set_message(row.error.clone().unwrap_or_default());
+            status.set_type(text(result, "error_kind")).set_message(text(result, "error"));
             status
         }
-        Outcome::Cancelled => TestCaseStatus::skipped(),
+        _ => TestCaseStatus::skipped(),
     };
     let mut case = TestCase::new(name, status);
-    if let Some(micros) = row.row.latency_us.and_then(|micros| u64::try_from(micros).ok()) {
-        case.set_time(Duration::from_micros(micros));
+    let latency = result["latency_ms"].as_f64().and_then(|ms| Duration::try_from_secs_f64(ms / 1e3).ok());
+    if let Some(latency) = latency {
+        case.set_time(latency);
     }
     case
 }

@@ -13,7 +13,7 @@ use super::percent;
 pub(crate) fn markdown(report: &Report) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
-    let outcome = report.verdict.as_ref().map_or(report.run.state, |verdict| word(verdict.outcome));
+    let outcome = report.verdict.as_ref().map_or(&*report.run.state, |verdict| word(verdict.outcome));
     let _ = writeln!(text, "## {}: {outcome}\n", escape(&report.run.suite));
     let _ = writeln!(text, "{}", variants(&report.variants));
     for flips in &report.flips {

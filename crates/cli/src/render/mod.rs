@@ -5,6 +5,7 @@ mod markdown;
 mod progress;
 mod report;
 mod runs;
+mod tokens;
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -12,11 +13,12 @@ use std::io::Write as _;
 use assay_common::visible::{visible, visible_json};
 use serde::Serialize;
 
-pub(crate) use junit::junit;
+pub(crate) use junit::Junit;
 pub(crate) use markdown::markdown;
 pub(crate) use progress::Progress;
 pub(crate) use report::report;
-pub(crate) use runs::runs;
+pub(crate) use runs::{runs, standing};
+pub(crate) use tokens::tokens;
 
 /// Says warnings on stderr.
 pub(crate) fn warn<W: Display>(warnings: &[W]) {

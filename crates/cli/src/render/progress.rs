@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use assay_coordinator::api::document::Counts;
 use assay_store::Run;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
@@ -26,22 +27,22 @@ impl Progress {
             bar.println(format!("resuming run {}: {} of {} jobs are done", run.id, run.done(), run.planned));
         }
         let progress = Self(bar);
-        resumed.into_iter().for_each(|run| progress.show(run));
+        resumed.into_iter().for_each(|run| progress.show(&Counts::of(run), run.planned));
         progress
     }
 
-    /// Shows the run as it is; the first time, the line appears.
-    pub(crate) fn show(&self, run: &Run) {
+    /// Shows how far the run is, of so many jobs; the first time, the line appears.
+    pub(crate) fn show(&self, counts: &Counts, jobs: u64) {
         let first = self.0.length().is_none();
-        self.0.set_length(run.planned);
-        self.0.set_position(run.done());
+        self.0.set_length(jobs);
+        self.0.set_position(counts.done);
         if first {
             self.0.reset_eta();
             self.0.enable_steady_tick(TICK);
         }
-        let mut message = format!("passed {} failed {}", run.passed, run.failed);
-        if run.errored > 0 {
-            message.push_str(&format!(" errored {}", run.errored));
+        let mut message = format!("passed {} failed {}", counts.passed, counts.failed);
+        if counts.errored > 0 {
+            message.push_str(&format!(" errored {}", counts.errored));
         }
         self.0.set_message(message);
     }

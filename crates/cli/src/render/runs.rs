@@ -1,26 +1,49 @@
-//! The latest runs, a line each.
+//! Where runs stand: the latest, a line each; one, with its report or how far it is, and why it does not move.
+
+use std::fmt::Write as _;
 
 use assay_common::visible::visible;
-use assay_coordinator::report::civil;
-use assay_store::Run;
 
-use super::table;
+use assay_coordinator::api::document::{RunDocument, RunEntry};
+
+use super::{report, table};
 
 /// A table of runs.
-pub(crate) fn runs(runs: &[Run]) -> String {
+pub(crate) fn runs(runs: &[RunEntry]) -> String {
     if runs.is_empty() {
         return "no runs yet; start one with `assay run SUITE`\n".to_owned();
     }
     let mut table = table(&["RUN", "SUITE", "STATE", "DONE", "JOBS", "STARTED"], &[3, 4]);
-    for run in runs {
+    for RunEntry { run, counts, created_at, .. } in runs {
         table.add_row([
             run.id.to_string(),
-            visible(&run.suite_name).into_owned(),
-            run.state.word().to_owned(),
-            run.done().to_string(),
-            run.planned.to_string(),
-            civil(run.started_at.unwrap_or(run.created_at)),
+            visible(&run.suite).into_owned(),
+            run.state.to_string(),
+            counts.done.to_string(),
+            run.jobs.to_string(),
+            run.started_at.as_ref().unwrap_or(created_at).clone(),
         ]);
     }
     format!("{}\n", table.trim_fmt())
+}
+
+/// One run.
+pub(crate) fn standing(document: &RunDocument) -> String {
+    let mut text = if document.variants.is_empty() {
+        let (run, counts) = (&document.entry.run, &document.entry.counts);
+        format!(
+            "{}: {}, {} of {} jobs are done: passed {}, failed {}, errored {}\n",
+            run.suite, run.state, counts.done, run.jobs, counts.passed, counts.failed, counts.errored
+        )
+    } else {
+        report(&document.clone().into_report())
+    };
+    for reason in &document.reasons {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}", reason.detail);
+        if let Some(hint) = &reason.hint {
+            let _ = writeln!(text, "  help: {hint}");
+        }
+    }
+    text
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use assay_common::clock::Micros;
 use assay_common::id::RunId;
-use assay_common::suite::Suite;
+use assay_common::suite::{Priority, Suite};
 use assay_store::{NewRun, Run, RunPool, StoreError};
 use uuid::Builder;
 
@@ -40,25 +41,26 @@ pub async fn begin(
         tracing::info!(run.id = %run, "resuming run {run}");
         return Ok(Begun { run, resumed });
     }
-    let now = environment.clock.now();
-    let millis = u64::try_from(now.0 / 1_000).unwrap_or(0);
-    let run = RunId::new(Builder::from_unix_timestamp_millis(millis, &draw.id).into_uuid());
-    let planned = suite.product().jobs().unwrap_or(u64::MAX);
-    environment
-        .store
-        .create_run(NewRun {
-            id: run,
-            revision,
-            suite_name: suite.name.clone(),
-            seed: draw.seed,
-            planned,
-            pools: RunPool::all_of(suite),
-            priority: suite.priority,
-            budget: suite.budget,
-            created_at: now,
-            deadline_at: now.plus(Duration::from_secs(suite.deadline_seconds)),
-        })
-        .await?;
+    let new = new_run(suite, suite.priority, environment.clock.now(), draw);
+    let (run, planned) = (new.id, new.planned);
+    environment.store.create_run(new).await?;
     tracing::info!(run.id = %run, jobs = planned, "created run {run} with {planned} jobs");
     Ok(Begun { run, resumed: None })
+}
+
+/// The row of a new run of a frozen suite.
+pub(crate) fn new_run(suite: &Suite, priority: Priority, now: Micros, draw: Draw) -> NewRun {
+    let millis = u64::try_from(now.0 / 1_000).unwrap_or(0);
+    NewRun {
+        id: RunId::new(Builder::from_unix_timestamp_millis(millis, &draw.id).into_uuid()),
+        revision: suite.revision(),
+        suite_name: suite.name.clone(),
+        seed: draw.seed,
+        planned: suite.product().jobs().unwrap_or(u64::MAX),
+        pools: RunPool::all_of(suite),
+        priority,
+        budget: suite.budget,
+        created_at: now,
+        deadline_at: now.plus(Duration::from_secs(suite.deadline_seconds)),
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use assay_common::case::{Case, Recording};
 use assay_common::clock::Micros;
 use assay_common::id::Digest;
+use assay_common::suite::DatasetRef;
 use assay_store::{Store, StoreError};
 use tokio::sync::mpsc;
 
@@ -48,29 +49,13 @@ impl Loaded {
     /// frozen, but for chunks that no revision refers to.
     pub async fn freeze(&self, store: &Store, now: Micros) -> Result<(), FreezeError> {
         let dataset = &self.suite.dataset;
-        if !store.has_dataset(&dataset.digest).await? {
-            let (sources, expected) = (Arc::clone(&self.files.cases), self.files.checkpoints.clone());
-            let mut chunks = verified_chunks(expected, move |chunks| read_cases(&sources, chunks));
-            let mut position = 0;
-            while let Some(chunk) = chunks.recv().await {
-                let chunk = chunk.map_err(FreezeError::Changed)?;
-                let length = chunk.len() as u64;
-                store.put_cases(dataset.digest.clone(), position, chunk).await?;
-                position += length;
-            }
-            store.seal_dataset(dataset.clone(), now).await?;
+        if store.dataset(dataset.digest.clone()).await?.is_none() {
+            store_cases(store, dataset, self.files.case_chunks(), now).await?;
         }
         for file in &self.files.recordings {
-            if store.has_recording(&file.digest).await? {
-                continue;
+            if !store.has_recording(&file.digest).await? {
+                store_recording(store, &file.digest, file.lines, file.chunks(), now).await?;
             }
-            let found = file.found.clone();
-            let mut chunks =
-                verified_chunks(file.checkpoints.clone(), move |chunks| read_recordings(&found, chunks));
-            while let Some(chunk) = chunks.recv().await {
-                store.put_recordings(file.digest.clone(), chunk.map_err(FreezeError::Changed)?).await?;
-            }
-            store.seal_recording(file.digest.clone(), file.lines, now).await?;
         }
         let revision = store.freeze_suite(self.suite.clone(), now).await?;
         tracing::info!(suite = %self.suite.name, %revision, "froze suite {} as {}", self.suite.name, revision.short());
@@ -78,8 +63,58 @@ impl Loaded {
     }
 }
 
+/// Stores a dataset chunk by chunk and seals it.
+pub(super) async fn store_cases(
+    store: &Store,
+    dataset: &DatasetRef,
+    mut chunks: Verified<Case>,
+    now: Micros,
+) -> Result<(), FreezeError> {
+    let mut position = 0;
+    while let Some(chunk) = chunks.recv().await {
+        let chunk = chunk.map_err(FreezeError::Changed)?;
+        let length = chunk.len() as u64;
+        store.put_cases(dataset.digest.clone(), position, chunk).await?;
+        position += length;
+    }
+    Ok(store.seal_dataset(dataset.clone(), now).await?)
+}
+
+/// Stores a file of recorded answers chunk by chunk and seals it.
+pub(super) async fn store_recording(
+    store: &Store,
+    digest: &Digest,
+    lines: u64,
+    mut chunks: Verified<Recording>,
+    now: Micros,
+) -> Result<(), FreezeError> {
+    while let Some(chunk) = chunks.recv().await {
+        store.put_recordings(digest.clone(), chunk.map_err(FreezeError::Changed)?).await?;
+    }
+    Ok(store.seal_recording(digest.clone(), lines, now).await?)
+}
+
+/// Chunks that agree with what was validated, or the file that does not any more.
+pub(super) type Verified<T> = mpsc::Receiver<Result<Vec<T>, PathBuf>>;
+
+impl LoadedFiles {
+    /// The cases, read once more.
+    pub(super) fn case_chunks(&self) -> Verified<Case> {
+        let sources = Arc::clone(&self.cases);
+        verified_chunks(self.checkpoints.clone(), move |chunks| read_cases(&sources, chunks))
+    }
+}
+
+impl RecordingFile {
+    /// The recorded answers, read once more.
+    pub(super) fn chunks(&self) -> Verified<Recording> {
+        let found = self.found.clone();
+        verified_chunks(self.checkpoints.clone(), move |chunks| read_recordings(&found, chunks))
+    }
+}
+
 /// Items on their way to the store. A chunk leaves when its checkpoint has been reached and agrees.
-struct Chunks<T> {
+pub(super) struct Chunks<T> {
     rolling: Rolling,
     expected: Vec<Digest>,
     pending: Vec<T>,
@@ -87,10 +122,10 @@ struct Chunks<T> {
 }
 
 /// Reads on a thread of its own; ends with the path of a file that is not what it was.
-fn verified_chunks<T: Send + 'static>(
+pub(super) fn verified_chunks<T: Send + 'static>(
     expected: Vec<Digest>,
     read: impl FnOnce(&mut Chunks<T>) -> Result<(), PathBuf> + Send + 'static,
-) -> mpsc::Receiver<Result<Vec<T>, PathBuf>> {
+) -> Verified<T> {
     let (out, chunks) = mpsc::channel(READ_AHEAD);
     tokio::task::spawn_blocking(move || {
         let mut chunks = Chunks { rolling: Rolling::default(), expected, pending: Vec::new(), out };
@@ -102,6 +137,24 @@ fn verified_chunks<T: Send + 'static>(
     chunks
 }
 
+impl Chunks<Case> {
+    /// Takes the next case; `false` when the chunk it ends is not what was validated, or nobody wants it.
+    pub(super) fn push(&mut self, case: Case) -> bool {
+        let full = self.rolling.add(&case);
+        self.pending.push(case);
+        !full || self.flush()
+    }
+}
+
+impl Chunks<Recording> {
+    /// As for cases.
+    pub(super) fn push(&mut self, recording: Recording) -> bool {
+        let full = self.rolling.add_framed(&bytes_of(&recording));
+        self.pending.push(recording);
+        !full || self.flush()
+    }
+}
+
 impl<T> Chunks<T> {
     /// Hands on what is pending; `false` when it is not what was validated, or nobody wants it.
     fn flush(&mut self) -> bool {
@@ -111,7 +164,7 @@ impl<T> Chunks<T> {
     }
 
     /// Hands on the last chunk; `false` when anything was missing.
-    fn end(&mut self) -> bool {
+    pub(super) fn end(&mut self) -> bool {
         self.rolling.finish();
         (self.pending.is_empty() || self.flush()) && self.rolling.checkpoints.len() == self.expected.len()
     }
@@ -125,11 +178,7 @@ fn read_cases(sources: &[CaseSource], chunks: &mut Chunks<Case>) -> Result<(), P
     let (mut last, mut fine) = (0, true);
     let read = each_case(sources, |place, case| {
         last = place.source;
-        fine = case.is_ok_and(|case| {
-            let full = chunks.rolling.add(&case);
-            chunks.pending.push(case);
-            !full || chunks.flush()
-        });
+        fine = case.is_ok_and(|case| chunks.push(case));
         if fine { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     match read {
@@ -142,11 +191,8 @@ fn read_cases(sources: &[CaseSource], chunks: &mut Chunks<Case>) -> Result<(), P
 fn read_recordings(file: &super::folder::Found, chunks: &mut Chunks<Recording>) -> Result<(), PathBuf> {
     let mut fine = true;
     let read = each_recorded(file, &mut |line, text| {
-        fine = text.and_then(|text| recording_of(line, text)).is_ok_and(|recording| {
-            let full = chunks.rolling.add_framed(&bytes_of(&recording));
-            chunks.pending.push(recording);
-            !full || chunks.flush()
-        });
+        let recording = text.and_then(|text| recording_of(line, text));
+        fine = recording.is_ok_and(|recording| chunks.push(recording));
         if fine { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     if read.is_ok() && fine && chunks.end() { Ok(()) } else { Err(file.shown.clone()) }

@@ -13,6 +13,10 @@ use scorers::SCORERS;
 
 /// The most trials of a case.
 pub(super) const MAX_REPEATS: u32 = 1_000;
+/// The longest a run may take: ten years.
+pub(super) const MAX_DEADLINE_SECONDS: u64 = 10 * 366 * 86_400;
+/// The largest weight of a scorer.
+pub(super) const MAX_WEIGHT: f64 = 1e6;
 
 /// From 0 to 1.
 const UNIT: Range = Range::closed(0.0, 1.0);
@@ -22,7 +26,7 @@ const POSITIVE: Range = Range { open: (true, false), ..NOT_NEGATIVE };
 const DURATION: Kind = Kind::Form(Form {
     complaint: |text| match text.parse::<Span>() {
         Ok(span) if span.0.as_millis() == 0 => Some("a length of time above zero is wanted".into()),
-        Ok(span) if span.0.as_secs() > 10 * 366 * 86_400 => Some("at most ten years".into()),
+        Ok(span) if span.0.as_secs() > MAX_DEADLINE_SECONDS => Some("at most ten years".into()),
         Ok(_) => None,
         Err(complaint) => Some(complaint),
     },

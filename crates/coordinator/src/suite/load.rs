@@ -61,6 +61,19 @@ impl Loaded {
 /// # Errors
 /// Everything that is wrong, each with its place.
 pub fn load(path: &Path, config: &Config) -> Result<Loaded, Problems> {
+    load_for(path, Some(config))
+}
+
+/// As [`load()`], for a suite that another machine runs: which providers there are, and what they cost, is for that
+/// machine's configuration to say.
+///
+/// # Errors
+/// As [`load()`].
+pub fn load_structure(path: &Path) -> Result<Loaded, Problems> {
+    load_for(path, None)
+}
+
+fn load_for(path: &Path, config: Option<&Config>) -> Result<Loaded, Problems> {
     let refused = |refusal: Refusal| {
         let mut findings = Findings::default();
         findings.push(refusal.told(|message| Diagnostic::error(path, message)));
@@ -92,7 +105,8 @@ pub fn load(path: &Path, config: &Config) -> Result<Loaded, Problems> {
 
 /// What every part of the suite is read with.
 pub(super) struct Loader<'a> {
-    pub(super) config: &'a Config,
+    /// The configuration it will run under, where that is known.
+    pub(super) config: Option<&'a Config>,
     pub(super) folder: Folder,
     pub(super) suite: Rc<Source>,
     pub(super) findings: Findings,

@@ -11,11 +11,13 @@
 //! - `check`, `schema`: the declaration held against a file, and told to editors
 //! - `prompts`, `models`, `scorers`, `gate`: one part of the suite each; `templates`: the variables they want
 //! - `cases`, `recordings`: rows that walk past and are counted
-//! - `freeze`: the second pass
+//! - `freeze`: the second pass; `upload`: the same between two machines, as JSON lines
+//! - `admit`: what is checked of a frozen suite that comes from elsewhere
 //! - `diagnostic`, `hint`: what is told, and what might have been meant
 //!
 //! **Invariant:** validation stores nothing, calls nothing and opens no file outside the suite's folder.
 
+mod admit;
 mod cases;
 mod check;
 mod diagnostic;
@@ -33,9 +35,14 @@ mod scorers;
 mod shape;
 mod source;
 mod templates;
+mod upload;
 mod yaml;
 
+pub use admit::{Objection, admit};
 pub use diagnostic::{Diagnostic, Problems, Severity};
 pub use freeze::{FreezeError, LoadedFiles};
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_structure};
 pub use schema::json_schema;
+pub use upload::{
+    CheckedCases, CheckedRecording, LineFault, Outgoing, UploadKind, check_cases, check_recording,
+};

@@ -25,22 +25,26 @@ impl Loader<'_> {
         for node in list.items() {
             let Some((provider, model)) = names(node) else { continue };
             let at = node.get("provider").unwrap_or(node).at;
-            let Some(known) = self.config.provider(provider) else {
-                let near = did_you_mean(provider, self.config.provider_names()).unwrap_or_default();
-                self.error(at, format!("unknown provider `{provider}`")).hint =
-                    Some(format!("{near} (others are described in assay.toml)").trim_start().to_owned());
-                continue;
+            let kind = match self.config.map(|config| (config, config.provider(provider))) {
+                Some((_, Some(known))) => Some(known.kind),
+                Some((config, None)) => {
+                    let near = did_you_mean(provider, config.provider_names()).unwrap_or_default();
+                    self.error(at, format!("unknown provider `{provider}`")).hint =
+                        Some(format!("{near} (others are described in assay.toml)").trim_start().to_owned());
+                    continue;
+                }
+                None => None,
             };
             let file = node.get("file");
-            match (known.kind, file) {
-                (ProviderKind::Recorded, None) => {
+            match (kind, file) {
+                (Some(ProviderKind::Recorded), None) => {
                     self.error(
                         at,
                         format!("`{provider}` plays back a file of answers, but no `file` is named"),
                     )
                     .hint = Some("write the model as a map with `provider`, `model` and `file`".into());
                 }
-                (ProviderKind::OpenAi | ProviderKind::Echo, Some(file)) => {
+                (Some(ProviderKind::OpenAi | ProviderKind::Echo), Some(file)) => {
                     self.error(
                         file.at,
                         format!("`{provider}` answers by itself: `file` is for recorded answers"),
@@ -94,12 +98,12 @@ impl Loader<'_> {
 
     /// The models that cost money, and nobody says how much.
     pub(super) fn unpriced(&self, models: &[ModelEntry<'_>]) -> BTreeSet<String> {
+        let Some(config) = self.config else { return BTreeSet::new() };
         let costs = |model: &Model| {
-            let kind = self.config.provider(&model.provider).map(|provider| provider.kind);
-            kind == Some(ProviderKind::OpenAi)
+            config.provider(&model.provider).is_some_and(|known| known.kind == ProviderKind::OpenAi)
         };
         let costly = models.iter().filter(|entry| costs(&entry.model)).map(|entry| entry.model.name());
-        costly.filter(|name| self.config.price(name).is_none()).collect()
+        costly.filter(|name| config.price(name).is_none()).collect()
     }
 }
 

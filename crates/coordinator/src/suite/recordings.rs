@@ -79,9 +79,9 @@ impl Loader<'_> {
         let mut files: Vec<RecordingFile> = Vec::new();
         for entry in models {
             // What answers by itself has been told that it needs no file.
-            let plays = |provider: &str| self.config.provider(provider).map(|known| known.kind);
             let Some(file) = entry.file else { continue };
-            if plays(&entry.model.provider) != Some(ProviderKind::Recorded) {
+            let known = self.config.map(|config| config.provider(&entry.model.provider));
+            if known.is_some_and(|known| known.map(|known| known.kind) != Some(ProviderKind::Recorded)) {
                 continue;
             }
             let Some(found) = file.text().map(|written| self.folder.file(written)) else { continue };
@@ -179,19 +179,14 @@ struct Tally {
 impl Tally {
     fn add(&mut self, line: usize, recording: &Recording, expected: &Expected<'_>) -> Result<(), Fault> {
         self.lines += 1;
-        let Recording { case, prompt, trial, output, .. } = recording;
+        let Recording { case, prompt, trial, .. } = recording;
         if let Some(label) = prompt.as_deref().filter(|label| !expected.labels.contains(label)) {
             let message = format!("no prompt of the suite has the label `{label}`");
             let hint = did_you_mean(label, expected.labels.iter().copied()).unwrap_or_default();
             return Err(Fault::of(line, "prompt", message, hint));
         }
-        for (field, text) in [("case", case), ("output", output)] {
-            if text.contains('\0') {
-                return Err(Fault::of(line, field, format!("`{field}` holds the character NUL"), NO_NUL));
-            }
-        }
-        let key = fingerprint(&format!("{trial:?} {prompt:?} {case}"));
-        if let Some(first) = self.seen.insert(key, line) {
+        sensible(line, recording)?;
+        if let Some(first) = self.seen.insert(key_of(recording), line) {
             let message = format!("the same case, prompt and trial as line {first}");
             return Err(Fault::of(line, "case", message, "keep one of the answers"));
         }
@@ -206,6 +201,24 @@ impl Tally {
         }
         Ok(())
     }
+}
+
+/// What stands for the jobs a line answers: two lines of a file do not share it.
+pub(super) fn key_of(Recording { case, prompt, trial, .. }: &Recording) -> [u8; 16] {
+    fingerprint(&format!("{trial:?} {prompt:?} {case}"))
+}
+
+/// What has to hold of a line in any suite, beyond its shape.
+pub(super) fn sensible(line: usize, recording: &Recording) -> Result<(), Fault> {
+    let Recording { case, prompt, output, .. } = recording;
+    for (field, text) in
+        [("case", case), ("output", output)].into_iter().chain(prompt.iter().map(|label| ("prompt", label)))
+    {
+        if text.contains('\0') {
+            return Err(Fault::of(line, field, format!("`{field}` holds the character NUL"), NO_NUL));
+        }
+    }
+    Ok(())
 }
 
 /// One line. A case may be named by a number, as its row may name it.

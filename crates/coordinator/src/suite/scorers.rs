@@ -124,10 +124,7 @@ impl Loader<'_> {
             schema => schema,
         };
         if let Err(error) = Schema::compile(&schema) {
-            // The validator speaks of how it could be made to fetch things.
-            let remote = error.contains("is not present in a registry");
-            let error = if remote { "it refers to another document, and nothing is fetched" } else { &error };
-            self.error(value.at, format!("not a JSON Schema: {error}")).hint =
+            self.error(value.at, schema_complaint(&error)).hint =
                 Some("such as {type: object, required: [answer]}".into());
         }
     }
@@ -146,6 +143,14 @@ impl Loader<'_> {
             }
         }
     }
+}
+
+/// What to say of a schema that does not compile.
+pub(super) fn schema_complaint(error: &str) -> String {
+    // The validator speaks of how it could be made to fetch things.
+    let remote = error.contains("is not present in a registry");
+    let error = if remote { "it refers to another document, and nothing is fetched" } else { error };
+    format!("not a JSON Schema: {error}")
 }
 
 /// As JSON, a lone number as the text it was written as: `8.00` is not `8`.

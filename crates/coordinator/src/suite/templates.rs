@@ -63,7 +63,7 @@ impl Wants {
                 return false;
             }
         };
-        if !["{{", "{%", "{#"].iter().any(|mark| text.contains(mark)) {
+        if without_templates(text) {
             return true;
         }
         let names = templates.variables();
@@ -143,6 +143,11 @@ impl Wants {
         }
         Ok(())
     }
+}
+
+/// Whether a text is the same for every case.
+pub(super) fn without_templates(text: &str) -> bool {
+    !["{{", "{%", "{#"].iter().any(|mark| text.contains(mark))
 }
 
 impl Site {

@@ -35,7 +35,7 @@ async fn stores_what_was_validated_once() {
     loaded.freeze(&store, NOW).await.unwrap();
 
     let dataset = &loaded.suite.dataset;
-    assert!(store.has_dataset(&dataset.digest).await.unwrap());
+    assert_eq!(store.dataset(dataset.digest.clone()).await.unwrap().as_ref(), Some(dataset));
     let units = store.units(dataset.digest.clone(), None, 2_000).await.unwrap();
     assert_eq!(units.len(), 1_203);
     assert_eq!(units[1_202], (1_202, "1202".to_owned()));

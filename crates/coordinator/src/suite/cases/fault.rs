@@ -66,6 +66,12 @@ impl Fault {
         Self::new(line, Spot::Field(field.to_owned()), message, hint)
     }
 
+    /// Its line, and what is wrong with what to do about it, for where there is no file to show.
+    pub(in super::super) fn into_words(self) -> (usize, String) {
+        let Self { line, message, hint, .. } = self;
+        (line, if hint.is_empty() { message } else { format!("{message}: {hint}") })
+    }
+
     /// The row is not UTF-8.
     pub(super) fn not_text(line: usize) -> Self {
         Self::on(line, "the row is not UTF-8", "save the file as UTF-8")

@@ -82,6 +82,24 @@ impl Fields {
     }
 }
 
+/// What is wrong with a case that somebody else made of its row.
+pub(in super::super) fn objection(case: &Case) -> Option<String> {
+    let names = [Some(&case.id), case.cluster.as_ref()].into_iter().flatten();
+    let names = names.chain(case.tags.iter().flat_map(|(tag, value)| [tag, value]));
+    if case.id.is_empty() {
+        return Some("the case's id is empty".to_owned());
+    }
+    for name in names {
+        if name.len() > MAX_NAME_BYTES {
+            return Some(format!("a name has {} bytes; the limit is {MAX_NAME_BYTES}", name.len()));
+        }
+        if name.contains('\0') {
+            return Some("a name holds the character NUL".to_owned());
+        }
+    }
+    nul_in(&case.vars).map(|name| format!("`{}` holds the character NUL", name.replace('\0', "\u{fffd}")))
+}
+
 /// The text of a field that names something; `None` where the row does not have it. A number stands for its shortest
 /// text: 1.50 is `1.5`.
 fn named(vars: &Vars, field: &str) -> Result<Option<String>, Wrong> {

@@ -9,6 +9,8 @@ mod metered;
 mod rows;
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
 use std::ops::ControlFlow;
 
 use assay_common::case::Case;
@@ -21,7 +23,7 @@ use super::load::Loader;
 use super::yaml::Node;
 pub(super) use fault::{Fault, Faults, Spot};
 use fields::content_id;
-pub(super) use fields::{Fields, NO_NUL};
+pub(super) use fields::{Fields, NO_NUL, objection};
 pub(super) use json::json_row;
 use metered::Metered;
 pub(super) use rows::Format;
@@ -81,7 +83,12 @@ pub(super) fn each_case(
 
 /// Calls `on_line` for every line of a file of recorded answers, until it breaks off.
 pub(super) fn each_recorded(found: &Found, on_line: &mut rows::OnLine<'_>) -> Result<(), Refusal> {
-    let (reader, meter) = Metered::new(found.open()?).map_err(|error| found.cannot_read(&error))?;
+    each_line_of(found.open()?, on_line).map_err(|error| found.cannot_read(&error))
+}
+
+/// Calls `on_line` for every line of an open file, until it breaks off.
+pub(super) fn each_line_of(file: File, on_line: &mut rows::OnLine<'_>) -> io::Result<()> {
+    let (reader, meter) = Metered::new(file)?;
     rows::each_line(reader, &meter, on_line);
     Ok(())
 }

@@ -4,7 +4,7 @@ use assay_common::jsonpath::{JsonPath, JsonPathError};
 use assay_common::pattern::Pattern;
 
 use super::super::shape::{Field, Form, Kind, Range, Shape, optional, required};
-use super::NOT_NEGATIVE;
+use super::{MAX_WEIGHT, NOT_NEGATIVE};
 
 const JUDGE: &str = "the scorer `judge` is not in this version; score with the others until it is";
 
@@ -28,7 +28,7 @@ static SCORER: &[Field] = &[
     required("type", Kind::Text, "What is asked of the output; `not-` in front inverts the grade."),
     optional(
         "weight",
-        Kind::Number(Range::closed(0.0, 1e6)),
+        Kind::Number(Range::closed(0.0, MAX_WEIGHT)),
         "Its share of the weighted score. Default: 1; at 0 it decides nothing.",
     ),
     optional("metric", Kind::Name, "Scores of one metric are aggregated under its name."),

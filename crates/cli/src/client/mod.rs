@@ -1,0 +1,158 @@
+//! A coordinator as the command line meets it: one connection pool, one token, errors that say what, where, and what to do.
+//!
+//! - [`upload`]: what the server lacks of a suite's files; [`runs`]: submitting, reading and steering runs
+//! - [`error`]: what can go wrong between the two
+
+pub(crate) mod error;
+mod runs;
+mod upload;
+
+use std::time::Duration;
+
+use assay_coordinator::api::problem::{PROBLEM_JSON, Problem};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{RequestBuilder, Response, Url};
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+pub(crate) use self::error::ClientError;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an answer, or the next piece of one, may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// The most that is read of a refusal, in bytes.
+const MAX_PROBLEM_BYTES: usize = 1 << 20;
+
+/// A coordinator.
+#[derive(Debug)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: Url,
+}
+
+impl Client {
+    /// A client of the coordinator at `server`; connects with the first request.
+    pub(crate) fn new(server: &str, token: Option<&str>) -> Result<Self, ClientError> {
+        assay_worker::install_tls();
+        let base = base(server)?;
+        let token = token.map(str::trim).filter(|token| !token.is_empty()).ok_or(ClientError::NoToken)?;
+        let mut bearer =
+            HeaderValue::try_from(format!("Bearer {token}")).map_err(|_| ClientError::BadToken)?;
+        bearer.set_sensitive(true);
+        let http = reqwest::Client::builder()
+            .default_headers(HeaderMap::from_iter([(AUTHORIZATION, bearer)]))
+            .user_agent(concat!("assay/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_keepalive(ANSWER_TIMEOUT)
+            .build();
+        let http = http.map_err(|source| ClientError::Unreachable { server: shown(&base), source })?;
+        Ok(Self { http, base })
+    }
+
+    /// The URL of a path beneath the server's.
+    fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        url
+    }
+
+    /// Sends a request and reads its answer as JSON.
+    async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
+        let response = self.send(request, ANSWER_TIMEOUT).await?;
+        let body = timeout(ANSWER_TIMEOUT, response.bytes()).await.map_err(|_| self.silent())?;
+        let body = body.map_err(|source| self.broken(source))?;
+        serde_json::from_slice(&body).map_err(|_| self.stranger("200 and something else than JSON"))
+    }
+
+    /// Sends a request; an answer that is no success becomes an error.
+    async fn send(&self, request: RequestBuilder, patience: Duration) -> Result<Response, ClientError> {
+        let response = timeout(patience, request.send()).await.map_err(|_| self.silent())?;
+        let response = response.map_err(|source| self.broken(source))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        if !content_type.is_some_and(|value| value.starts_with(PROBLEM_JSON)) {
+            return Err(match status.as_u16() {
+                // A proxy in front of a coordinator that is away.
+                502..=504 => ClientError::Away { server: self.shown(), status: status.as_u16() },
+                _ => self.stranger(&status.to_string()),
+            });
+        }
+        let problem = self.problem(response).await?;
+        Err(ClientError::Refused { server: self.shown(), problem: Box::new(problem) })
+    }
+
+    async fn problem(&self, mut response: Response) -> Result<Problem, ClientError> {
+        let mut body = Vec::new();
+        while let Some(piece) = self.piece(&mut response).await? {
+            body.extend_from_slice(&piece);
+            if body.len() > MAX_PROBLEM_BYTES {
+                break;
+            }
+        }
+        serde_json::from_slice(&body).map_err(|_| self.stranger("a problem that cannot be read"))
+    }
+
+    /// The next piece of an answer.
+    async fn piece(&self, response: &mut Response) -> Result<Option<Vec<u8>>, ClientError> {
+        let piece = timeout(ANSWER_TIMEOUT, response.chunk()).await.map_err(|_| self.silent())?;
+        Ok(piece.map_err(|source| self.broken(source))?.map(|piece| piece.to_vec()))
+    }
+
+    fn shown(&self) -> String {
+        shown(&self.base)
+    }
+
+    fn silent(&self) -> ClientError {
+        ClientError::Silent { server: self.shown(), seconds: ANSWER_TIMEOUT.as_secs() }
+    }
+
+    fn broken(&self, source: reqwest::Error) -> ClientError {
+        ClientError::Unreachable { server: self.shown(), source: source.without_url() }
+    }
+
+    fn stranger(&self, answer: &str) -> ClientError {
+        ClientError::Stranger { server: self.shown(), answer: answer.to_owned() }
+    }
+}
+
+/// A server as people write it.
+fn shown(base: &Url) -> String {
+    base.as_str().trim_end_matches('/').to_owned()
+}
+
+/// Reads `--server`.
+fn base(server: &str) -> Result<Url, ClientError> {
+    let wrong = || ClientError::Url(server.to_owned());
+    let url = Url::parse(server.trim()).map_err(|_| wrong())?;
+    let plain = url.query().is_none() && url.fragment().is_none();
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() || !plain {
+        return Err(wrong());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(ClientError::Credentials);
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_an_http_url_and_paths_go_beneath_it() {
+        let check = |server: &str, expected: Option<&str>| {
+            let url = Client::new(server, Some("t")).ok().map(|client| client.url("/v1/runs").to_string());
+            assert_eq!(url.as_deref(), expected, "{server}");
+        };
+        check("http://127.0.0.1:8080", Some("http://127.0.0.1:8080/v1/runs"));
+        check("https://evals.example/assay/", Some("https://evals.example/assay/v1/runs"));
+        check("evals.example", None);
+        check("ftp://evals.example", None);
+        check("http://ann:secret@evals.example", None);
+        check("http://evals.example/?a=b", None);
+    }
+}

@@ -1,0 +1,37 @@
+//! The end of a run: its report on stdout, and the exit code that its verdict means.
+
+use std::io::Write as _;
+
+use anyhow::anyhow;
+use assay_coordinator::report::Report;
+use assay_coordinator::run::PAST_DEADLINE;
+
+use crate::exit::Exit;
+use crate::render;
+use crate::settings::Settings;
+
+/// Prints the report, as one document or as text.
+pub(crate) fn print(settings: &Settings, report: &Report) -> Result<(), Exit> {
+    let mut out = anstream::stdout().lock();
+    if settings.json {
+        writeln!(out, "{}", render::json(report)?)?;
+    } else {
+        write!(out, "{}", render::report(report))?;
+    }
+    Ok(())
+}
+
+/// A deadline is not the suite's fault; otherwise the verdict alone decides, and without a gate every job must
+/// have been judged.
+pub(crate) fn exit_of(report: &Report) -> Exit {
+    let run = &report.run;
+    if run.reason.as_deref() == Some(PAST_DEADLINE) {
+        return Exit::Unfinished(anyhow!("run {} was cancelled: {PAST_DEADLINE}", run.id));
+    }
+    let judged: u64 = report.variants.iter().map(|variant| variant.passed + variant.failed).sum();
+    match &report.verdict {
+        Some(verdict) => verdict.outcome.into(),
+        None if judged < run.jobs => Exit::Inconclusive,
+        None => Exit::Done,
+    }
+}

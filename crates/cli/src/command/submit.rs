@@ -1,0 +1,68 @@
+//! `assay submit`: a suite to a coordinator; with `--wait` until its verdict.
+
+use std::io::Write as _;
+
+use assay_common::suite::Suite;
+use assay_coordinator::api::document::Accepted;
+use assay_coordinator::suite::load_structure;
+
+use super::{files, follow};
+use crate::args::SubmitArgs;
+use crate::chance::draw;
+use crate::client::Client;
+use crate::exit::Exit;
+use crate::render::warn;
+use crate::settings::Settings;
+
+/// Uploads what the coordinator lacks, submits, and prints the run's id or follows it to its end.
+pub(crate) async fn call(settings: &Settings, args: &SubmitArgs) -> Result<Exit, Exit> {
+    let client = settings.client()?;
+    let loaded = load_structure(&args.suite).map_err(Exit::input)?;
+    warn(&loaded.warnings);
+    files::check(&args.files)?;
+    let key = match &args.idempotency_key {
+        Some(key) => key.clone(),
+        None => uuid::Builder::from_random_bytes(draw()?).into_uuid().to_string(),
+    };
+    client.upload(&loaded).await?;
+    let accepted = submit(&client, &loaded.suite, &key).await?;
+    if args.wait {
+        tell(&accepted);
+        return follow::call(settings, client, accepted.run, args.patience.0, &args.files).await;
+    }
+    let mut out = std::io::stdout().lock();
+    if settings.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&accepted).map_err(std::io::Error::from)?)?;
+    } else {
+        tell(&accepted);
+        writeln!(out, "{}", accepted.run)?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn submit(client: &Client, suite: &Suite, key: &str) -> Result<Accepted, Exit> {
+    let accepted = client.submit(suite, key).await.map_err(|error| match error {
+        // Whether it arrived is not known: the key makes it safe to ask again.
+        error if error.may_pass() => Exit::Unfinished(anyhow::Error::new(error).context(format!(
+            "whether the run was created is not known; `--idempotency-key {key}` makes it safe to send again"
+        ))),
+        error => error.into(),
+    })?;
+    if accepted.revision != suite.revision() {
+        warn(&[
+            "warning: the coordinator froze another revision than this assay reads; use the same version on both sides",
+        ]);
+    }
+    Ok(accepted)
+}
+
+/// Says what was submitted, on stderr: stdout belongs to the result.
+fn tell(accepted: &Accepted) {
+    let Accepted { run, jobs, estimate, created, .. } = accepted;
+    let cost = estimate.cost_usd.map_or_else(String::new, |usd| format!(", at most about ${usd:.2}"));
+    let tokens =
+        estimate.input_tokens.map_or_else(String::new, |tokens| format!(", about {tokens} tokens to send"));
+    let what = if *created { "submitted" } else { "submitted before, under the same key:" };
+    // Nobody is left to tell when stderr is gone.
+    let _ = writeln!(std::io::stderr(), "{what} run {run}: {jobs} jobs{tokens}{cost}");
+}

@@ -1,0 +1,79 @@
+//! Whose request it is: a bearer token, looked up by its hash, and held against the scope the route needs.
+
+use std::sync::Arc;
+
+use assay_store::Scope;
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use subtle::ConstantTimeEq as _;
+
+use super::Api;
+use super::error::ApiError;
+use super::observe::Actor;
+use super::token::hash;
+
+/// The longest token that is looked at, in bytes.
+const MAX_TOKEN_BYTES: usize = 200;
+
+/// Whoever may read.
+pub(super) struct Reader;
+
+/// Whoever may submit, and steer runs.
+pub(super) struct Submitter {
+    /// The token's name.
+    pub(super) name: String,
+}
+
+impl FromRequestParts<Arc<Api>> for Reader {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+        authorize(parts, api, Scope::Read).await.map(|_| Self)
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for Submitter {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+        authorize(parts, api, Scope::Submit).await.map(|name| Self { name })
+    }
+}
+
+/// The name of the request's token, if that holds and has the scope.
+async fn authorize(parts: &Parts, api: &Api, scope: Scope) -> Result<String, ApiError> {
+    let presented = hash(bearer(parts)?);
+    let token = api.environment.store.token(&presented).await?.ok_or(ApiError::UnknownToken)?;
+    if !bool::from(token.hash.as_str().as_bytes().ct_eq(presented.as_str().as_bytes())) {
+        return Err(ApiError::UnknownToken);
+    }
+    if let Some(actor) = parts.extensions.get::<Actor>() {
+        actor.set(&token.name);
+    }
+    if token.revoked_at.is_some() {
+        return Err(ApiError::RevokedToken(token.name));
+    }
+    if token.expires_at.is_some_and(|expires| expires <= api.now()) {
+        return Err(ApiError::ExpiredToken(token.name));
+    }
+    if !token.scopes.contains(&scope) {
+        return Err(ApiError::MissingScope { token: token.name, scope });
+    }
+    Ok(token.name)
+}
+
+fn bearer(parts: &Parts) -> Result<&str, ApiError> {
+    let value = parts.headers.get(AUTHORIZATION).ok_or(ApiError::NoToken)?;
+    let (scheme, token) =
+        value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or(ApiError::NoToken)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(ApiError::NoToken);
+    }
+    let token = token.trim();
+    match token.len() {
+        0 => Err(ApiError::NoToken),
+        1..=MAX_TOKEN_BYTES => Ok(token),
+        _ => Err(ApiError::UnknownToken),
+    }
+}

@@ -1,0 +1,184 @@
+//! Why a request was not done, with its status and what to do about it: one enum for the whole API.
+
+use std::time::Duration;
+
+use assay_common::id::{Digest, RunId};
+use assay_store::{Scope, StoreError};
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::problem::{PROBLEM_JSON, Problem};
+use crate::suite::{FreezeError, LineFault, Objection};
+
+/// Why a request was not done.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ApiError {
+    #[error("the request brings no bearer token")]
+    NoToken,
+    #[error("nobody has this token")]
+    UnknownToken,
+    #[error("the token `{0}` has expired")]
+    ExpiredToken(String),
+    #[error("the token `{0}` was revoked")]
+    RevokedToken(String),
+    #[error("the token `{token}` lacks the scope `{scope}`")]
+    MissingScope { token: String, scope: Scope },
+    #[error("there is no such route")]
+    NoRoute,
+    #[error("the route does not take this method")]
+    MethodNotAllowed,
+    #[error("there is no run {0}")]
+    NoRun(RunId),
+    #[error("nothing is stored under {0}")]
+    NoUpload(Digest),
+    #[error("{0}")]
+    BadRequest(String),
+    #[error("the body is not {0}")]
+    MediaType(&'static str),
+    #[error("the body has more than {limit} bytes")]
+    TooLarge { limit: u64 },
+    #[error("nothing of the body came for {} s", .0.as_secs())]
+    Silence(Duration),
+    #[error("{0}")]
+    Line(LineFault),
+    #[error("what was sent has the digest {found}, not {named}")]
+    OtherDigest { named: Digest, found: Digest },
+    #[error("the suite cannot be run: {}", summary(.0))]
+    Suite(Vec<Objection>),
+    #[error("the idempotency key was used for another suite; its run is {0}")]
+    KeyTaken(RunId),
+    #[error("run {run} is {state}")]
+    WrongState { run: RunId, state: &'static str },
+    #[error("the store does not answer")]
+    Store(#[source] StoreError),
+    #[error("the coordinator failed")]
+    Internal(String),
+}
+
+impl ApiError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::NoToken | Self::UnknownToken | Self::ExpiredToken(_) | Self::RevokedToken(_) => {
+                StatusCode::UNAUTHORIZED
+            }
+            Self::MissingScope { .. } => StatusCode::FORBIDDEN,
+            Self::NoRoute | Self::NoRun(_) | Self::NoUpload(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Silence(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::Line(_) | Self::OtherDigest { .. } | Self::Suite(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::KeyTaken(_) | Self::WrongState { .. } => StatusCode::CONFLICT,
+            Self::Store(error) if error.may_pass() => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Store(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The last part of its type, and its title.
+    fn kind(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::NoToken | Self::UnknownToken | Self::ExpiredToken(_) | Self::RevokedToken(_) => {
+                ("unauthorized", "No valid token")
+            }
+            Self::MissingScope { .. } => ("missing-scope", "The token does not allow this"),
+            Self::NoRoute => ("no-route", "No such route"),
+            Self::MethodNotAllowed => ("method-not-allowed", "Method not allowed"),
+            Self::NoRun(_) => ("unknown-run", "Unknown run"),
+            Self::NoUpload(_) => ("unknown-digest", "Nothing under this digest"),
+            Self::BadRequest(_) => ("bad-request", "The request cannot be read"),
+            Self::MediaType(_) => ("media-type", "Another media type is wanted"),
+            Self::TooLarge { .. } => ("too-large", "The body is too large"),
+            Self::Silence(_) => ("silence", "The body stopped coming"),
+            Self::Line(_) => ("line", "A line cannot be used"),
+            Self::OtherDigest { .. } => ("digest-mismatch", "The digest is another"),
+            Self::Suite(_) => ("suite", "The suite cannot be run"),
+            Self::KeyTaken(_) => ("idempotency-key", "The idempotency key is taken"),
+            Self::WrongState { .. } => ("state", "The run's state does not allow this"),
+            Self::Store(_) => ("store", "The store failed"),
+            Self::Internal(_) => ("internal", "The coordinator failed"),
+        }
+    }
+
+    /// What to do, where that can be told.
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoToken => "send `Authorization: Bearer TOKEN`; `assay token create` makes one".into(),
+            Self::UnknownToken => {
+                "check that the whole token was sent, and to the coordinator of its store".into()
+            }
+            Self::ExpiredToken(_) | Self::RevokedToken(_) => {
+                "have another one made with `assay token create`".into()
+            }
+            Self::MissingScope { scope, .. } => {
+                format!("use a token made with `assay token create NAME --scopes {scope}`")
+            }
+            Self::NoRun(_) => "GET /v1/runs lists the latest".into(),
+            Self::MediaType(wanted) => format!("send `Content-Type: {wanted}`"),
+            Self::OtherDigest { .. } => "a file may have changed while it was sent: send it again".into(),
+            Self::KeyTaken(_) => "choose a new key for another suite".into(),
+            Self::Store(error) if error.may_pass() => "try again in a moment".into(),
+            Self::Store(_) | Self::Internal(_) => {
+                "the coordinator's log says more, under the id in x-request-id".into()
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn summary(objections: &[Objection]) -> String {
+    let told: Vec<_> =
+        objections.iter().map(|one| format!("{}: {}", one.place, one.message)).take(3).collect();
+    let more = objections.len() - told.len();
+    format!("{}{}", told.join("; "), if more > 0 { format!("; and {more} more") } else { String::new() })
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<FreezeError> for ApiError {
+    fn from(error: FreezeError) -> Self {
+        match error {
+            FreezeError::Store(error) => Self::Store(error),
+            changed @ FreezeError::Changed(_) => Self::Internal(changed.to_string()),
+        }
+    }
+}
+
+/// What was told of a refusal, left on its response for the log and the audit.
+#[derive(Clone, Debug)]
+pub(super) struct Told(pub(super) String);
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        match &self {
+            Self::Store(error) => {
+                tracing::error!(%error, source = ?error, "the store failed under a request: {error}");
+            }
+            Self::Internal(error) => tracing::error!(%error, "a request failed: {error}"),
+            _ => {}
+        }
+        let (status, (kind, title)) = (self.status_code(), self.kind());
+        let (detail, hint) = (self.to_string(), self.hint());
+        let told = Told(detail.clone());
+        let errors = if let Self::Suite(objections) = self { objections } else { Vec::new() };
+        let kind = format!("urn:assay:problem:{kind}");
+        let problem =
+            Problem { kind, title: title.to_owned(), status: status.as_u16(), detail, hint, errors };
+        let mut response = (status, Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"assay\""));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response.extensions_mut().insert(told);
+        response
+    }
+}

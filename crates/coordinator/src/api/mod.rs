@@ -1,0 +1,120 @@
+//! The HTTP API: what CI and people ask of a coordinator. Every answer comes from the store, and so does everything it
+//! changes; the broker may be down.
+//!
+//! In the order in which a request passes through:
+//!
+//! - `observe`: its id, its span, its line in the log; what was refused is written to the audit
+//! - `authenticate`: whose it is and what that token allows; [`token`]: what a token looks like
+//! - `path`: what stands in its path, as a type; `body`: bounded, with a limit on silence
+//! - one file a resource: `uploads`, `submit` (with `estimate`), `runs` (with `reasons`), `results`, `steer`
+//! - [`document`]: the shapes that go out, which the client reads; [`problem`]: the shape of a refusal; `error`
+//!
+//! **Invariant:** a token or another secret stands in no log line, row, reply or error.
+//! **Invariant:** bearer tokens alone: no cookie is set or read, so no page of another site can act for anybody.
+
+mod authenticate;
+mod body;
+pub mod document;
+mod error;
+mod estimate;
+mod observe;
+mod path;
+pub mod problem;
+mod reasons;
+mod results;
+mod runs;
+mod steer;
+mod submit;
+pub mod token;
+mod uploads;
+
+use std::sync::Arc;
+
+use assay_common::clock::Micros;
+use assay_common::id::AuditId;
+use assay_store::AuditEntry;
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use rand::TryRng as _;
+use rand::rngs::SysRng;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use uuid::{Builder, Uuid};
+
+use self::error::ApiError;
+use self::observe::Strangers;
+use crate::environment::Environment;
+
+/// Uploads received at once; further ones wait.
+const UPLOADS: usize = 4;
+/// Reports assembled at once; further ones wait.
+const REPORTS: usize = 2;
+
+/// What every request shares.
+struct Api {
+    environment: Environment,
+    uploads: Semaphore,
+    reports: Semaphore,
+    strangers: Strangers,
+}
+
+/// The routes of the API, complete with authentication, limits and log lines.
+pub fn router(environment: Environment) -> Router {
+    let api = Arc::new(Api {
+        environment,
+        uploads: Semaphore::new(UPLOADS),
+        reports: Semaphore::new(REPORTS),
+        strangers: Strangers::default(),
+    });
+    Router::new()
+        .route("/v1/datasets/{digest}", get(uploads::dataset).put(uploads::put_dataset))
+        .route("/v1/recordings/{digest}", get(uploads::recording).put(uploads::put_recording))
+        .route("/v1/runs", get(runs::list).post(submit::submit))
+        .route("/v1/runs/{id}", get(runs::show))
+        .route("/v1/runs/{id}/results", get(results::results))
+        .route("/v1/runs/{id}/cancel", post(steer::cancel))
+        .route("/v1/runs/{id}/pause", post(steer::pause))
+        .route("/v1/runs/{id}/resume", post(steer::resume))
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .fallback(async || ApiError::NoRoute)
+        .layer(from_fn_with_state(Arc::clone(&api), observe::observe))
+        .with_state(api)
+}
+
+impl Api {
+    fn now(&self) -> Micros {
+        self.environment.clock.now()
+    }
+
+    /// A version 7 UUID.
+    fn uuid(&self) -> Result<Uuid, ApiError> {
+        let millis = u64::try_from(self.now().0 / 1_000).unwrap_or(0);
+        Ok(Builder::from_unix_timestamp_millis(millis, &random()?).into_uuid())
+    }
+
+    /// A row of the audit, of this moment.
+    fn entry(
+        &self,
+        actor: &str,
+        action: &str,
+        subject: String,
+        detail: Value,
+    ) -> Result<AuditEntry, ApiError> {
+        Ok(AuditEntry {
+            id: AuditId::new(self.uuid()?),
+            at: self.now(),
+            actor: actor.to_owned(),
+            action: action.to_owned(),
+            subject,
+            detail,
+        })
+    }
+}
+
+/// Randomness of the system: ids and seeds have to be beyond guessing.
+fn random<const N: usize>() -> Result<[u8; N], ApiError> {
+    let mut bytes = [0; N];
+    SysRng.try_fill_bytes(&mut bytes).map_err(|error| ApiError::Internal(error.to_string()))?;
+    Ok(bytes)
+}

@@ -1,0 +1,85 @@
+//! `/v1/runs/{id}/results`: pages by ordinal, or everything as JSON lines in constant memory.
+
+use std::sync::Arc;
+
+use assay_common::id::RunId;
+use assay_common::suite::Suite;
+use assay_store::{Store, StoreError};
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::{Stream, stream};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Api;
+use super::authenticate::Reader;
+use super::body::NDJSON;
+use super::document::Page;
+use super::error::ApiError;
+use super::path::RunPath;
+use super::runs::{bad_query, find, suite_of};
+use crate::report::result_line;
+
+/// Results of a page where the request does not say.
+const DEFAULT_LIMIT: u32 = 100;
+/// The most results of a page.
+const MAX_LIMIT: u32 = 1_000;
+/// Results read from the store at a time while everything is sent.
+const STREAM_PAGE: u32 = 200;
+
+/// Which results.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    after: Option<u64>,
+    limit: Option<u32>,
+}
+
+/// Results of a run, in the order of its jobs. Of a run that goes on, those there are.
+pub(super) async fn results(
+    State(api): State<Arc<Api>>,
+    _: Reader,
+    RunPath(id): RunPath,
+    which: Result<Query<Which>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let Query(which) = which.map_err(bad_query)?;
+    let run = find(&api, id).await?;
+    let suite = suite_of(&api, &run).await?;
+    let store = &api.environment.store;
+    let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accepts.split([',', ';']).any(|part| part.trim().eq_ignore_ascii_case(NDJSON)) {
+        let lines = Body::from_stream(lines(store.clone(), suite, run.id, which.after));
+        return Ok(([(header::CONTENT_TYPE, NDJSON)], lines).into_response());
+    }
+    let limit = which.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+    let rows = store.results(run.id, which.after, limit).await?;
+    let full = rows.len() == limit as usize;
+    let next = rows.last().filter(|_| full).map(|row| row.row.ordinal.to_string());
+    let items: Vec<Value> = rows.iter().map(|row| result_line(&suite, row)).collect();
+    Ok(Json(Page { items, next }).into_response())
+}
+
+/// Every result after an ordinal, page by page. A failing store breaks the body off, so that nobody takes a part for all.
+fn lines(
+    store: Store,
+    suite: Suite,
+    run: RunId,
+    after: Option<u64>,
+) -> impl Stream<Item = Result<Bytes, StoreError>> + Send + 'static {
+    stream::try_unfold((store, suite, after), move |(store, suite, after)| async move {
+        let page = store.results(run, after, STREAM_PAGE).await?;
+        let Some(last) = page.last() else { return Ok(None) };
+        let after = Some(last.row.ordinal);
+        let mut text = String::new();
+        for row in &page {
+            text.push_str(&result_line(&suite, row).to_string());
+            text.push('\n');
+        }
+        Ok(Some((Bytes::from(text), (store, suite, after))))
+    })
+}

@@ -1,0 +1,78 @@
+//! `/v1/runs` and `/v1/runs/{id}`: the latest runs, and where one stands.
+
+use std::sync::Arc;
+
+use assay_common::id::RunId;
+use assay_store::Run;
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use serde::Deserialize;
+
+use super::Api;
+use super::authenticate::Reader;
+use super::document::{Page, RunDocument, RunEntry};
+use super::error::ApiError;
+use super::path::RunPath;
+use super::reasons::reasons;
+use crate::report::assemble;
+
+/// Runs of a page where the request does not say.
+const DEFAULT_LIMIT: u32 = 20;
+/// The most runs of a page.
+const MAX_LIMIT: u32 = 200;
+
+/// Which page of runs.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    before: Option<RunId>,
+    limit: Option<u32>,
+}
+
+/// A page of runs, newest first.
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    _: Reader,
+    which: Result<Query<Which>, QueryRejection>,
+) -> Result<Json<Page<RunEntry>>, ApiError> {
+    let Query(which) = which.map_err(bad_query)?;
+    let limit = which.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+    let runs = api.environment.store.runs(which.before, limit).await?;
+    let full = runs.len() == limit as usize;
+    let next = runs.last().filter(|_| full).map(|run| run.id.to_string());
+    Ok(Json(Page { items: runs.iter().map(RunEntry::of).collect(), next }))
+}
+
+/// Where a run stands; of one that is over, the whole report.
+pub(super) async fn show(
+    State(api): State<Arc<Api>>,
+    _: Reader,
+    RunPath(id): RunPath,
+) -> Result<Json<RunDocument>, ApiError> {
+    let run = find(&api, id).await?;
+    let store = &api.environment.store;
+    let suite = suite_of(&api, &run).await?;
+    if !run.state.is_over() {
+        let reasons = reasons(&api, &suite, &run).await?;
+        return Ok(Json(RunDocument::open(&run, reasons)));
+    }
+    let _turn = api.reports.acquire().await.map_err(|error| ApiError::Internal(error.to_string()))?;
+    Ok(Json(RunDocument::reported(&run, assemble(store, &suite, &run).await?)))
+}
+
+/// The run, which has to be there.
+pub(super) async fn find(api: &Api, id: RunId) -> Result<Run, ApiError> {
+    api.environment.store.run(id).await?.ok_or(ApiError::NoRun(id))
+}
+
+/// The frozen suite of a run.
+pub(super) async fn suite_of(api: &Api, run: &Run) -> Result<assay_common::suite::Suite, ApiError> {
+    let suite = api.environment.store.suite(run.revision.clone()).await?;
+    suite.ok_or_else(|| ApiError::Internal(format!("the store lacks suite revision {}", run.revision)))
+}
+
+/// What is wrong with a query.
+pub(super) fn bad_query(rejection: QueryRejection) -> ApiError {
+    ApiError::BadRequest(format!("the query cannot be read: {}", rejection.body_text()))
+}

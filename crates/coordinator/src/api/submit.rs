@@ -1,0 +1,123 @@
+//! `POST /v1/runs`: a frozen suite becomes a run. Everything that can be found wrong is found before the first call, and
+//! only the store is touched.
+
+use std::sync::Arc;
+
+use assay_common::suite::{Priority, Suite};
+use assay_store::{Submission, Submitted};
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::authenticate::Submitter;
+use super::document::Accepted;
+use super::error::ApiError;
+use super::estimate::{Estimated, estimate};
+use super::{Api, body, random};
+use crate::run::begin::{Draw, new_run};
+use crate::suite::{Objection, admit};
+
+/// The header under which a submission may be sent again.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// The longest body, in bytes: prompts are copied into the suite.
+const MAX_BODY_BYTES: u64 = 64 << 20;
+/// The longest idempotency key, in bytes.
+const MAX_KEY_BYTES: usize = 200;
+
+/// What is submitted.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Submit {
+    suite: Suite,
+    priority: Option<Priority>,
+}
+
+/// Takes a frozen suite whose dataset and recordings were uploaded before.
+pub(super) async fn submit(
+    State(api): State<Arc<Api>>,
+    submitter: Submitter,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let key = key(&headers)?;
+    let Submit { suite, priority } = body::json(&headers, body, MAX_BODY_BYTES).await?;
+    let suite = admitted(&api, suite).await?;
+    let store = &api.environment.store;
+    let Estimated { estimate, input_cost } = estimate(store, &api.environment.config, &suite).await?;
+    if let (Some(cost), Some(budget)) = (input_cost, suite.budget)
+        && cost > budget
+    {
+        let (cost, budget) = (cost.usd(), budget.usd());
+        return Err(ApiError::Suite(vec![Objection {
+            place: "budget".to_owned(),
+            message: format!("its requests alone are estimated at ${cost:.2}, above the budget of ${budget}"),
+            hint: Some("raise `budget_usd`, or ask about fewer cases".to_owned()),
+        }]));
+    }
+    let revision = store.freeze_suite(suite.clone(), api.now()).await?;
+    let jobs = suite.product().jobs().unwrap_or(u64::MAX);
+    let priority = priority.unwrap_or(suite.priority);
+    // The seed is drawn after everything judged is frozen.
+    let run = new_run(&suite, priority, api.now(), Draw { id: random()?, seed: random()? });
+    let id = run.id;
+    let detail = json!({"suite": suite.name, "revision": revision, "jobs": jobs});
+    let entry = api.entry(&submitter.name, "run.submit", id.to_string(), detail)?;
+    let (run, created) = match store.submit(Submission { key, run, entry }).await? {
+        Submitted::Created => (id, true),
+        Submitted::Known(run) => (run, false),
+        Submitted::Conflict(run) => return Err(ApiError::KeyTaken(run)),
+    };
+    if created {
+        tracing::info!(run.id = %run, run.jobs = jobs, suite = %suite.name, "created run {run} with {jobs} jobs");
+    }
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+    let location = [(header::LOCATION, format!("/v1/runs/{run}"))];
+    Ok((status, location, Json(Accepted { run, revision, created, jobs, estimate })).into_response())
+}
+
+/// The key under which the same submission makes no second run.
+fn key(headers: &HeaderMap) -> Result<String, ApiError> {
+    let key = headers.get(IDEMPOTENCY_KEY).and_then(|key| key.to_str().ok()).unwrap_or_default();
+    if key.is_empty() || key.len() > MAX_KEY_BYTES {
+        return Err(ApiError::BadRequest(format!(
+            "the header Idempotency-Key holds 1 to {MAX_KEY_BYTES} visible ASCII characters: a submission that is sent \
+             twice under one key makes one run"
+        )));
+    }
+    Ok(key.to_owned())
+}
+
+/// The suite, if it can be run here.
+async fn admitted(api: &Api, suite: Suite) -> Result<Suite, ApiError> {
+    let config = Arc::clone(&api.environment.config);
+    let checked = tokio::task::spawn_blocking(move || {
+        let objections = admit(&suite, &config);
+        (suite, objections)
+    });
+    let (suite, mut objections) = checked.await.map_err(|error| ApiError::Internal(error.to_string()))?;
+    let store = &api.environment.store;
+    let missing = |place: &str, what: &str| Objection {
+        place: place.to_owned(),
+        message: format!("{what} is not here"),
+        hint: Some(format!("PUT /v1/{place}/… it first")),
+    };
+    match store.dataset(suite.dataset.digest.clone()).await? {
+        None => objections.push(missing("datasets", &format!("dataset {}", suite.dataset.digest))),
+        Some(found) if found != suite.dataset => objections.push(Objection {
+            place: "dataset".to_owned(),
+            message: format!("the dataset has {} cases, clustered: {}", found.cases, found.clustered),
+            hint: None,
+        }),
+        Some(_) => {}
+    }
+    for recording in suite.models.iter().filter_map(|model| model.recording.as_ref()) {
+        if !store.has_recording(recording).await? {
+            objections.push(missing("recordings", &format!("recording {recording}")));
+        }
+    }
+    if objections.is_empty() { Ok(suite) } else { Err(ApiError::Suite(objections)) }
+}

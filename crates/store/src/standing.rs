@@ -1,0 +1,40 @@
+//! Standing: whether anything of a run can move at once, and when the next part of it can.
+
+use assay_common::clock::Micros;
+use assay_common::id::RunId;
+
+use crate::error::StoreError;
+use crate::finish::HAS_RUNNING;
+use crate::open::Store;
+use crate::pools::reading;
+
+pub(crate) const SQL: &[&str] = &[HAS_FRESH];
+
+/// What a run waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Whether a member holds one of its jobs.
+    pub running: bool,
+    /// Whether a job waits that was never given back.
+    pub fresh: bool,
+    /// When the first of the jobs that were given back is due.
+    pub next_due: Option<Micros>,
+}
+
+const HAS_FRESH: &str =
+    "SELECT ordinal FROM jobs WHERE run_id = $1 AND state = 'pending' AND not_before = 0 LIMIT 1";
+
+impl Store {
+    /// What `run` waits for.
+    pub async fn standing(&self, run: RunId) -> Result<Standing, StoreError> {
+        let id = run.to_string();
+        let (running, fresh): (Option<i64>, Option<i64>) = reading!(self, |conn| {
+            Ok((
+                sqlx::query_scalar(HAS_RUNNING).bind(&id).fetch_optional(&mut *conn).await?,
+                sqlx::query_scalar(HAS_FRESH).bind(&id).fetch_optional(&mut *conn).await?,
+            ))
+        })?;
+        let next_due = self.next_due(run).await?;
+        Ok(Standing { running: running.is_some(), fresh: fresh.is_some(), next_due })
+    }
+}

@@ -1,0 +1,140 @@
+//! Runs and results as readers get them, and runs that are steered.
+
+use assay_common::clock::Micros;
+use assay_store::{AccountProblem, Scope, StoreUrl};
+use assay_tests::api::{Answer, Api};
+use assay_tests::store_conformance::fixture::{Fixture, NOW, finished, new_run, run_id};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::CONFIG;
+
+/// A server on a store with a run of eight jobs, and a token for both scopes.
+async fn serve(place: &StoreUrl) -> (Fixture, Api, String) {
+    let fixture = Fixture::expanded(place, 8).await;
+    let api = Api::start(place, CONFIG).await;
+    let token = api.token("ann", &[Scope::Read, Scope::Submit]).await;
+    (fixture, api, token)
+}
+
+fn kinds(document: &Value) -> Vec<&str> {
+    let reasons = document["reasons"].as_array().map(Vec::as_slice).unwrap_or_default();
+    reasons.iter().map(|reason| reason["kind"].as_str().unwrap()).collect()
+}
+
+/// A run that does not move says why: paused by whom, an account's problem, no worker, a wait, the deadline.
+pub(super) async fn an_open_run_says_why_it_does_not_move(place: StoreUrl) {
+    let (fixture, api, token) = serve(&place).await;
+    let store = &api.store;
+    let path = format!("/v1/runs/{}", fixture.run);
+    let show = async || api.get(&path, &token).await.expect(200).json();
+    let steer = async |action: &str, reason: &str| {
+        api.post(&format!("{path}/{action}"), &token, &json!({ "reason": reason })).await
+    };
+    // Created in 1970, so its deadline has passed.
+    assert_eq!(kinds(&show().await), ["deadline"]);
+
+    assert_eq!(
+        steer("pause", "  the provider\u{0} is ill ").await.expect(200).json()["run"]["state"],
+        "paused"
+    );
+    steer("pause", "twice").await.expect(200);
+    let document = show().await;
+    assert_eq!(kinds(&document), ["paused", "deadline"]);
+    let detail = document["reasons"][0]["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("paused by ann at 20") && detail.ends_with(": the provider\u{0} is ill"),
+        "{detail}"
+    );
+    assert_eq!(steer("resume", "better").await.expect(200).json()["run"]["state"], "running");
+
+    let problem = |kind: &str| AccountProblem { kind: kind.to_owned(), detail: "d".to_owned(), since: NOW };
+    store.report_account("echo".into(), Some(problem("quota")), NOW).await.unwrap();
+    store.report_account("other".into(), Some(problem("quota")), NOW).await.unwrap();
+    for member in [fixture.member, fixture.other] {
+        store.leave(member, NOW).await.unwrap();
+    }
+    let document = show().await;
+    assert_eq!(kinds(&document), ["deadline", "account", "no_worker"]);
+    assert!(document["reasons"][1]["detail"].as_str().unwrap().contains("echo needs attention"));
+    assert_eq!(
+        document["counts"],
+        json!({"done": 0, "passed": 0, "failed": 0, "errored": 0, "cancelled": 0})
+    );
+    assert!(document.get("variants").is_none());
+
+    store.report_account("echo".into(), None, NOW).await.unwrap();
+    store.join(fixture.member, "worker", "host".into(), 1, NOW).await.unwrap();
+    fixture.claim(fixture.member, 0..8).await;
+    let far = Micros(4_000_000_000_000_000);
+    fixture.settle((0..8).map(|ordinal| fixture.parked(ordinal, 1, far, 1)).collect()).await;
+    let document = show().await;
+    assert_eq!(kinds(&document), ["deadline", "waiting"]);
+    assert!(document["reasons"][1]["detail"].as_str().unwrap().contains("2096-10-02"), "{document}");
+
+    assert_eq!(steer("cancel", "<b>wrong</b>").await.expect(200).json()["run"]["state"], "cancelling");
+    steer("cancel", "again").await.expect(200);
+    assert_eq!(steer("resume", "no").await.expect(409).json()["type"], "urn:assay:problem:state");
+    steer("pause", "no").await.expect(409);
+    store.finish(assay_store::Mandate::Own, fixture.run, NOW).await.unwrap().unwrap();
+    let over = show().await;
+    assert_eq!(
+        (&over["run"]["state"], &over["run"]["reason"]),
+        (&json!("cancelled"), &json!("<b>wrong</b>"))
+    );
+    assert_eq!((over["variants"][0]["cancelled"].as_u64(), kinds(&over)), (Some(8), vec![]));
+    let audit = store.audit(None, 20).await.unwrap();
+    let done: Vec<_> = audit.iter().rev().filter(|row| row.subject == fixture.run.to_string()).collect();
+    let told: Vec<_> =
+        done.iter().map(|row| (row.action.as_str(), row.detail["reason"].as_str().unwrap())).collect();
+    let expected =
+        [("run.pause", "the provider\u{0} is ill"), ("run.resume", "better"), ("run.cancel", "<b>wrong</b>")];
+    assert_eq!(told, expected);
+}
+
+/// Results come in pages by ordinal that fit together, or as JSON lines all at once.
+pub(super) async fn results_come_in_pages_and_as_lines(place: StoreUrl) {
+    let (fixture, api, token) = serve(&place).await;
+    fixture.claim(fixture.member, 0..7).await;
+    let mut settled: Vec<_> = (0..6).map(|ordinal| finished(fixture.passed(ordinal, 1))).collect();
+    settled.push(finished(fixture.failed(6, 1)));
+    fixture.settle(settled).await;
+    let path = format!("/v1/runs/{}/results", fixture.run);
+    let mut pages = Vec::new();
+    let mut query = "?limit=3".to_owned();
+    loop {
+        let page = api.get(&format!("{path}{query}"), &token).await.expect(200).json();
+        pages.push(page["items"].as_array().unwrap().clone());
+        let Some(next) = page["next"].as_str() else { break };
+        query = format!("?limit=3&after={next}");
+    }
+    assert_eq!(pages.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 1]);
+    let items = pages.concat();
+    assert_eq!((&items[6]["ordinal"], &items[6]["outcome"]), (&json!(6), &json!("failed")));
+    let lines = api.request(Method::GET, &path, &token).header("Accept", "application/x-ndjson");
+    let lines = Answer::of(lines).await.expect(200);
+    assert_eq!(lines.header("content-type"), "application/x-ndjson");
+    let lines: Vec<Value> = lines.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines, items);
+    // Ends of numbers: after everything, and as many as may be.
+    let huge = api.get(&format!("{path}?after={}&limit=4000000000", u64::MAX), &token).await.expect(200);
+    assert_eq!(huge.json(), json!({"items": [], "next": null}));
+}
+
+/// Runs come newest first, a page at a time.
+pub(super) async fn runs_come_newest_first(place: StoreUrl) {
+    let (fixture, api, token) = serve(&place).await;
+    for n in 2..=3 {
+        let run = new_run(run_id(n), fixture.suite.revision(), 8);
+        api.store.create_run(run).await.unwrap();
+    }
+    let page = api.get("/v1/runs?limit=2", &token).await.expect(200).json();
+    let ids = |page: &Value| -> Vec<String> {
+        let items = page["items"].as_array().unwrap();
+        items.iter().map(|item| item["run"]["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids(&page), [run_id(3).to_string(), run_id(2).to_string()]);
+    let next = page["next"].as_str().unwrap();
+    let rest = api.get(&format!("/v1/runs?limit=2&before={next}"), &token).await.expect(200).json();
+    assert_eq!((ids(&rest), &rest["next"]), (vec![run_id(1).to_string()], &Value::Null));
+}

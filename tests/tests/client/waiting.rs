@@ -1,0 +1,68 @@
+//! `assay submit --wait` and `assay watch`: the end of a run here is its end there.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use assay_tests::api::Api;
+use assay_tests::assay::{Ran, Workplace};
+use tokio::task::spawn_blocking;
+
+use super::{CONFIG, Scene, store_of};
+
+/// `--wait` ends with the document, the files and the code that `assay run` ends with.
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_ends_as_a_run_here_does() {
+    let scene = Scene::new().await;
+    scene.suite(300, "gate: {rules: [{metric: pass_rate, min: 0.9}]}");
+    let files = ["--junit", "there.xml", "--markdown", "there.md"];
+    let mut waiting = scene.command(&[&["submit", "suite.yaml", "--wait", "--json"], &files[..]].concat());
+    let waiting = waiting.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let run = scene.submitted().await;
+    let here = scene.execute(&["--json", "--junit", "here.xml", "--markdown", "here.md"]).await.expect(1);
+    let there = spawn_blocking(|| Ran::from(waiting.wait_with_output().unwrap())).await.unwrap().expect(1);
+    assert_eq!(there.stdout, here.stdout);
+    assert_eq!(there.json()["run"]["id"], run.to_string());
+    let expected = format!("submitted run {run}: 600 jobs, about 600 tokens to send, at most about $0.00\n");
+    assert_eq!(there.stderr, expected);
+    let read = |name: &str| std::fs::read_to_string(scene.place.path().join(name)).unwrap();
+    assert_eq!(read("there.md"), read("here.md"));
+    let (there, here) = (read("there.xml"), read("here.xml"));
+    assert_eq!(there.matches("<testcase").count(), 600);
+    assert_eq!(there, here);
+
+    // Afterwards, the server and the store say the same.
+    let run = run.to_string();
+    let store = format!("sqlite:{}", scene.place.path().join("shared.db").display());
+    for command in
+        [&["status", &run][..], &["status", &run, "--json"], &["status"], &["results", &run], &["results"]]
+    {
+        let from_server = scene.assay(command).await.expect(0);
+        let from_store = scene.assay(&[command, &["--store", &store]].concat()).await.expect(0);
+        assert_eq!(from_server.stdout, from_store.stdout, "{command:?}");
+        assert!(!from_server.stdout.is_empty());
+    }
+    let watched = scene.assay(&["watch", &run]).await.expect(1);
+    assert!(watched.stdout.contains("Verdict: FAIL"), "{}", watched.stdout);
+}
+
+/// A coordinator that goes away while somebody waits is waited for, and said so.
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_outlives_the_coordinator() {
+    let mut scene = Scene::new().await;
+    scene.suite(3, "");
+    let mut waiting = scene.command(&["submit", "suite.yaml", "--wait", "--patience", "30s"]);
+    let waiting = waiting.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    scene.submitted().await;
+    let address = scene.api.base.trim_start_matches("http://").to_owned();
+    // A store of its own in between, so that the old server ends with the port.
+    let elsewhere = Workplace::default();
+    scene.api = Api::start(&store_of(&elsewhere), CONFIG).await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    scene.api = Api::start_at(&store_of(&scene.place), CONFIG, &address).await;
+    scene.execute(&[]).await.expect(0);
+    let ended = spawn_blocking(|| Ran::from(waiting.wait_with_output().unwrap())).await.unwrap().expect(0);
+    for part in ["cannot reach the coordinator at http://127.0.0.1:", "trying again", "answers again"] {
+        assert!(ended.stderr.contains(part), "{part} is missing in:\n{}", ended.stderr);
+    }
+    assert!(ended.stdout.contains("echoes: 6 jobs, completed"), "{}", ended.stdout);
+}
