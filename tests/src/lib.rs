@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod assay;
+pub mod door;
 pub mod fleet;
 pub mod places;
 pub mod queue_conformance;
