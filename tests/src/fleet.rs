@@ -98,6 +98,11 @@ impl World {
         &self.store_url
     }
 
+    /// The URL of the broker.
+    pub fn broker(&self) -> &str {
+        &self.broker
+    }
+
     /// Where the database listens: `HOST:PORT`.
     pub fn database(&self) -> &str {
         let (_, place) = self.store_url.split_once('@').expect("the URL names a user");
@@ -111,14 +116,12 @@ impl World {
 
     /// Runs SQL on the database: for what no command of ours would do.
     pub fn sql(&self, sql: &str) {
+        // What follows in the URL is for our driver.
+        let place = self.store_url.split('?').next().expect("a URL");
         let mut psql = Command::new("psql");
-        psql.args([
-            "--quiet",
-            "--no-psqlrc",
-            "--set",
-            "ON_ERROR_STOP=1",
+        psql.args(["--quiet", "--no-psqlrc", "--set", "ON_ERROR_STOP=1"]).args([
             "--dbname",
-            &self.store_url,
+            place,
             "--command",
             sql,
         ]);
@@ -169,10 +172,16 @@ impl World {
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> Process {
+        let broker = self.broker.clone();
+        let common = [command, "--store", store, "--queue", &broker];
+        self.start_bare(&[&common, arguments].concat(), variables)
+    }
+
+    /// Starts a process of a fleet with exactly these arguments and variables.
+    pub fn start_bare(&mut self, arguments: &[&str], variables: &[(&str, &str)]) -> Process {
         self.started += 1;
-        let log = self.place.path().join(format!("{command}-{}.log", self.started));
-        let common = [command, "--store", store, "--queue", &self.broker];
-        let mut command = self.place.command(&[&common, arguments].concat());
+        let log = self.place.path().join(format!("{}-{}.log", arguments[0], self.started));
+        let mut command = self.place.command(arguments);
         command.envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null());
         let child = command.stderr(File::create(&log).unwrap()).spawn().expect("assay starts");
         Process { child, log }
@@ -403,7 +412,9 @@ async fn logged(log: &Path, part: &str) -> String {
 /// Where the process with this log listens.
 async fn address(log: &Path) -> String {
     let text = logged(log, "listening on http://").await;
-    text.split("listening on http://").nth(1).unwrap().split_whitespace().next().unwrap().to_owned()
+    let address = text.split("listening on http://").nth(1).unwrap();
+    // Whatever follows: a log line is text, or a string in JSON.
+    address.split(|c: char| c.is_whitespace() || c == '"').next().unwrap().to_owned()
 }
 
 /// GET: the status and the body.
