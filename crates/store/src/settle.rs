@@ -11,7 +11,7 @@ use assay_common::id::MemberId;
 use assay_common::job::{Hint, Settlement};
 use assay_common::outcome::ErrorKind;
 
-use self::batch::Batch;
+use self::batch::{Batch, ResultRow};
 use self::held::Held;
 use crate::bulk::{Bulk, executed, fetched};
 use crate::cancel::cancel_pending;
@@ -114,9 +114,11 @@ impl Store {
             ));
             executed!(conn, END_JOBS(), &inserted, |(run, ordinal, outcome)| (run, ordinal, outcome));
             for of_run in batch.results.chunk_by(|one, next| one.run == next.run) {
-                executed!(conn, FORGET_RESPONSES(&of_run[0].run), of_run, |row| (integer(
-                    row.finished.key.ordinal
-                )));
+                let ordinal = |row: &ResultRow| integer(row.finished.key.ordinal);
+                // Sorted by key.
+                let (first, last) = (&of_run[0], &of_run[of_run.len() - 1]);
+                let range = (ordinal(first), ordinal(last));
+                executed!(conn, FORGET_RESPONSES(&first.run, range.0, range.1), of_run, |row| (ordinal(row)));
             }
             let parked: Vec<_> = batch.parked.iter().filter(|row| row.is_accepted(&jobs, member)).collect();
             executed!(conn, PARK_JOBS(), &parked, |row| (
