@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::Context as _;
-use fake_provider::Totals;
+use fake_provider::{Entry, Totals};
 
 /// A running fake provider; it ends when this is dropped.
 pub(crate) struct Provider {
@@ -38,13 +38,26 @@ impl Provider {
 
     /// Its bill so far.
     pub(crate) fn bill(&self) -> anyhow::Result<Totals> {
+        Ok(serde_json::from_str(&self.get("/bill")?)?)
+    }
+
+    /// When each call arrived, by its clock.
+    pub(crate) fn calls_at_us(&self) -> anyhow::Result<Vec<u64>> {
+        let at_us = |line: &str| {
+            let entry: Entry = serde_json::from_str(line)?;
+            Ok(entry.at_us)
+        };
+        self.get("/calls")?.lines().map(at_us).collect()
+    }
+
+    fn get(&self, path: &str) -> anyhow::Result<String> {
         let address = self.base_url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/v1"));
         let mut stream = TcpStream::connect(address.context("an address without http and v1")?)?;
-        stream.write_all(b"GET /bill HTTP/1.0\r\n\r\n")?;
+        write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
         let mut reply = String::new();
         stream.read_to_string(&mut reply)?;
-        let (_, body) = reply.split_once("\r\n\r\n").context("the bill has no body")?;
-        Ok(serde_json::from_str(body)?)
+        let (_, body) = reply.split_once("\r\n\r\n").context("a reply without a body")?;
+        Ok(body.to_owned())
     }
 }
 
