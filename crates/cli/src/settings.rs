@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) config: Arc<Config>,
     /// Where results live.
     pub(crate) store: StoreUrl,
+    /// Whether a flag or the environment says so.
+    pub(crate) store_named: bool,
     /// The coordinator that readers ask instead of the store.
     pub(crate) server: Option<String>,
     /// What a coordinator is asked with.
@@ -49,13 +51,21 @@ impl Settings {
             },
             (None, None) => StoreUrl::Sqlite(folder.join(".assay").join("assay.db")),
         };
+        let store_named = common.store.is_some();
         let server = common.server.clone().filter(|server| !server.trim().is_empty());
         if common.store_typed && common.server_typed {
             return Err(Exit::Input(anyhow!("--store and --server: keep the one that is to be asked")));
         }
         // What is typed counts more than what the environment holds.
         let server = server.filter(|_| !common.store_typed);
-        Ok(Self { config: Arc::new(config), store, server, token: common.token.clone(), json: common.json })
+        Ok(Self {
+            config: Arc::new(config),
+            store,
+            store_named,
+            server,
+            token: common.token.clone(),
+            json: common.json,
+        })
     }
 
     /// A client of the coordinator that is named.

@@ -16,7 +16,7 @@ use assay_coordinator::run::{Begun, Driver, Ended, begin};
 use assay_coordinator::suite::{FreezeError, Loaded, load};
 use assay_coordinator::{Environment, Timings};
 use assay_queue::Queue;
-use assay_store::{FileLock, Run, RunPool, Schema, Store, StoreUrl};
+use assay_store::{FileLock, Run, RunPool, Schema, Store};
 use assay_worker::{Keys, PoolSpec, Serve, Shutdown, WorkerError};
 use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt as _, SeedableRng as _};
@@ -34,7 +34,7 @@ use crate::source::Source;
 
 /// Runs the suite to its end and prints the report.
 pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Exit> {
-    if args.queue != "memory:" {
+    if !matches!(args.queue.as_str(), "memory:" | "") {
         return Err(Exit::Input(anyhow!(
             "--queue {}: `assay run` needs no broker; leave the flag out",
             args.queue
@@ -184,12 +184,7 @@ impl Session {
         if !settings.json {
             let mut out = anstream::stdout().lock();
             writeln!(out, "Results: {}, run {}", settings.store, run.id)?;
-            writeln!(
-                out,
-                "Every answer with its scores: assay results {}{}",
-                run.id,
-                store_flag(&settings.store)
-            )?;
+            writeln!(out, "Every answer with its scores: assay results {}{}", run.id, store_flag(settings))?;
         }
         files::write(files, &Source::Store(store.clone()), &report).await?;
         Ok(exit_of(&report))
@@ -218,15 +213,15 @@ fn stopped(run: &Run) -> anyhow::Error {
 }
 
 fn how_to_resume(run: &Run) -> String {
-    format!("Run {} is kept; the same command goes on with it and pays for nothing twice.", run.id)
+    format!(
+        "Run {} is kept; the same command goes on with it (without --new) and pays for no answer twice.",
+        run.id
+    )
 }
 
-/// The flag that a reader needs to find the same store, where it is not the default one.
-fn store_flag(url: &StoreUrl) -> String {
-    match url {
-        StoreUrl::Sqlite(path) if path.ends_with(".assay/assay.db") => String::new(),
-        url => format!(" --store {url}"),
-    }
+/// The flag that a reader needs to find the same store, where it was named by one.
+fn store_flag(settings: &Settings) -> String {
+    if settings.store_named { format!(" --store {}", settings.store) } else { String::new() }
 }
 
 fn worker_failed(worked: Result<Result<(), WorkerError>, JoinError>) -> Exit {
