@@ -21,6 +21,7 @@ use assay_worker::{Keys, PoolSpec, Serve, Shutdown};
 use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt as _, SeedableRng as _};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::conclude::{exit_of, print};
 use super::{files, keys};
@@ -47,7 +48,8 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     }
     files::check(&args.files)?;
     let keys = keys::resolve(settings, &loaded)?;
-    let mut session = Session::open(settings, &loaded, args).await?;
+    let submit = tracing::info_span!("submit", run.suite = suite.name);
+    let mut session = Session::open(settings, &loaded, args).instrument(submit).await?;
     let shutdown = Shutdown::default();
     let store = session.environment.store.clone();
     let mut reader = Reader::new(&store, suite, session.begun.run);
@@ -91,9 +93,13 @@ impl Session {
             clock,
             config: Arc::clone(&settings.config),
             timings: Timings::default(),
+            tracer: settings.tracer.clone(),
         };
         let draw = Draw { id: rng.random(), seed: rng.random() };
         let begun = begin(&environment, &loaded.suite, args.new, draw).await?;
+        // Its trace is that of the process that made it.
+        let trace = begun.resumed.as_ref().and_then(|run| run.trace);
+        environment.tracer.link(&tracing::Span::current(), trace);
         Ok(Self { environment, begun, rng, _lock: lock })
     }
 
@@ -141,7 +147,7 @@ impl Session {
     }
 
     fn worker(&mut self, keys: Keys) -> assay_worker::Environment {
-        let Environment { store, queue, clock, config, .. } = self.environment.clone();
+        let Environment { store, queue, clock, config, tracer, .. } = self.environment.clone();
         let millis = u64::try_from(clock.now().0 / 1_000).unwrap_or(0);
         let member = uuid::Builder::from_unix_timestamp_millis(millis, &self.rng.random()).into_uuid();
         assay_worker::Environment {
@@ -154,6 +160,7 @@ impl Session {
             host: "localhost".to_owned(),
             pid: std::process::id(),
             seed: self.rng.random(),
+            tracer,
         }
     }
 
