@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use assay_common::trace::Tracer;
 use opentelemetry::trace::TracerProvider as _;
-use opentelemetry::{Context, Key, KeyValue};
+use opentelemetry::{Key, KeyValue};
 use opentelemetry_otlp::{Protocol, RetryPolicy, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -18,7 +18,8 @@ use opentelemetry_sdk::trace::{
 };
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::filter::{FilterFn, LevelFilter};
+use tracing_subscriber::filter::{DynFilterFn, LevelFilter};
+use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::bridge::Bridge;
@@ -29,6 +30,8 @@ const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORT
 const CAPTURE_CONTENT: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
 /// Spans that wait to be sent, unless OTEL_BSP_MAX_QUEUE_SIZE says otherwise: some seconds of a busy worker's.
 const MAX_WAITING: usize = 32_768;
+/// More than the jobs of one transaction, whose span is linked to each.
+const MAX_LINKS: u32 = 512;
 /// How long the end of the process waits for what is left.
 const LAST_SPANS: Duration = Duration::from_secs(3);
 
@@ -87,7 +90,7 @@ impl Exporter {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        let ours = |metadata: &Metadata<'_>| {
+        let ours = |metadata: &Metadata<'_>, _: &Context<'_, S>| {
             let wanted = metadata.is_span() || metadata.name().starts_with("gen_ai.");
             wanted && metadata.target().starts_with("assay") && *metadata.level() <= LevelFilter::DEBUG
         };
@@ -98,7 +101,9 @@ impl Exporter {
             .with_target(false)
             .with_level(false)
             .with_tracked_inactivity(false)
-            .with_filter(FilterFn::new(ours).with_max_level_hint(LevelFilter::DEBUG))
+            // Asked about each span anew: whoever only asks whether an event would be logged, as sqlx does, leaves that
+            // answer behind, and a span whose answer is remembered is not asked about and gets it.
+            .with_filter(DynFilterFn::new(ours).with_max_level_hint(LevelFilter::DEBUG))
     }
 
     pub(super) fn tracer(&self) -> Tracer {
@@ -117,9 +122,6 @@ impl Exporter {
         }
     }
 }
-
-/// As many jobs as one transaction records: what it serves, its span links.
-const MAX_LINKS: u32 = 512;
 
 /// What the spans are of: OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES, else `assay`.
 fn resource() -> Resource {
@@ -141,7 +143,7 @@ struct Counting {
 }
 
 impl SpanProcessor for Counting {
-    fn on_start(&self, span: &mut Span, context: &Context) {
+    fn on_start(&self, span: &mut Span, context: &opentelemetry::Context) {
         self.batches.on_start(span, context);
     }
 
