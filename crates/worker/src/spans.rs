@@ -197,3 +197,16 @@ fn fail(span: &Span, error: &str) {
 fn whole(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn explanations_are_bounded_on_a_characters_boundary() {
+        let check = |text: &str, expected: usize| assert_eq!(cut(text).len(), expected);
+        check("contains \"a\"", 12);
+        check(&"a".repeat(MAX_EXPLANATION_BYTES + 1), MAX_EXPLANATION_BYTES);
+        check(&"€".repeat(400), 999);
+    }
+}
