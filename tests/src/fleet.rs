@@ -13,6 +13,7 @@ use std::time::Duration;
 use assay_common::clock::Clock;
 use assay_common::config::Config;
 use assay_common::id::RunId;
+use assay_common::trace::Tracer;
 use assay_coordinator::run::begin;
 use assay_coordinator::run::begin::Draw;
 use assay_coordinator::suite::load;
@@ -103,8 +104,17 @@ impl World {
 
     /// Starts a coordinator on another store.
     pub fn coordinator_on(&mut self, store: &str) -> Process {
+        self.start_coordinator(store, &[])
+    }
+
+    /// Starts a coordinator with these variables in its environment.
+    pub fn coordinator_with(&mut self, variables: &[(&str, &str)]) -> Process {
+        self.start_coordinator(&self.store_url.clone(), variables)
+    }
+
+    fn start_coordinator(&mut self, store: &str, variables: &[(&str, &str)]) -> Process {
         let arguments = ["--listen", "127.0.0.1:0", "--dead-after", self.dead_after, "--lost-after", "1s"];
-        self.start("coordinator", store, &arguments, &[])
+        self.start("coordinator", store, &arguments, variables)
     }
 
     /// Starts a worker.
@@ -151,6 +161,7 @@ impl World {
             clock,
             config: Arc::new(config),
             timings: Timings::default(),
+            tracer: Tracer::default(),
         };
         let draw = Draw { id: Uuid::now_v7().into_bytes()[6..].try_into().unwrap(), seed: [7; 32] };
         begin(&environment, &loaded.suite, true, draw).await.unwrap().run
@@ -298,12 +309,18 @@ impl Process {
         }
     }
 
+    /// Where it listens, as host and port.
+    pub async fn address(&self) -> String {
+        self.logged("listening on http://").await;
+        let log = self.log();
+        let address = log.split("listening on http://").nth(1).unwrap().split_whitespace().next();
+        address.unwrap().to_owned()
+    }
+
     /// Asks it over HTTP: the status and the body.
     pub async fn get(&self, path: &str) -> (u16, String) {
         use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-        self.logged("listening on http://").await;
-        let log = self.log();
-        let address = log.split("listening on http://").nth(1).unwrap().split_whitespace().next().unwrap();
+        let address = self.address().await;
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod assay;
 pub mod fleet;
+pub mod otlp;
 pub mod places;
 pub mod queue_conformance;
 pub mod rabbitmq;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use assay_common::config::Config;
+use assay_common::trace::Tracer;
 use assay_store::StoreUrl;
 
 use crate::args::Common;
@@ -28,11 +29,13 @@ pub(crate) struct Settings {
     token: Option<String>,
     /// Whether the result goes to stdout as JSON.
     pub(crate) json: bool,
+    /// Where spans go.
+    pub(crate) tracer: Tracer,
 }
 
 impl Settings {
     /// Reads the configuration; what is wrong with it is wrong input.
-    pub(crate) fn load(common: &Common) -> Result<Self, Exit> {
+    pub(crate) fn load(common: &Common, tracer: Tracer) -> Result<Self, Exit> {
         let file = match &common.config {
             Some(path) => Some(path.clone()),
             None => nearest().map_err(Exit::input)?,
@@ -58,20 +61,14 @@ impl Settings {
         }
         // What is typed counts more than what the environment holds.
         let server = server.filter(|_| !common.store_typed);
-        Ok(Self {
-            config: Arc::new(config),
-            store,
-            store_named,
-            server,
-            token: common.token.clone(),
-            json: common.json,
-        })
+        let (token, json) = (common.token.clone(), common.json);
+        Ok(Self { config: Arc::new(config), store, store_named, server, token, json, tracer })
     }
 
     /// A client of the coordinator that is named.
     pub(crate) fn client(&self) -> Result<Client, ClientError> {
         let server = self.server.as_deref().ok_or(ClientError::NoServer)?;
-        Client::new(server, self.token.as_deref())
+        Client::new(server, self.token.as_deref(), self.tracer.clone())
     }
 }
 

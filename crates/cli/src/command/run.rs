@@ -22,6 +22,7 @@ use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::conclude::{exit_of, print};
 use super::{files, keys};
@@ -49,7 +50,8 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     files::check(&args.files)?;
     let keys = keys::resolve(settings, &loaded)?;
     let mut session = Session::open(settings, suite, keys).await?;
-    let begun = session.begin(&loaded, args.new).await;
+    let submit = tracing::info_span!("submit", run.suite = suite.name);
+    let begun = session.begin(&loaded, args.new).instrument(submit).await;
     let begun = match begun {
         Ok(begun) => begun,
         Err(exit) => {
@@ -99,6 +101,7 @@ impl Session {
             clock,
             config: Arc::clone(&settings.config),
             timings: Timings::default(),
+            tracer: settings.tracer.clone(),
         };
         let worker = worker(&environment, keys, &mut rng);
         let pools = RunPool::all_of(suite).into_iter();
@@ -110,13 +113,17 @@ impl Session {
 
     /// Freezes the suite, and finds or makes its run.
     async fn begin(&mut self, loaded: &Loaded, fresh: bool) -> Result<Begun, Exit> {
-        let Environment { store, clock, .. } = &self.environment;
+        let Environment { store, clock, tracer, .. } = &self.environment;
         loaded.freeze(store, clock.now()).await.map_err(|error| match error {
             FreezeError::Store(error) => Exit::unfinished(error),
             changed => Exit::input(changed),
         })?;
         let draw = Draw { id: self.rng.random(), seed: self.rng.random() };
-        Ok(begin(&self.environment, &loaded.suite, fresh, draw).await?)
+        let begun = begin(&self.environment, &loaded.suite, fresh, draw).await?;
+        // Its trace is that of the process that made it.
+        let trace = begun.resumed.as_ref().and_then(|run| run.trace);
+        tracer.link(&tracing::Span::current(), trace);
+        Ok(begun)
     }
 
     /// Drives the run with a worker beside it, until it has ended or somebody stops it.
@@ -192,7 +199,7 @@ impl Session {
 }
 
 fn worker(environment: &Environment, keys: Keys, rng: &mut StdRng) -> assay_worker::Environment {
-    let Environment { store, queue, clock, config, .. } = environment.clone();
+    let Environment { store, queue, clock, config, tracer, .. } = environment.clone();
     let millis = u64::try_from(clock.now().0 / 1_000).unwrap_or(0);
     let member = uuid::Builder::from_unix_timestamp_millis(millis, &rng.random()).into_uuid();
     assay_worker::Environment {
@@ -205,6 +212,7 @@ fn worker(environment: &Environment, keys: Keys, rng: &mut StdRng) -> assay_work
         host: "localhost".to_owned(),
         pid: std::process::id(),
         seed: rng.random(),
+        tracer,
     }
 }
 

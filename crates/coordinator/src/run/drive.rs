@@ -6,7 +6,6 @@ use assay_common::id::RunId;
 use assay_store::{self as store, AccountProblem, Mandate, Run, StoreError};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
 use super::course::Standing;
 use super::dispatch::Dispatch;
@@ -60,9 +59,8 @@ impl Driver {
 
     /// Drives the run until it has ended or `stop` is cancelled. `watch` sees the run's row at every look.
     pub async fn drive(self, stop: &CancellationToken, watch: impl FnMut(&Run)) -> Result<Ended, DriveError> {
-        let span = tracing::info_span!("run", run.id = %self.run);
         let started = Instant::now();
-        let ended = self.turn(stop, watch).instrument(span).await?;
+        let ended = self.turn(stop, watch).await?;
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let run = ended.run();
         let jobs = run.done();
