@@ -52,7 +52,7 @@ fn clustered_mean(v: &Vector) {
     match sample.interval(confidence) {
         Some(interval) => v.close_interval(["t_lo", "t_hi"], interval),
         None => {
-            v.set_aside(&["t_lo", "t_hi"], "no spread was seen: the reference has an interval of no width")
+            v.set_aside(&["t_lo", "t_hi"], "no spread was seen: the reference has an interval of no width");
         }
     }
 }

@@ -28,7 +28,7 @@ pub fn benjamini_hochberg(p: &[f64]) -> Vec<f64> {
     let mut order = ascending(p);
     order.reverse();
     adjusted(p, order, |rank, p| {
-        lowest = lowest.min(p * rank.of as f64 / (rank.of - rank.from_0) as f64);
+        lowest = lowest.min(p * (rank.of as f64 / (rank.of - rank.from_0) as f64));
         lowest
     })
 }
