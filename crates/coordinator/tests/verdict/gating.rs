@@ -127,7 +127,7 @@ fn the_estimand_says_what_the_number_stands_for() {
         Estimand::Population,
         &[&answers(150, 50, 1)],
         Fail,
-        "more cases like these would have at most 0.799 with 95 % confidence, held against 0.9; observed 0.75 on 200 cases, with 1 errored case counted as the worst for either side",
+        "more cases like these would have at most 0.798 with 95 % confidence, held against 0.9; observed 0.75 on 200 cases, with 1 errored case counted as the worst for either side",
     );
     check(
         "pass_rate",
@@ -260,14 +260,14 @@ fn a_drop_of_binary_cases_is_tested_by_tango() {
         &[("+", 101)],
         &[("+", 95), ("-", 5), ("e", 1)],
         Inconclusive,
-        "a drop of more than 2 points cannot be ruled out: observed −5 points, from −11.1 to 0.0365 points, each end with 95 % confidence, on 100 cases, with 1 errored case counted as the worst for either side",
+        "a drop of more than 2 points cannot be ruled out: observed −5 points, from −11.1 to 0.0365 points, each end with 95 % confidence, on 100 cases, with 1 errored case counted as the worst for either side; some 270 more cases like these would decide",
     );
     // 133 pairs are just enough; an error in either arm is a loss until it is known to be none.
     check(
         &[("+", 133)],
         &[("+", 132), ("e", 1)],
         Inconclusive,
-        "a drop of more than 2 points cannot be ruled out: observed 0 points, from −3.3 to 3.3 points, each end with 95 % confidence, on 132 cases, with 1 errored case counted as the worst for either side",
+        "a drop of more than 2 points cannot be ruled out: observed 0 points, from −3.3 to 3.3 points, each end with 95 % confidence, on 132 cases, with 1 errored case counted as the worst for either side; some 210 more cases like these would decide",
     );
     check(
         &[("e", 1), ("+", 500)],
