@@ -5,24 +5,18 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails where it stands")]
 
 use std::fs::{self, File};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
-use std::sync::Arc;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use assay_common::clock::Clock;
-use assay_common::config::Config;
 use assay_common::id::RunId;
-use assay_common::trace::Tracer;
-use assay_coordinator::run::begin;
-use assay_coordinator::run::begin::Draw;
-use assay_coordinator::suite::load;
-use assay_coordinator::{Environment, Timings};
 use assay_queue::{Health, Queue};
 use assay_store::{Run, RunPool, Schema, Store, StoreUrl, create_database, drop_database};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -49,6 +43,9 @@ pub struct World {
     database: String,
     store_url: String,
     broker: String,
+    token: String,
+    /// The logs of the coordinators, in the order in which they were started.
+    coordinators: Vec<PathBuf>,
     started: usize,
     ended: bool,
 }
@@ -78,6 +75,8 @@ impl World {
         let store = Store::open(&StoreUrl::Postgres(store_url.clone()), Schema::Migrate).await.unwrap();
         let queue = Queue::connect(&broker.parse().unwrap(), &format!("{database} test"));
         let place = Workplace::default();
+        let create = ["token", "create", "tests", "--scopes", "submit,read", "--store", &store_url];
+        let token = place.assay(&create).expect(0).stdout.trim_end().to_owned();
         Self {
             place,
             store,
@@ -87,6 +86,8 @@ impl World {
             database,
             store_url,
             broker,
+            token,
+            coordinators: Vec::new(),
             started: 0,
             ended: false,
         }
@@ -97,24 +98,61 @@ impl World {
         &self.store_url
     }
 
+    /// The URL of the broker.
+    pub fn broker(&self) -> &str {
+        &self.broker
+    }
+
+    /// Where the database listens: `HOST:PORT`.
+    pub fn database(&self) -> &str {
+        let (_, place) = self.store_url.split_once('@').expect("the URL names a user");
+        place.split('/').next().expect("a host")
+    }
+
+    /// The URL of the store behind another address.
+    pub fn store_url_at(&self, address: SocketAddr) -> String {
+        self.store_url.replace(self.database(), &address.to_string())
+    }
+
+    /// Runs SQL on the database: for what no command of ours would do.
+    pub fn sql(&self, sql: &str) {
+        // What follows in the URL is for our driver.
+        let place = self.store_url.split('?').next().expect("a URL");
+        let mut psql = Command::new("psql");
+        psql.args(["--quiet", "--no-psqlrc", "--set", "ON_ERROR_STOP=1"]).args([
+            "--dbname",
+            place,
+            "--command",
+            sql,
+        ]);
+        assert!(psql.status().expect("psql, which comes with PostgreSQL").success(), "{sql}");
+    }
+
     /// Starts a coordinator that listens on a free port.
     pub fn coordinator(&mut self) -> Process {
-        self.coordinator_on(&self.store_url.clone())
+        self.coordinator_at("127.0.0.1:0")
+    }
+
+    /// Starts a coordinator that listens there.
+    pub fn coordinator_at(&mut self, address: &str) -> Process {
+        self.start_coordinator(&self.store_url.clone(), address, &[])
     }
 
     /// Starts a coordinator on another store.
     pub fn coordinator_on(&mut self, store: &str) -> Process {
-        self.start_coordinator(store, &[])
+        self.start_coordinator(store, "127.0.0.1:0", &[])
     }
 
     /// Starts a coordinator with these variables in its environment.
     pub fn coordinator_with(&mut self, variables: &[(&str, &str)]) -> Process {
-        self.start_coordinator(&self.store_url.clone(), variables)
+        self.start_coordinator(&self.store_url.clone(), "127.0.0.1:0", variables)
     }
 
-    fn start_coordinator(&mut self, store: &str, variables: &[(&str, &str)]) -> Process {
-        let arguments = ["--listen", "127.0.0.1:0", "--dead-after", self.dead_after, "--lost-after", "1s"];
-        self.start("coordinator", store, &arguments, variables)
+    fn start_coordinator(&mut self, store: &str, address: &str, variables: &[(&str, &str)]) -> Process {
+        let arguments = ["--listen", address, "--dead-after", self.dead_after, "--lost-after", "1s"];
+        let process = self.start("coordinator", store, &arguments, variables);
+        self.coordinators.push(process.log.clone());
+        process
     }
 
     /// Starts a worker.
@@ -139,32 +177,60 @@ impl World {
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> Process {
+        let broker = self.broker.clone();
+        let common = [command, "--store", store, "--queue", &broker];
+        self.start_bare(&[&common, arguments].concat(), variables)
+    }
+
+    /// Starts a process of a fleet with exactly these arguments and variables.
+    pub fn start_bare(&mut self, arguments: &[&str], variables: &[(&str, &str)]) -> Process {
         self.started += 1;
-        let log = self.place.path().join(format!("{command}-{}.log", self.started));
-        let common = [command, "--store", store, "--queue", &self.broker];
-        let mut command = self.place.command(&[&common, arguments].concat());
+        let log = self.place.path().join(format!("{}-{}.log", arguments[0], self.started));
+        let mut command = self.place.command(arguments);
         command.envs(variables.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null());
         let child = command.stderr(File::create(&log).unwrap()).spawn().expect("assay starts");
         Process { child, log }
     }
 
-    /// Loads a suite with this world's assay.toml, freezes it and begins a run of it, as a submission does.
+    /// `assay` as a client of the coordinator that was started last.
+    pub async fn command(&self, arguments: &[&str]) -> Command {
+        let log = self.coordinators.last().expect("a coordinator was started");
+        let mut command = self.place.command(arguments);
+        command.env("ASSAY_SERVER", format!("http://{}", address(log).await)).env("ASSAY_TOKEN", &self.token);
+        command
+    }
+
+    /// Runs it to its end.
+    pub async fn client(&self, arguments: &[&str]) -> Ran {
+        let mut command = self.command(arguments).await;
+        spawn_blocking(move || command.output().expect("assay runs").into()).await.unwrap()
+    }
+
+    /// Starts it, with its output kept for [`ended`].
+    pub async fn start_client(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments).await;
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("assay starts")
+    }
+
+    /// Waits until the coordinator that was started last answers with its store, and submits a suite to it.
     pub async fn submit(&self, suite: &Path) -> RunId {
-        let config = fs::read_to_string(self.place.path().join("assay.toml")).unwrap_or_default();
-        let config = Config::parse(&config).unwrap();
-        let loaded = load(suite, &config).unwrap();
-        let clock = Clock::system();
-        loaded.freeze(&self.store, clock.now()).await.unwrap();
-        let environment = Environment {
-            store: self.store.clone(),
-            queue: Queue::memory(),
-            clock,
-            config: Arc::new(config),
-            timings: Timings::default(),
-            tracer: Tracer::default(),
-        };
-        let draw = Draw { id: Uuid::now_v7().into_bytes()[6..].try_into().unwrap(), seed: [7; 32] };
-        begin(&environment, &loaded.suite, true, draw).await.unwrap().run
+        self.ready().await;
+        let submitted = self.client(&["submit", &suite.display().to_string()]).await.expect(0);
+        submitted.stdout.trim_end().parse().unwrap()
+    }
+
+    /// Waits until the coordinator that was started last answers with its store.
+    pub async fn ready(&self) {
+        let log = self.coordinators.last().expect("a coordinator was started");
+        let address = address(log).await;
+        self.until("the coordinator is ready", async || ask(&address, "/readyz").await.0 == 200).await;
+    }
+
+    /// Waits until somebody has submitted a run, and gives the latest.
+    pub async fn submitted(&self) -> RunId {
+        self.until("a run is submitted", async || !self.store.runs(None, 1).await.unwrap().is_empty()).await;
+        self.store.runs(None, 1).await.unwrap().remove(0).id
     }
 
     /// The same with the suite that [`Workplace::sums`] wrote.
@@ -302,33 +368,17 @@ impl Process {
 
     /// Waits until it has logged something.
     pub async fn logged(&self, part: &str) {
-        let end = Instant::now() + EVENTUALLY;
-        while !self.log().contains(part) {
-            assert!(Instant::now() < end, "`{part}` was not logged:\n{}", self.log());
-            sleep(LOOK_EVERY).await;
-        }
+        logged(&self.log, part).await;
     }
 
-    /// Where it listens, as host and port.
+    /// Where it listens.
     pub async fn address(&self) -> String {
-        self.logged("listening on http://").await;
-        let log = self.log();
-        let address = log.split("listening on http://").nth(1).unwrap().split_whitespace().next();
-        address.unwrap().to_owned()
+        address(&self.log).await
     }
 
     /// Asks it over HTTP: the status and the body.
     pub async fn get(&self, path: &str) -> (u16, String) {
-        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-        let address = self.address().await;
-        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).await.unwrap();
-        let status = reply.split(' ').nth(1).unwrap().parse().unwrap();
-        let body = reply.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        (status, body.to_owned())
+        ask(&self.address().await, path).await
     }
 
     /// What it says of its readiness.
@@ -344,4 +394,43 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Waits for the end of a client.
+pub async fn ended(client: Child) -> Ran {
+    spawn_blocking(|| client.wait_with_output().expect("assay runs").into()).await.unwrap()
+}
+
+/// Waits until something stands in a log; returns all of it.
+async fn logged(log: &Path, part: &str) -> String {
+    let end = Instant::now() + EVENTUALLY;
+    loop {
+        let text = fs::read_to_string(log).unwrap();
+        if text.contains(part) {
+            return text;
+        }
+        assert!(Instant::now() < end, "`{part}` was not logged:\n{text}");
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Where the process with this log listens.
+async fn address(log: &Path) -> String {
+    let text = logged(log, "listening on http://").await;
+    let address = text.split("listening on http://").nth(1).unwrap();
+    // Whatever follows: a log line is text, or a string in JSON.
+    address.split(|c: char| c.is_whitespace() || c == '"').next().unwrap().to_owned()
+}
+
+/// GET: the status and the body.
+async fn ask(address: &str, path: &str) -> (u16, String) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.unwrap();
+    let status = reply.split(' ').nth(1).unwrap().parse().unwrap();
+    let body = reply.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    (status, body.to_owned())
 }

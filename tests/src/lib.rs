@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod assay;
+pub mod door;
 pub mod fleet;
 pub mod otlp;
 pub mod places;

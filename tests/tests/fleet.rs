@@ -11,7 +11,7 @@ use assay_common::id::RunId;
 use assay_common::job::Hint;
 use assay_store::{RunPool, RunState};
 use assay_tests::assay::{Workplace, repository};
-use assay_tests::fleet::{Process, World};
+use assay_tests::fleet::{Process, World, ended};
 use assay_tests::rabbitmq::Node;
 use fake_provider::{Answer, FakeProvider, Reaction, Script, When};
 use nix::sys::signal::Signal;
@@ -83,11 +83,11 @@ async fn a_fleet_gives_the_variants_of_a_laptop() {
     let mut world = World::new().await;
     let coordinator = world.coordinator();
     let workers = [world.worker(), world.worker(), world.worker()];
+    world.ready().await;
     for suite in [gsm8k(), first_look()] {
         let expected = on_a_laptop(&suite);
-        let run = world.submit(&suite).await;
-        assert_eq!(world.finished(run).await.state, RunState::Completed);
-        assert_eq!(variants(world.report(run)), expected);
+        let ended = world.client(&["submit", &suite.display().to_string(), "--wait", "--json"]).await;
+        assert_eq!(variants(ended.expect(0).json()), expected);
     }
     assert!(coordinator.log().contains("completed run"), "{}", coordinator.log());
     world.end(workers.into_iter().chain([coordinator]).collect()).await;
@@ -102,11 +102,18 @@ async fn and_so_it_does_while_workers_are_killed() {
     for suite in [gsm8k(), first_look()] {
         let expected = on_a_laptop(&suite);
         let mut workers = vec![world.worker(), world.worker(), world.worker()];
-        let run = world.submit(&suite).await;
+        world.ready().await;
+        let known = world.store.runs(None, 10).await.unwrap().len();
+        let path = suite.display().to_string();
+        let waiting = world.start_client(&["submit", &path, "--wait", "--json"]).await;
+        world
+            .until("it is submitted", async || world.store.runs(None, 10).await.unwrap().len() > known)
+            .await;
+        let run = world.submitted().await;
         world.done(run, 1).await;
         let deaths = killing(&mut world, &mut workers, run, Duration::from_millis(500)).await;
         assert!(deaths >= 1, "the run was over before anybody died");
-        assert_eq!(variants(world.report(run)), expected);
+        assert_eq!(variants(ended(waiting).await.expect(0).json()), expected);
         for mut worker in workers {
             worker.terminate();
             worker.wait().await;

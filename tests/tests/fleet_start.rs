@@ -2,8 +2,8 @@
 
 use assay_store::{StoreUrl, create_database, drop_database};
 use assay_tests::assay::Workplace;
+use assay_tests::door::Door;
 use assay_tests::fleet::World;
-use tokio::net::{TcpListener, TcpStream};
 
 #[test]
 fn combinations_that_make_no_fleet_are_refused() {
@@ -56,16 +56,16 @@ async fn what_is_away_at_the_start_is_waited_for() {
         "suite.yaml",
         "suite: echoes\nprompts: [{name: p, text: '{{ a }}'}]\nmodels: [echo/e]\ncases: [{file: cases.jsonl, id: id}]\n",
     );
-    let run = world.submit_sums().await;
-    // A door to the database that is still shut.
-    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = door.local_addr().unwrap();
-    drop(door);
-    let shut = format!("postgres://ann:s3cret@{address}/{}", world.store_url().rsplit('/').next().unwrap());
-    let coordinator = world.coordinator_on(&shut);
+    let mut door = Door::to(world.database()).await;
+    let shut = world.store_url_at(door.address());
+    let secret = shut.replace("postgres@", "ann:s3cret@");
+    let coordinator = world.coordinator_on(&secret);
     coordinator.logged("cannot reach the store").await;
     let log = coordinator.log();
-    assert!(log.contains(&format!("postgres://ann:***@{address}")) && log.contains("refused"), "{log}");
+    assert!(
+        log.contains(&format!("postgres://ann:***@{}", door.address())) && log.contains("refused"),
+        "{log}"
+    );
     assert!(!log.contains("s3cret"), "{log}");
     let (status, readiness) = coordinator.readiness().await;
     assert_eq!((status, &readiness["status"]), (503, &"unready".into()));
@@ -73,25 +73,44 @@ async fn what_is_away_at_the_start_is_waited_for() {
     assert_eq!(coordinator.get("/healthz").await.0, 200);
 
     // The server of the tests asks for no password; it knows one user.
-    let shut = shut.replace("ann:s3cret", "postgres");
     drop(coordinator);
     let coordinator = world.coordinator_on(&shut);
     coordinator.logged("cannot reach the store").await;
+    let refused = world.client(&["submit", "suite.yaml"]).await.expect(4);
+    for part in ["503", "has not reached its store yet", "/readyz"] {
+        assert!(refused.stderr.contains(part), "{part} is missing in:\n{}", refused.stderr);
+    }
     let worker = world.worker();
-    let door = TcpListener::bind(address).await.unwrap();
-    let database = world.store_url().split('@').nth(1).unwrap().split('/').next().unwrap().to_owned();
-    let opened = tokio::spawn(async move {
-        while let Ok((mut outside, _)) = door.accept().await {
-            let mut inside = TcpStream::connect(&database).await.unwrap();
-            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut outside, &mut inside).await });
-        }
-    });
+    door.open().await;
     coordinator.logged("reached the store").await;
+    let run = world.submit_sums().await;
     assert_eq!(world.finished(run).await.passed, 20);
     let (status, readiness) = coordinator.readiness().await;
     assert_eq!((status, &readiness["status"], &readiness["role"]), (200, &"ready".into(), &"leading".into()));
     world.end(vec![coordinator, worker]).await;
-    opened.abort();
+}
+
+/// A binary and a database of different schema versions: said by whoever starts, with what to do, and nothing is touched.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_schema_version_is_refused_with_what_to_do() {
+    let world = World::new().await;
+    let check = |world: &World, command: &[&str], parts: &[&str]| {
+        let common = ["--store", world.store_url(), "--queue", "amqp://127.0.0.1:1"];
+        let ran = world.place.assay(&[command, &common].concat()).expect(4);
+        for part in parts {
+            assert!(ran.stderr.contains(part), "{part} is missing in:\n{}", ran.stderr);
+        }
+    };
+    let (worker, coordinator) = (["worker"], ["coordinator", "--listen", "127.0.0.1:0"]);
+    world.sql("INSERT INTO _sqlx_migrations VALUES (9999, 'later', now(), true, '', 0)");
+    for command in [&worker[..], &coordinator] {
+        check(&world, command, &["has schema version 9999, this assay knows", "or a later one"]);
+    }
+    world.sql("DELETE FROM _sqlx_migrations WHERE version > 1");
+    for command in [&worker[..], &coordinator] {
+        check(&world, command, &["has schema version 1, this assay knows", "run `assay migrate --store"]);
+    }
+    world.end(Vec::new()).await;
 }
 
 /// Without its store it still ends when it is told to.

@@ -54,6 +54,16 @@ impl Binaries {
         Ok(())
     }
 
+    /// Makes a token that may submit and read on a PostgreSQL store, and prints it nowhere.
+    pub(crate) fn make_token(&self, url: &str, name: &str) -> anyhow::Result<String> {
+        let mut create = Command::new(&self.assay);
+        create.args(["token", "create", name, "--scopes", "submit,read", "--store", url]);
+        let created = create.output().context("failed to start `assay token create`")?;
+        let told = String::from_utf8_lossy(&created.stderr);
+        ensure!(created.status.success(), "`assay token create` failed:\n{told}");
+        Ok(String::from_utf8(created.stdout)?.trim_end().to_owned())
+    }
+
     /// Brings the schema of a PostgreSQL store up to date, so that this is no part of the measurement.
     pub(crate) fn migrate(&self, url: &str) -> anyhow::Result<()> {
         let migrated = Command::new(&self.assay).args(["migrate", "--store", url]).status()?;

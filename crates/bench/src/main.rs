@@ -1,15 +1,18 @@
-//! The benchmark: a whole `assay run` against the fake provider, measured from outside.
+//! The benchmark: a whole `assay run`, or a fleet, against the fake provider, measured from outside.
 //!
 //! - `binaries`: the two programs it measures with, built and found
 //! - `workload`: what is run, as files in a folder of its own
-//! - `provider`: the fake provider as a process, and its bill
+//! - `provider`: the fake provider as a process, and its bill; `http`: asking it
 //! - `measure`: one workload, run and measured
 //! - `resume`: a run killed and started again
+//! - `fleet`: a coordinator and workers, measured
 //! - `figures`: the figures to reach
 //! - `table`: what a person reads
 
 mod binaries;
 mod figures;
+mod fleet;
+mod http;
 mod measure;
 mod provider;
 mod resume;
@@ -19,10 +22,11 @@ mod workload;
 use std::io::{self, Write as _};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use clap::Parser;
 
 use crate::binaries::Binaries;
+use crate::fleet::Plan;
 use crate::measure::Measured;
 use crate::workload::{StoreKind, Workload};
 
@@ -30,9 +34,9 @@ use crate::workload::{StoreKind, Workload};
 #[derive(Parser)]
 #[command(name = "assay-bench")]
 struct Arguments {
-    /// How many cases, one call each
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
-    cases: u64,
+    /// How many cases, one call each (default: 10,000; with --fleet 100,000)
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    cases: Option<u64>,
     /// How long the provider takes for an answer
     #[arg(long, default_value_t = 100)]
     latency_ms: u64,
@@ -45,6 +49,15 @@ struct Arguments {
     /// Measure the figures to reach, one after the other, and say which are reached
     #[arg(long, conflicts_with_all = ["cases", "latency_ms", "in_flight"])]
     figures: bool,
+    /// Measure a coordinator and workers instead of `assay run`; needs --queue, and postgres:// in --store
+    #[arg(long, conflicts_with_all = ["figures", "latency_ms"], requires = "queue")]
+    fleet: bool,
+    /// With --fleet: where hints wait, amqp://…, a virtual host for this alone
+    #[arg(long, requires = "fleet")]
+    queue: Option<String>,
+    /// With --fleet: how many workers
+    #[arg(long, default_value_t = 2, requires = "fleet", value_parser = clap::value_parser!(u32).range(1..))]
+    workers: u32,
     /// Print one JSON document instead of a table
     #[arg(long)]
     json: bool,
@@ -55,14 +68,19 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let workload =
-        Workload { cases: arguments.cases, latency_ms: arguments.latency_ms, in_flight: arguments.in_flight };
+    let cases = arguments.cases.unwrap_or(if arguments.fleet { 100_000 } else { 10_000 });
+    let workload = Workload { cases, latency_ms: arguments.latency_ms, in_flight: arguments.in_flight };
     let binaries = Binaries::beside_this()?;
     if arguments.measure {
         let measured = measure::measure(&binaries, workload, &arguments.store)?;
         return Ok(serde_json::to_writer(io::stdout(), &measured)?);
     }
     binaries.build()?;
+    if let Some(queue) = arguments.queue {
+        let StoreKind::Url(store) = arguments.store else { bail!("--fleet needs --store postgres://…") };
+        let Arguments { in_flight, workers, json, .. } = arguments;
+        return measure_fleet(&binaries, &Plan { cases, in_flight, workers, store, queue }, json);
+    }
     if let StoreKind::Url(url) = &arguments.store {
         binaries.migrate(url)?;
     }
@@ -84,6 +102,20 @@ fn main() -> anyhow::Result<()> {
             findings.extend(figures::of_resuming(&resume::resume(&binaries, &arguments.store)?));
             write!(io::stdout(), "\n{}", table::findings(&findings))?;
         }
+    }
+    Ok(())
+}
+
+fn measure_fleet(binaries: &Binaries, plan: &Plan, json: bool) -> anyhow::Result<()> {
+    writeln!(io::stderr(), "measuring a fleet: {} cases, {} workers", plan.cases, plan.workers)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let measured = runtime.block_on(fleet::measure(binaries, plan))?;
+    let mut out = io::stdout();
+    if json {
+        writeln!(out, "{}", serde_json::to_string(&measured)?)?;
+    } else {
+        let findings = table::findings(&fleet::findings(&measured));
+        write!(out, "{}\n{findings}", fleet::table(&measured))?;
     }
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! The fake provider as a process of its own, so that its work is not counted as assay's.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::Context as _;
 use fake_provider::{Entry, Totals};
+
+use crate::http;
 
 /// A running fake provider; it ends when this is dropped.
 pub(crate) struct Provider {
@@ -31,6 +32,11 @@ impl Provider {
         Ok(Self { process, base_url: base_url.to_owned() })
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// What assay.toml names.
     pub(crate) fn base_url(&self) -> &str {
         &self.base_url
@@ -52,12 +58,7 @@ impl Provider {
 
     fn get(&self, path: &str) -> anyhow::Result<String> {
         let address = self.base_url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/v1"));
-        let mut stream = TcpStream::connect(address.context("an address without http and v1")?)?;
-        write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply)?;
-        let (_, body) = reply.split_once("\r\n\r\n").context("a reply without a body")?;
-        Ok(body.to_owned())
+        http::get_text(address.context("an address without http and v1")?, path, None)
     }
 }
 

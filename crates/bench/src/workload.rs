@@ -37,12 +37,17 @@ impl Workload {
                  [providers.fake.limits]\nin_flight = {in_flight}\n"
             ),
         )?;
-        let mut cases = BufWriter::new(File::create(folder.join("cases.jsonl"))?);
-        for number in 0..self.cases {
-            writeln!(cases, r#"{{"id": "case-{number}", "number": {number}, "text": "{TEXT}"}}"#)?;
-        }
-        cases.flush()
+        write_cases(folder, self.cases)
     }
+}
+
+/// Writes a cases.jsonl of so many cases.
+pub(crate) fn write_cases(folder: &Path, cases: u64) -> io::Result<()> {
+    let mut file = BufWriter::new(File::create(folder.join("cases.jsonl"))?);
+    for number in 0..cases {
+        writeln!(file, r#"{{"id": "case-{number}", "number": {number}, "text": "{TEXT}"}}"#)?;
+    }
+    file.flush()
 }
 
 impl fmt::Display for Workload {

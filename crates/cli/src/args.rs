@@ -189,7 +189,7 @@ Examples:
     },
     /// Create or upgrade the schema of a store
     Migrate,
-    /// Drive every open run of a store: expand, dispatch to workers, finish
+    /// Drive every open run of a store: expand, dispatch to workers, finish; and serve the API
     ///
     /// Any number may run on one store: one leads, the others take over when it is gone. Workers take their jobs from
     /// the queue and record results in the store by themselves.
@@ -228,7 +228,7 @@ pub(crate) struct FleetArgs {
 pub(crate) struct CoordinatorArgs {
     #[command(flatten)]
     pub(crate) fleet: FleetArgs,
-    /// Where to answer /healthz and /readyz over HTTP
+    /// Where to serve the API over HTTP, and /healthz and /readyz
     #[arg(long, value_name = "HOST:PORT", env = "ASSAY_LISTEN")]
     pub(crate) listen: String,
     /// A member whose beat has not changed for this long is dead

@@ -1,5 +1,7 @@
 //! The HTTP listener of the long-running commands: health and readiness, and whatever router is merged with theirs.
 
+mod serve;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,9 +20,9 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+pub(crate) use self::serve::{Bounds, serve};
 use crate::exit::Exit;
 
 /// How long the store may take to answer a probe.
@@ -46,14 +48,6 @@ pub(crate) async fn bind(place: &str) -> Result<TcpListener, Exit> {
         tracing::info!(http.address = %address, "listening on http://{address}");
     }
     Ok(listener)
-}
-
-/// Serves `router` until `stop`; requests that are being answered then are answered.
-pub(crate) async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
-    if let Err(error) = served {
-        tracing::error!(%error, "the HTTP listener has ended: {error}");
-    }
 }
 
 /// `/healthz`: the process runs. `/readyz`: what it needs is there, or which part is not, and why.

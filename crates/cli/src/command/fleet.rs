@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::exit::Exit;
-use crate::listen::{self, Readiness};
+use crate::listen::{self, Bounds, Readiness};
 use crate::signals::stop_on_signals;
 
 /// The pause between two attempts to reach the store.
@@ -67,7 +67,7 @@ impl Process {
     pub(crate) async fn listen(&self, place: &str, router: Router) -> Result<(), Exit> {
         let listener = listen::bind(place).await?;
         // Until the very end: it says what the process waits for.
-        tokio::spawn(listen::serve(listener, router, self.shutdown.hard.clone()));
+        tokio::spawn(listen::serve(listener, router, Bounds::default(), self.shutdown.hard.clone()));
         Ok(())
     }
 

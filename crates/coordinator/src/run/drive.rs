@@ -13,6 +13,8 @@ use super::round::{DriveError, Outage, Rounds};
 use crate::environment::Environment;
 use crate::report::civil;
 
+/// Workers put a job off by a minute at most; who is put off for longer was told to by a provider.
+const OWN_WAITS: Duration = Duration::from_secs(120);
 /// How often accounts are asked why nothing moves.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
@@ -155,7 +157,7 @@ impl Driver {
     /// Every open job was told by its provider to come back, and none within anybody's patience.
     fn waits_too_long(&self, run: &Run, standing: store::Standing) -> Option<(String, AccountProblem)> {
         let now = self.rounds.environment().clock.now();
-        let due = standing.next_due.filter(|due| *due > now.plus(self.patience))?;
+        let due = standing.next_due.filter(|due| *due > now.plus(self.patience.max(OWN_WAITS)))?;
         let stuck = !standing.running && !standing.fresh && run.expanded;
         let detail = format!("every open job waits for its next try, the first until {}", civil(due));
         let problem = AccountProblem { kind: "waiting".to_owned(), detail, since: now };

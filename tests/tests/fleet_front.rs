@@ -1,0 +1,216 @@
+//! A fleet's front door: what people and CI see of a live fleet, and what they are told when a part of it is away.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+use std::time::Duration;
+
+use assay_store::RunState;
+use assay_tests::door::Door;
+use assay_tests::fleet::{World, ended};
+use assay_tests::rabbitmq::Node;
+use fake_provider::{Answer, FakeProvider, Script};
+
+async fn provider(latency_ms: u64) -> FakeProvider {
+    let script = Script::answering(Answer::Expression).latency(Duration::from_millis(latency_ms));
+    FakeProvider::start(script).await.expect("the fake provider starts")
+}
+
+#[track_caller]
+fn assert_says(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part} is missing in:\n{text}");
+    }
+}
+
+/// A submission touches the store alone; what it left there runs when the broker is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suite_is_accepted_while_the_broker_is_down() {
+    let node = Node::start();
+    let mut world = World::on(node.url().to_owned()).await;
+    let provider = provider(1).await;
+    world.place.provider(provider.base_url(), "").sums(200, "");
+    let coordinator = world.coordinator();
+    let worker = world.worker();
+    world.ready().await;
+    node.stop();
+    world
+        .until("the broker is missed", async || coordinator.readiness().await.1["status"] == "degraded")
+        .await;
+    let run = world.submit_sums().await;
+    let id = run.to_string();
+    let status = world.client(&["status", &id]).await.expect(0);
+    assert_says(&status.stdout, &["running, 0 of 200"]);
+    coordinator.logged("cannot drive runs, trying again until it works").await;
+    assert_says(&coordinator.log(), &[node.url().rsplit('@').next().unwrap()]);
+    assert_eq!(coordinator.readiness().await.1["status"], "degraded");
+    node.restart();
+    assert_eq!(world.finished(run).await.passed, 200);
+    assert_eq!(provider.bill().totals().calls, 200);
+    world.end(vec![coordinator, worker]).await;
+}
+
+/// The database goes away in the middle: everybody says so and waits, and whoever waits for the run is answered after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_goes_away_is_waited_for_by_everybody() {
+    const JOBS: u32 = 1_500;
+    let provider = provider(20).await;
+    let mut world = World::new().await;
+    world.place.provider(provider.base_url(), "in_flight = 10").sums(JOBS, "");
+    let mut door = Door::to(world.database()).await;
+    door.open().await;
+    let behind = world.store_url_at(door.address());
+    let coordinator = world.coordinator_on(&behind);
+    let worker = world.worker_on(&behind);
+    world.ready().await;
+    let waiting =
+        world.start_client(&["submit", "suite.yaml", "--wait", "--json", "--patience", "80s"]).await;
+    let run = world.submitted().await;
+    world.done(run, 200).await;
+    door.shut().await;
+    world.until("the store is missed", async || coordinator.readiness().await.0 == 503).await;
+    let readiness = coordinator.readiness().await.1;
+    assert_eq!((&readiness["status"], &readiness["store"]["ok"]), (&"unready".into(), &false.into()));
+    let asked = world.client(&["status", &run.to_string()]).await.expect(4);
+    assert_says(&asked.stderr, &["503", "the store does not answer"]);
+    coordinator.logged("trying again").await;
+    worker.logged("failed to").await;
+    assert!(!world.run(run).await.state.is_over(), "there is nothing left to miss");
+    door.open().await;
+    let report = ended(waiting).await.expect(0);
+    assert_eq!(report.json()["variants"][0]["passed"], JOBS);
+    assert_says(&report.stderr, &["trying again", "answers again"]);
+    world.assert_each_job_has_one_result(run, JOBS.into());
+    // Nobody has died: what was answered meanwhile was recorded when it could be.
+    assert_eq!(provider.bill().totals().calls, u64::from(JOBS));
+    world.end(vec![coordinator, worker]).await;
+}
+
+/// Who waits for a run does not notice more of a coordinator's death than a line on stderr.
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_goes_on_when_another_coordinator_takes_over() {
+    const JOBS: u32 = 2_000;
+    let provider = provider(50).await;
+    let mut world = World::new().await;
+    world
+        .place
+        .provider(provider.base_url(), "in_flight = 20")
+        .sums(JOBS, "gate: {rules: [{metric: pass_rate, min: 0.9}]}");
+    let first = world.coordinator();
+    let worker = world.worker();
+    world.ready().await;
+    let waiting = world.start_client(&["submit", "suite.yaml", "--wait", "--json"]).await;
+    let run = world.submitted().await;
+    world.done(run, 200).await;
+    let address = first.address().await;
+    first.kill();
+    // The client looks every two seconds.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    let second = world.coordinator_at(&address);
+    let report = ended(waiting).await.expect(0);
+    assert_eq!(report.json()["run"]["id"], run.to_string());
+    assert_eq!(report.json()["verdict"]["outcome"], "pass");
+    assert_says(&report.stderr, &["cannot reach the coordinator", "trying again", "answers again"]);
+    assert_eq!(provider.bill().totals().calls, u64::from(JOBS), "nobody who pays has died");
+    world.end(vec![second, worker]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_run_is_paused_resumed_watched_and_cancelled() {
+    let provider = provider(20).await;
+    let mut world = World::new().await;
+    world.place.provider(provider.base_url(), "in_flight = 10").sums(3_000, "");
+    let coordinator = world.coordinator();
+    let worker = world.worker();
+    let run = world.submit_sums().await;
+    let id = run.to_string();
+    world.done(run, 100).await;
+    let paused = world.client(&["pause", &id, "--reason", "the provider is ill"]).await.expect(0);
+    assert_says(&paused.stdout, &[&format!("run {id} is paused")]);
+    // What was claimed is finished; after that nothing moves.
+    let mut calls = 0;
+    world
+        .until("it stands still", async || {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let before = std::mem::replace(&mut calls, provider.bill().totals().calls);
+            before == calls
+        })
+        .await;
+    assert!(calls < 3_000, "{calls} calls");
+    let status = world.client(&["status", &id]).await.expect(0);
+    assert_says(&status.stdout, &["paused by tests", "the provider is ill", "assay resume"]);
+
+    world.client(&["resume", &id]).await.expect(0);
+    let watching = world.start_client(&["watch", &id]).await;
+    let done = world.run(run).await.done();
+    world.done(run, done + 100).await;
+    world.client(&["cancel", &id, "--reason", "seen enough"]).await.expect(0);
+    let watched = ended(watching).await.expect(3);
+    assert_says(&watched.stdout, &["cancelled because seen enough"]);
+    let over = world.finished(run).await;
+    assert_eq!(over.state, RunState::Cancelled);
+    // Cancelled is cancelled: whatever was called by now is all there is.
+    let calls = provider.bill().totals().calls;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(provider.bill().totals().calls, calls);
+    world.end(vec![coordinator, worker]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_nothing_moves_the_status_says_why_and_what_to_do() {
+    let provider = provider(1).await;
+    let mut world = World::new().await;
+    world.place.provider(provider.base_url(), "").sums(50, "");
+    let toml = std::fs::read_to_string(world.place.path().join("assay.toml")).unwrap();
+    world.place.write("assay.toml", toml.replace("[providers.fake.limits]", "api_key_env = \"FAKE_KEY\""));
+    let coordinator = world.coordinator();
+    world.ready().await;
+    let impatient = ["submit", "suite.yaml", "--wait", "--patience", "1s", "--idempotency-key", "once"];
+    let stuck = world.client(&impatient).await.expect(4);
+    assert_says(&stuck.stderr, &["no worker is alive; start one with `assay worker`", "assay watch"]);
+    assert_eq!(stuck.stdout, "");
+    let run = world.submitted().await;
+
+    let poor = world.worker();
+    let id = run.to_string();
+    world
+        .until("the reason is told", async || {
+            let status = world.client(&["status", &id]).await.expect(0).stdout;
+            status.contains("start one whose environment has FAKE_KEY")
+                && status.contains(&format!("process {}", poor.id()))
+        })
+        .await;
+    let stuck = world.client(&impatient).await.expect(4);
+    assert_says(&stuck.stderr, &["submitted before, under the same key", "FAKE_KEY", "assay watch"]);
+
+    let rich = world.worker_with(&[("FAKE_KEY", "sk-0123456789abcdef")]);
+    let watched = world.client(&["watch", &id]).await.expect(0);
+    assert_says(&watched.stdout, &["sums: 50 jobs, completed"]);
+    world.end(vec![coordinator, poor, rich]).await;
+}
+
+/// 300 prompts of a quarter of a MiB each: more than a submission may hold.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suite_that_is_too_large_is_refused_in_words() {
+    let mut world = World::new().await;
+    world.place.sums(1, "");
+    let prompts: String = (0..300)
+        .map(|n| {
+            let name = format!("prompts/{n}.md");
+            world.place.write(&name, format!("{n} {}", "x".repeat(250_000)));
+            format!("  - {{name: large, label: l{n}, file: {name}}}\n")
+        })
+        .collect();
+    world.place.write(
+        "suite.yaml",
+        format!(
+            "suite: large\nprompts:\n{prompts}models: [echo/e]\ncases: [{{file: cases.jsonl, id: id}}]\n"
+        ),
+    );
+    let coordinator = world.coordinator();
+    world.ready().await;
+    let refused = world.client(&["submit", "suite.yaml"]).await.expect(2);
+    assert_says(&refused.stderr, &["413", "67108864 bytes"]);
+    assert_eq!(refused.stdout, "");
+    assert!(world.store.runs(None, 1).await.unwrap().is_empty());
+    world.end(vec![coordinator]).await;
+}
