@@ -277,6 +277,7 @@ async fn a_fleet_makes_one_trace() {
         |service| [(ENDPOINT, &*collector.endpoint), ("OTEL_SERVICE_NAME", service), ("FAKE_API_KEY", KEY)];
     let coordinator = world.coordinator_with(&named("coordinator"));
     let workers = [world.worker_with(&named("worker")), world.worker_with(&named("worker"))];
+    world.ready().await;
     let store = world.store_url().to_owned();
     let token = world.place.assay(&["token", "create", "ci", "--scopes", "submit,read", "--store", &store]);
     let token = token.expect(0).stdout.trim().to_owned();
