@@ -6,6 +6,7 @@ use std::sync::Arc;
 use assay_common::clock::{Clock, Micros};
 use assay_common::config::Config;
 use assay_common::id::AuditId;
+use assay_common::trace::Tracer;
 use assay_coordinator::api::{router, token};
 use assay_coordinator::suite::{Loaded, Outgoing, load_structure};
 use assay_coordinator::{Environment, Timings};
@@ -54,6 +55,7 @@ impl Api {
             clock: Clock::system(),
             config: Arc::new(Config::parse(config).unwrap()),
             timings: Timings::default(),
+            tracer: Tracer::default(),
         };
         let listener = TcpListener::bind(address).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

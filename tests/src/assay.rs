@@ -93,7 +93,11 @@ impl Workplace {
         let mut command = Command::new(binary());
         command.args(arguments).current_dir(self.path());
         for (name, _) in std::env::vars() {
-            if name.starts_with("ASSAY_") || name.ends_with("_API_KEY") || name == "RUST_LOG" {
+            if name.starts_with("ASSAY_")
+                || name.starts_with("OTEL_")
+                || name.ends_with("_API_KEY")
+                || name == "RUST_LOG"
+            {
                 command.env_remove(name);
             }
         }

@@ -135,17 +135,22 @@ impl World {
 
     /// Starts a coordinator that listens there.
     pub fn coordinator_at(&mut self, address: &str) -> Process {
-        self.start_coordinator(&self.store_url.clone(), address)
+        self.start_coordinator(&self.store_url.clone(), address, &[])
     }
 
     /// Starts a coordinator on another store.
     pub fn coordinator_on(&mut self, store: &str) -> Process {
-        self.start_coordinator(store, "127.0.0.1:0")
+        self.start_coordinator(store, "127.0.0.1:0", &[])
     }
 
-    fn start_coordinator(&mut self, store: &str, address: &str) -> Process {
+    /// Starts a coordinator with these variables in its environment.
+    pub fn coordinator_with(&mut self, variables: &[(&str, &str)]) -> Process {
+        self.start_coordinator(&self.store_url.clone(), "127.0.0.1:0", variables)
+    }
+
+    fn start_coordinator(&mut self, store: &str, address: &str, variables: &[(&str, &str)]) -> Process {
         let arguments = ["--listen", address, "--dead-after", self.dead_after, "--lost-after", "1s"];
-        let process = self.start("coordinator", store, &arguments, &[]);
+        let process = self.start("coordinator", store, &arguments, variables);
         self.coordinators.push(process.log.clone());
         process
     }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use assay_common::committed::Committed;
 use assay_common::id::RunId;
 use assay_common::job::Hint;
-use assay_queue::{Delivery, Queue, Subscription};
+use assay_common::trace::TraceParent;
+use assay_queue::{Delivery, Message, Queue, Subscription};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -169,4 +170,22 @@ pub async fn depth_and_purge(queue: Queue, pool: &str) {
     assert_eq!(queue.depth(pool).await.unwrap(), 0);
     let mut subscription = queue.subscribe(pool, 10).await.unwrap();
     assert_quiet(&mut subscription).await;
+}
+
+/// A trace travels with its hint, also when the hint comes again; one without is as good.
+pub async fn a_trace_travels_with_its_hint(queue: Queue, pool: &str) {
+    let trace = Some(TraceParent { trace: 1 << 127 | 3, span: 1 << 63, sampled: false });
+    let mut messages: Vec<Message> = hints(2).into_iter().map(Message::from).collect();
+    messages[0].trace = trace;
+    queue.publish(pool, &messages).await.unwrap();
+    let mut subscription = queue.subscribe(pool, 1).await.unwrap();
+    let first = next(&mut subscription).await;
+    assert_eq!(first.trace(), trace);
+    first.reject().await.unwrap();
+    let again = next(&mut subscription).await;
+    assert_eq!((again.hint(), again.trace()), (messages[0].hint, trace));
+    again.ack(proof()).await.unwrap();
+    let second = next(&mut subscription).await;
+    assert_eq!(second.trace(), None);
+    second.ack(proof()).await.unwrap();
 }

@@ -1,7 +1,7 @@
 //! What deploy/ promises, held against the real binary, as far as that goes without an engine: every command line and
 //! variable of compose.yaml is one that it takes, and what the Dockerfile copies is there.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,7 +1,5 @@
 //! A fleet's front door: what people and CI see of a live fleet, and what they are told when a part of it is away.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
-
 use std::time::Duration;
 
 use assay_store::RunState;

@@ -111,6 +111,29 @@ async fn an_account_problem_ends_the_wait_and_burns_no_job() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_wait_beyond_patience_ends_with_its_reason() {
+    let late = Reaction::retry_after(3_600);
+    let (ran, provider, _place) = run(script().rule(When::always(), late), &["--patience", "1s"]).await;
+    let ran = ran.expect(4);
+    assert!(
+        ran.stderr.contains("fake needs attention: rate_limited: it is over its rate limit"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("the same command goes on"), "{}", ran.stderr);
+    assert!(provider.bill().totals().calls <= 4, "no more than were in flight");
+
+    let unavailable = Reaction::Status { code: 503, retry_after: Some("3600".to_owned()), error: None };
+    let rule = script().rule(When::prompt("7 +").times(9), unavailable);
+    let ran = run(rule, &["--patience", "1s"]).await.0.expect(4);
+    assert!(
+        ran.stderr.contains("every open job waits for its next try, the first until 2"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_account_that_was_mended_goes_on() {
     let provider =
         FakeProvider::start(script().rule(When::always().times(2), Reaction::status(401))).await.unwrap();

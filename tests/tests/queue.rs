@@ -38,6 +38,7 @@ conforms!(
     pools_are_apart_and_subscribers_share,
     depth_and_purge,
     a_deleted_queue_is_made_again,
+    a_trace_travels_with_its_hint,
 );
 
 /// Beyond its depth a queue refuses, and what it refused is handed back.

@@ -1,6 +1,7 @@
 //! The figures to reach, and whether a measurement reaches them.
 
 use crate::measure::Measured;
+use crate::resume::Resumed;
 use crate::workload::Workload;
 
 /// What is measured, in the order that [`findings`] reads: a slow provider, a fast one, ten times as many cases.
@@ -24,7 +25,6 @@ pub(crate) struct Finding {
 pub(crate) fn findings(measured: &[Measured]) -> Vec<Finding> {
     let [slow, fast, many] = measured else { return Vec::new() };
     let at_least = |wanted, measured, least: f64| Finding { wanted, measured, reached: measured >= least };
-    let at_most = |wanted, measured, most: f64| Finding { wanted, measured, reached: measured <= most };
     vec![
         at_least("efficiency at 100 ms: at least 0.95", slow.efficiency.unwrap_or_default(), 0.95),
         at_most("CPU seconds for 1,000 cases at 100 ms: at most 0.3", slow.cpu_s_per_1000_cases, 0.3),
@@ -36,4 +36,20 @@ pub(crate) fn findings(measured: &[Measured]) -> Vec<Finding> {
             20.0,
         ),
     ]
+}
+
+/// Judges a run that was killed and went on.
+pub(crate) fn of_resuming(resumed: &Resumed) -> [Finding; 2] {
+    [
+        at_most("seconds from resuming to the first call: at most 1", resumed.first_call_s, 1.0),
+        at_most(
+            "calls paid twice after a kill with 100 in flight: at most 100",
+            resumed.calls_paid_twice as f64,
+            100.0,
+        ),
+    ]
+}
+
+fn at_most(wanted: &'static str, measured: f64, most: f64) -> Finding {
+    Finding { wanted, measured, reached: measured <= most }
 }

@@ -4,6 +4,7 @@
 //! - `workload`: what is run, as files in a folder of its own
 //! - `provider`: the fake provider as a process, and its bill; `http`: asking it
 //! - `measure`: one workload, run and measured
+//! - `resume`: a run killed and started again
 //! - `fleet`: a coordinator and workers, measured
 //! - `figures`: the figures to reach
 //! - `table`: what a person reads
@@ -14,6 +15,7 @@ mod fleet;
 mod http;
 mod measure;
 mod provider;
+mod resume;
 mod table;
 mod workload;
 
@@ -95,7 +97,10 @@ fn main() -> anyhow::Result<()> {
     } else {
         write!(io::stdout(), "{}", table::table(&all))?;
         if arguments.figures {
-            write!(io::stdout(), "\n{}", table::findings(&figures::findings(&all)))?;
+            writeln!(io::stderr(), "measuring a run that is killed and goes on")?;
+            let mut findings = figures::findings(&all);
+            findings.extend(figures::of_resuming(&resume::resume(&binaries, &arguments.store)?));
+            write!(io::stdout(), "\n{}", table::findings(&findings))?;
         }
     }
     Ok(())

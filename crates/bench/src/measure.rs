@@ -57,7 +57,7 @@ pub(crate) fn measure(
     // The provider's clock, which the bill's times are told by.
     let before_us = provider.bill()?.now_us;
     let started = Instant::now();
-    run(&binaries.assay, folder.path(), workload, store)?;
+    completed(assay(&binaries.assay, folder.path(), store).arg("--new"), workload)?;
     let wall_s = started.elapsed().as_secs_f64();
 
     // The provider is a child too, but nobody has waited for it yet.
@@ -88,17 +88,22 @@ pub(crate) fn measure(
     })
 }
 
-/// Runs assay to its end; an error unless every case passed.
-fn run(assay: &Path, folder: &Path, workload: Workload, store: &StoreKind) -> anyhow::Result<()> {
-    let mut command = Command::new(assay);
-    command.args(["run", "suite.yaml", "--json", "--new"]).current_dir(folder).stdin(Stdio::null());
+/// The command that runs the workload in `folder`, or goes on with it.
+pub(crate) fn assay(program: &Path, folder: &Path, store: &StoreKind) -> Command {
+    let mut command = Command::new(program);
+    command.args(["run", "suite.yaml", "--json"]).current_dir(folder).stdin(Stdio::null());
     for variable in ["ASSAY_STORE", "ASSAY_CONFIG", "ASSAY_QUEUE", "RUST_LOG"] {
         command.env_remove(variable);
     }
     if let StoreKind::Url(url) = store {
         command.args(["--store", url]);
     }
-    let ran = command.output().with_context(|| format!("failed to start {}", assay.display()))?;
+    command
+}
+
+/// Runs assay to its end; an error unless every case passed.
+pub(crate) fn completed(command: &mut Command, workload: Workload) -> anyhow::Result<()> {
+    let ran = command.output().context("failed to start assay")?;
     if !ran.status.success() {
         bail!("assay ended with {}:\n{}", ran.status, String::from_utf8_lossy(&ran.stderr));
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::Context as _;
-use fake_provider::Totals;
+use fake_provider::{Entry, Totals};
 
 use crate::http;
 
@@ -44,9 +44,21 @@ impl Provider {
 
     /// Its bill so far.
     pub(crate) fn bill(&self) -> anyhow::Result<Totals> {
+        Ok(serde_json::from_str(&self.get("/bill")?)?)
+    }
+
+    /// When each call arrived, by its clock.
+    pub(crate) fn calls_at_us(&self) -> anyhow::Result<Vec<u64>> {
+        let at_us = |line: &str| {
+            let entry: Entry = serde_json::from_str(line)?;
+            Ok(entry.at_us)
+        };
+        self.get("/calls")?.lines().map(at_us).collect()
+    }
+
+    fn get(&self, path: &str) -> anyhow::Result<String> {
         let address = self.base_url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/v1"));
-        let bill = http::get(address.context("an address without http and v1")?, "/bill", None)?;
-        Ok(serde_json::from_value(bill)?)
+        http::get_text(address.context("an address without http and v1")?, path, None)
     }
 }
 

@@ -313,6 +313,9 @@ impl Args {
         }
         let typed = |flag| innermost.value_source(flag) == Some(ValueSource::CommandLine);
         (args.common.store_typed, args.common.server_typed) = (typed("store"), typed("server"));
+        // A variable that is set to nothing says nothing: CI systems do that.
+        args.common.store = args.common.store.filter(|store| !store.is_empty());
+        args.common.config = args.common.config.filter(|config| !config.as_os_str().is_empty());
         args
     }
 }

@@ -8,7 +8,7 @@
 //! - [`render`]: tables and progress for people
 //! - [`chance`]: randomness of the system
 //! - [`exit`]: exit codes, and the errors that lead to them
-//! - [`telemetry`]: logs on stderr; [`listen`]: health over HTTP; [`signals`]: how a process is told to stop
+//! - [`telemetry`]: logs on stderr, spans to a collector; [`listen`]: health over HTTP; [`signals`]: how a process is told to stop
 
 mod args;
 mod chance;
@@ -34,14 +34,20 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let args = Args::read();
-    if let Err(exit) = telemetry::start(&args) {
-        return exit.report();
-    }
+    let telemetry = match telemetry::start(&args) {
+        Ok(telemetry) => telemetry,
+        Err(exit) => return exit.report(),
+    };
     let runtime = match Builder::new_multi_thread().worker_threads(threads()).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Exit::unfinished(anyhow::Error::new(error).context("cannot start")).report(),
     };
-    runtime.block_on(command::call(args)).unwrap_or_else(|exit| exit).report()
+    let ended = runtime.block_on(command::call(args, telemetry.tracer()));
+    let code = ended.unwrap_or_else(|exit| exit).report();
+    // Spans of tasks that are left end with them.
+    drop(runtime);
+    telemetry.end();
+    code
 }
 
 /// Half of the processors: the store's threads do as much work as those that wait for providers, and every thread more

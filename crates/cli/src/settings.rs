@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use assay_common::config::Config;
+use assay_common::trace::Tracer;
 use assay_store::StoreUrl;
 
 use crate::args::Common;
@@ -20,17 +21,21 @@ pub(crate) struct Settings {
     pub(crate) config: Arc<Config>,
     /// Where results live.
     pub(crate) store: StoreUrl,
+    /// Whether a flag or the environment says so.
+    pub(crate) store_named: bool,
     /// The coordinator that readers ask instead of the store.
     pub(crate) server: Option<String>,
     /// What a coordinator is asked with.
     token: Option<String>,
     /// Whether the result goes to stdout as JSON.
     pub(crate) json: bool,
+    /// Where spans go.
+    pub(crate) tracer: Tracer,
 }
 
 impl Settings {
     /// Reads the configuration; what is wrong with it is wrong input.
-    pub(crate) fn load(common: &Common) -> Result<Self, Exit> {
+    pub(crate) fn load(common: &Common, tracer: Tracer) -> Result<Self, Exit> {
         let file = match &common.config {
             Some(path) => Some(path.clone()),
             None => nearest().map_err(Exit::input)?,
@@ -49,19 +54,21 @@ impl Settings {
             },
             (None, None) => StoreUrl::Sqlite(folder.join(".assay").join("assay.db")),
         };
+        let store_named = common.store.is_some();
         let server = common.server.clone().filter(|server| !server.trim().is_empty());
         if common.store_typed && common.server_typed {
             return Err(Exit::Input(anyhow!("--store and --server: keep the one that is to be asked")));
         }
         // What is typed counts more than what the environment holds.
         let server = server.filter(|_| !common.store_typed);
-        Ok(Self { config: Arc::new(config), store, server, token: common.token.clone(), json: common.json })
+        let (token, json) = (common.token.clone(), common.json);
+        Ok(Self { config: Arc::new(config), store, store_named, server, token, json, tracer })
     }
 
     /// A client of the coordinator that is named.
     pub(crate) fn client(&self) -> Result<Client, ClientError> {
         let server = self.server.as_deref().ok_or(ClientError::NoServer)?;
-        Client::new(server, self.token.as_deref())
+        Client::new(server, self.token.as_deref(), self.tracer.clone())
     }
 }
 

@@ -78,4 +78,11 @@ pub struct RuleVerdict {
     pub reason: String,
     /// The model as tables name it: with what sets it apart where the suite asks it in several ways.
     pub model_label: String,
+    /// About how many more units like these would decide; null where it is decided, or nobody can say.
+    #[serde(default)]
+    pub needed: Option<u64>,
+    /// The least drop that a run like this one rules out four times in five when nothing changed; null for rules without a
+    /// test of a drop.
+    #[serde(default)]
+    pub detectable: Option<f64>,
 }

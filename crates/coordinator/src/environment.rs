@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use assay_common::clock::Clock;
 use assay_common::config::Config;
+use assay_common::trace::Tracer;
 use assay_queue::Queue;
 use assay_store::Store;
 
@@ -21,6 +22,8 @@ pub struct Environment {
     pub config: Arc<Config>,
     /// How long is waited for what may never come.
     pub timings: Timings,
+    /// Where spans go.
+    pub tracer: Tracer,
 }
 
 /// How long is waited before what gave no sign is taken for gone. Time-outs are configuration: a test scales them down.

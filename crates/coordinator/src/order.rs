@@ -46,6 +46,14 @@ impl Order {
     }
 }
 
+/// The indices of `units` in committed order under `seed`; units that are alike stay in the order given.
+pub fn committed(seed: &[u8], units: &[&str]) -> Vec<usize> {
+    let ranker = Ranker::new(seed);
+    let mut indices: Vec<usize> = (0..units.len()).collect();
+    indices.sort_by_cached_key(|index| ranker.rank(units[*index], *index as u64));
+    indices
+}
+
 struct Ranker(Hmac<Sha256>);
 
 impl Ranker {
@@ -67,12 +75,7 @@ mod tests {
     use super::*;
 
     fn check(seed: &[u8], units: &[&str], expected: &[&str]) {
-        let ranker = Ranker::new(seed);
-        let mut ranked: Vec<_> =
-            units.iter().enumerate().map(|(position, unit)| ranker.rank(unit, position as u64)).collect();
-        ranked.sort_unstable();
-        let order: Vec<_> =
-            ranked.iter().map(|ranked| units[usize::try_from(ranked.position).unwrap()]).collect();
+        let order: Vec<_> = committed(seed, units).into_iter().map(|index| units[index]).collect();
         assert_eq!(order, expected);
     }
 

@@ -2,8 +2,9 @@
 
 use assay_common::committed::Committed;
 use assay_common::job::Hint;
+use assay_common::trace::TraceParent;
 
-use crate::{QueueError, memory, rabbitmq};
+use crate::{Message, QueueError, memory, rabbitmq};
 
 /// A stream of deliveries from one pool. Dropping it takes no further hints; those delivered stay with their
 /// holder.
@@ -54,9 +55,18 @@ enum Handle {
 impl Delivery {
     /// What was delivered.
     pub fn hint(&self) -> Hint {
+        self.message().hint
+    }
+
+    /// The span that sent it.
+    pub fn trace(&self) -> Option<TraceParent> {
+        self.message().trace
+    }
+
+    fn message(&self) -> Message {
         match &self.0 {
-            Handle::Memory(delivery) => delivery.hint(),
-            Handle::Rabbit(delivery) => delivery.hint(),
+            Handle::Memory(delivery) => delivery.message(),
+            Handle::Rabbit(delivery) => delivery.message(),
         }
     }
 

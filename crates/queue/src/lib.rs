@@ -5,6 +5,7 @@
 //! purged.
 //!
 //! - [`Queue`]: publish, depth, purge, delete, subscribe; one variant for each adapter
+//! - [`Message`]: what is published: a hint, and the trace it belongs to
 //! - [`Subscription`], [`Delivery`]: the receiving end; a delivery ends once, with proof of commit
 //! - [`QueueUrl`]: where a queue is; [`Health`]: whether it can be used now
 //! - [`memory`]: the adapter inside one process
@@ -15,11 +16,13 @@
 mod delivery;
 mod health;
 pub mod memory;
+mod message;
 pub mod rabbitmq;
 mod url;
 
 pub use delivery::{Delivery, Subscription};
 pub use health::Health;
+pub use message::Message;
 pub use url::{QueueUrl, RabbitUrl};
 
 use assay_common::job::Hint;
@@ -79,13 +82,17 @@ impl Queue {
         }
     }
 
-    /// Puts `hints` at the end of the pool's queue, in order. Returns those that were refused (the queue is
-    /// full, or the broker did not confirm them): forget them, their jobs are still pending. Fails where none could
-    /// be sent.
-    pub async fn publish(&self, pool: &str, hints: &[Hint]) -> Result<Vec<Hint>, QueueError> {
+    /// Puts hints, with or without a trace, at the end of the pool's queue, in order. Returns those that were refused
+    /// (the queue is full, or the broker did not confirm them): forget them, their jobs are still pending. Fails where
+    /// none could be sent.
+    pub async fn publish<M>(&self, pool: &str, hints: &[M]) -> Result<Vec<Hint>, QueueError>
+    where
+        M: Copy + Into<Message>,
+    {
+        let messages: Vec<Message> = hints.iter().map(|hint| (*hint).into()).collect();
         match self {
-            Self::Memory(memory) => Ok(memory.publish(pool, hints)),
-            Self::Rabbit(rabbit) => rabbit.publish(pool, hints).await,
+            Self::Memory(memory) => Ok(memory.publish(pool, &messages)),
+            Self::Rabbit(rabbit) => rabbit.publish(pool, &messages).await,
         }
     }
 

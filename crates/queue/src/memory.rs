@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use assay_common::job::Hint;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::MAX_DEPTH;
+use crate::{MAX_DEPTH, Message};
 
 /// The queues of all pools of this process.
 #[derive(Clone, Debug, Default)]
@@ -16,25 +16,25 @@ pub struct Memory {
 
 #[derive(Debug, Default)]
 struct Pool {
-    waiting: Mutex<VecDeque<Hint>>,
+    waiting: Mutex<VecDeque<Message>>,
     arrived: Notify,
 }
 
 impl Pool {
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<Hint>> {
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Message>> {
         // A panic while the lock is held leaves a deque of plain values: still sound.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Memory {
-    pub(crate) fn publish(&self, pool: &str, hints: &[Hint]) -> Vec<Hint> {
+    pub(crate) fn publish(&self, pool: &str, messages: &[Message]) -> Vec<Hint> {
         let pool = self.pool(pool);
         let refused = {
             let mut waiting = pool.waiting();
-            let room = MAX_DEPTH.saturating_sub(waiting.len()).min(hints.len());
-            waiting.extend(&hints[..room]);
-            hints[room..].to_vec()
+            let room = MAX_DEPTH.saturating_sub(waiting.len()).min(messages.len());
+            waiting.extend(&messages[..room]);
+            messages[room..].iter().map(|message| message.hint).collect()
         };
         pool.arrived.notify_waiters();
         refused
@@ -78,8 +78,8 @@ impl MemorySubscription {
             // Registered before looking, so that a hint published in between wakes us.
             let arrived = self.pool.arrived.notified();
             let front = self.pool.waiting().pop_front();
-            if let Some(hint) = front {
-                return MemoryDelivery { hint, pool: Some(Arc::clone(&self.pool)), _permit: permit };
+            if let Some(message) = front {
+                return MemoryDelivery { message, pool: Some(Arc::clone(&self.pool)), _permit: permit };
             }
             arrived.await;
         }
@@ -89,15 +89,15 @@ impl MemorySubscription {
 /// A hint in hand.
 #[derive(Debug)]
 pub(crate) struct MemoryDelivery {
-    hint: Hint,
+    message: Message,
     /// Where it returns to when dropped; taken by an acknowledgement.
     pool: Option<Arc<Pool>>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl MemoryDelivery {
-    pub(crate) fn hint(&self) -> Hint {
-        self.hint
+    pub(crate) fn message(&self) -> Message {
+        self.message
     }
 
     pub(crate) fn ack(mut self) {
@@ -108,7 +108,7 @@ impl MemoryDelivery {
 impl Drop for MemoryDelivery {
     fn drop(&mut self) {
         if let Some(pool) = self.pool.take() {
-            pool.waiting().push_front(self.hint);
+            pool.waiting().push_front(self.message);
             pool.arrived.notify_waiters();
         }
     }

@@ -25,7 +25,7 @@ use self::link::Link;
 use self::publisher::Publisher;
 pub(crate) use self::subscription::{RabbitDelivery, RabbitSubscription};
 use crate::url::RabbitUrl;
-use crate::{Health, QueueError};
+use crate::{Health, Message, QueueError};
 
 /// The queues of a broker. Clones share its connections, which are closed with the last of them.
 #[derive(Clone, Debug)]
@@ -47,8 +47,8 @@ impl Rabbit {
         Self(Arc::new(Inner { name: name.to_owned(), publishing, consuming, publisher }))
     }
 
-    pub(crate) async fn publish(&self, pool: &str, hints: &[Hint]) -> Result<Vec<Hint>, QueueError> {
-        self.0.publisher.publish(pool, hints).await
+    pub(crate) async fn publish(&self, pool: &str, messages: &[Message]) -> Result<Vec<Hint>, QueueError> {
+        self.0.publisher.publish(pool, messages).await
     }
 
     pub(crate) async fn depth(&self, pool: &str) -> Result<u64, QueueError> {

@@ -18,6 +18,11 @@ pub struct AccountProblem {
     pub since: Micros,
 }
 
+impl AccountProblem {
+    /// The kind of one that ends by itself, at the moment that its detail tells.
+    pub const RATE_LIMITED: &str = "rate_limited";
+}
+
 pub(crate) const SQL: &[&str] = &[REPORT, CLEAR, PROBLEMS];
 
 const REPORT: &str = "

@@ -11,7 +11,7 @@ use crate::cancel::cancel_pending;
 use crate::error::StoreError;
 use crate::leader::{Mandate, assert_mandate};
 use crate::open::{Store, known_schema};
-use crate::pools::{Durability, reading, writing};
+use crate::pools::{Durability, reading, stating, writing};
 use crate::row::{json, parsed, to_json, whole};
 
 pub(crate) const SQL: &[&str] = &[JOIN, BEAT, MEMBERS, FORGET, FREE, FORGET_ALL, FREE_ALL];
@@ -79,7 +79,7 @@ impl Store {
     /// it claims.
     pub async fn beat(&self, member: MemberId, offer: &Offer) -> Result<bool, StoreError> {
         let (serves, lacks) = (to_json(&offer.serves)?, to_json(&offer.lacks)?);
-        writing!(self, Durability::Process, |conn| {
+        stating!(self, Durability::Process, |conn| {
             let query = sqlx::query(BEAT).bind(member.to_string()).bind(&serves).bind(&lacks);
             Ok(query.execute(&mut *conn).await?.rows_affected() > 0)
         })

@@ -138,14 +138,20 @@ impl Writer {
         &self,
         durability: Durability,
     ) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        let connection = self.ready(durability).await?;
+        // A deferred transaction that begins with a read could not upgrade past another process's write.
+        Transaction::begin(connection, Some("BEGIN IMMEDIATE".into_sql_str())).await
+    }
+
+    /// The connection, once the transactions before are over; each of its statements commits by itself.
+    pub(crate) async fn ready(&self, durability: Durability) -> Result<PoolConnection<Sqlite>, sqlx::Error> {
         let mut connection = self.acquire().await?;
         // The level cannot change inside a transaction.
         if *self.level() != durability {
             connection.execute(durability.pragma()).await?;
             *self.level() = durability;
         }
-        // A deferred transaction that begins with a read could not upgrade past another process's write.
-        Transaction::begin(connection, Some("BEGIN IMMEDIATE".into_sql_str())).await
+        Ok(connection)
     }
 
     /// The connection, for what is no transaction.
@@ -282,7 +288,30 @@ macro_rules! writing {
     }};
 }
 
-pub(crate) use {locking, reading, writing};
+/// Runs `$body` with `$conn`, a connection on which each statement is a transaction of its own: for what needs no more
+/// than one, a third of the way to the database and back. In a task of its own, as [`writing!`].
+macro_rules! stating {
+    ($store:expr, $durability:expr, |$conn:ident| $body:block) => {{
+        let store = $store.clone();
+        let task = tokio::spawn(async move {
+            match store.pools() {
+                $crate::pools::Pools::Sqlite { writer, .. } => {
+                    let mut connection = writer.ready($durability).await?;
+                    let $conn: &mut sqlx::SqliteConnection = &mut connection;
+                    $body
+                }
+                $crate::pools::Pools::Postgres(pool) => {
+                    let mut connection = pool.acquire().await?;
+                    let $conn: &mut sqlx::PgConnection = &mut connection;
+                    $body
+                }
+            }
+        });
+        $crate::pools::joined(task).await.map_err(|error| $store.placed(error))
+    }};
+}
+
+pub(crate) use {locking, reading, stating, writing};
 
 /// Whether a transaction that failed with `error` lost to another and may run again; waits a little first.
 pub(crate) async fn try_again(error: &StoreError, collisions: &mut u32) -> bool {

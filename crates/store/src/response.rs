@@ -6,7 +6,7 @@ use assay_common::job::{JobKey, Response};
 use crate::bulk::{Bulk, executed};
 use crate::error::StoreError;
 use crate::open::Store;
-use crate::pools::{Durability, reading, writing};
+use crate::pools::{Durability, reading, stating};
 use crate::row::{integer, to_json, whole};
 
 pub(crate) const SQL: &[&str] = &[FORGET_RESPONSES_OF, KEPT_RESPONSES];
@@ -35,7 +35,8 @@ pub(crate) const FORGET_RESPONSES_OF: &str = "DELETE FROM responses WHERE run_id
 impl Store {
     /// Keeps answers that were paid for. Whoever claims one of these jobs from now on is granted it with its answer;
     /// of two answers for one job the first that is committed stays. What is kept survives the end of any process; a
-    /// SQLite file may lose the last second of it with the power of its machine.
+    /// SQLite file may lose the last second of it with the power of its machine. Not one transaction: each answer stands
+    /// for itself.
     pub async fn keep_responses(&self, mut responses: Vec<(JobKey, Response)>) -> Result<(), StoreError> {
         responses.sort_by_key(|(key, _)| *key);
         let row = |(key, response): (JobKey, Response)| {
@@ -47,7 +48,7 @@ impl Store {
             ))
         };
         let rows = responses.into_iter().map(row).collect::<Result<Vec<_>, _>>()?;
-        writing!(self, Durability::Process, |conn| {
+        stating!(self, Durability::Process, |conn| {
             executed!(conn, KEEP_RESPONSES(), &rows, |(run, ordinal, generation, content)| (
                 run, ordinal, generation, content
             ));

@@ -6,6 +6,7 @@ use assay_common::clock::Micros;
 use assay_common::id::{Digest, RunId};
 use assay_common::money::NanoUsd;
 use assay_common::suite::Priority;
+use assay_common::trace::TraceParent;
 
 use crate::error::StoreError;
 use crate::open::Store;
@@ -38,6 +39,8 @@ pub struct NewRun {
     pub created_at: Micros,
     /// When it is given up.
     pub deadline_at: Micros,
+    /// The span that submits it.
+    pub trace: Option<TraceParent>,
 }
 
 /// Where a run stands.
@@ -94,6 +97,8 @@ pub struct Run {
     pub finished_at: Option<Micros>,
     /// When it is given up.
     pub deadline_at: Micros,
+    /// The span that submitted it.
+    pub trace: Option<TraceParent>,
 }
 
 impl RunState {
@@ -127,8 +132,8 @@ impl FromStr for RunState {
 
 pub(crate) const CREATE_RUN: &str = "
     INSERT INTO runs (id, revision, suite_name, state, seed, priority, budget_nano, planned, cursor, expanded,
-        passed, failed, errored, cancelled, cost_nano, created_at, deadline_at)
-    VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, 0, FALSE, 0, 0, 0, 0, 0, $8, $9)";
+        passed, failed, errored, cancelled, cost_nano, created_at, deadline_at, traceparent)
+    VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, 0, FALSE, 0, 0, 0, 0, 0, $8, $9, $10)";
 
 impl Run {
     /// Jobs with an outcome.
@@ -151,6 +156,7 @@ macro_rules! insert_run {
             .bind($crate::row::integer(run.planned))
             .bind(run.created_at.0)
             .bind(run.deadline_at.0)
+            .bind(run.trace.map(|trace| trace.to_string()))
             .execute(&mut *$conn)
             .await?;
         for $crate::pool::RunPool { pool, provider, model } in &run.pools {
@@ -207,6 +213,7 @@ pub(crate) struct RunRow {
     started_at: Option<i64>,
     finished_at: Option<i64>,
     deadline_at: i64,
+    traceparent: Option<String>,
 }
 
 impl RunRow {
@@ -232,13 +239,14 @@ impl RunRow {
             started_at: self.started_at.map(Micros),
             finished_at: self.finished_at.map(Micros),
             deadline_at: Micros(self.deadline_at),
+            trace: self.traceparent.map(|text| parsed(&text, "runs.traceparent")).transpose()?,
         })
     }
 }
 
 pub(crate) const RUN: &str = "
     SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
-        cost_nano, created_at, started_at, finished_at, deadline_at
+        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent
     FROM runs WHERE id = $1";
 
 impl Store {
@@ -253,7 +261,7 @@ impl Store {
 
 const RUNS: &str = "
     SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
-        cost_nano, created_at, started_at, finished_at, deadline_at
+        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent
     FROM runs WHERE CAST($1 AS TEXT) IS NULL OR id < $1 ORDER BY id DESC LIMIT $2";
 
 impl Store {
@@ -270,7 +278,7 @@ impl Store {
 
 const OPEN_RUNS: &str = "
     SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
-        cost_nano, created_at, started_at, finished_at, deadline_at
+        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent
     FROM runs WHERE state IN ('running', 'paused', 'cancelling') ORDER BY id";
 
 impl Store {

@@ -10,10 +10,12 @@ use assay_queue::{Delivery, QueueError, Subscription};
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
+use tracing::Span;
 
-use crate::WorkerError;
 use crate::persist::persist;
 use crate::pool::Pool;
+use crate::spans::Shared;
+use crate::{WorkerError, spans};
 
 /// The most jobs claimed in one transaction.
 pub(crate) const CLAIM_BATCH: usize = 64;
@@ -25,6 +27,8 @@ const CLAIM_WINDOW: Duration = Duration::from_millis(5);
 pub(crate) struct Granted {
     pub(crate) grant: Box<Grant>,
     pub(crate) delivery: Delivery,
+    /// The job's span, until it is recorded.
+    pub(crate) span: Span,
 }
 
 /// Claims the pool's jobs as long as there is room for them and the account takes calls, until told to stop.
@@ -45,6 +49,8 @@ pub(crate) async fn consume(pool: Arc<Pool>, grants: mpsc::Sender<Granted>) -> R
             continue;
         }
         let hints: Vec<_> = fresh.keys().copied().collect();
+        let tracer = &pool.environment.tracer;
+        let claiming = Shared::claim(tracer, &pool.name, fresh.values().map(Delivery::trace));
         let Some(answers) = claim(&pool, &hints).await? else {
             // Stopped while the store was away. What the last attempt claimed after all is given back on leaving.
             hints.into_iter().for_each(|hint| drop(pool.held.let_go(hint)));
@@ -54,8 +60,10 @@ pub(crate) async fn consume(pool: Arc<Pool>, grants: mpsc::Sender<Granted>) -> R
             let Some(delivery) = fresh.remove(&hint) else { continue };
             match answer {
                 Answer::Granted(grant) => {
+                    let span = spans::job(tracer, delivery.trace(), &grant);
+                    claiming.serves(&span);
                     // The executor takes every grant until this sender is gone.
-                    let _ = grants.send(Granted { grant, delivery }).await;
+                    let _ = grants.send(Granted { grant, delivery, span }).await;
                 }
                 Answer::Declined(decline, committed) => {
                     tracing::trace!(job.run.id = %hint.run, job.ordinal = hint.ordinal, ?decline, "declined a claim");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use assay_common::clock::Clock;
 use assay_common::config::Config;
 use assay_common::id::MemberId;
+use assay_common::trace::Tracer;
 use assay_queue::Queue;
 use assay_store::Store;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,8 @@ pub struct Environment {
     pub pid: u32,
     /// Where jitter comes from: equal seeds draw equal waits.
     pub seed: u64,
+    /// Where spans go.
+    pub tracer: Tracer,
 }
 
 /// Which pools a worker serves.

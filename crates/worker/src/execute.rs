@@ -8,13 +8,13 @@ use assay_common::clock::Micros;
 use assay_common::job::{Call, Finished, Grant, Output, Parked, Response, Settlement};
 use assay_common::money::NanoUsd;
 use assay_common::outcome::{ErrorKind, Outcome};
+use assay_common::trace::TraceParent;
 use assay_common::usage::Usage;
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::WorkerError;
 use crate::consume::Granted;
 use crate::keep::Keeper;
 use crate::limit::gate::{Closed, Pass};
@@ -27,6 +27,7 @@ use crate::provider::{Prompt, Question};
 use crate::record::{End, GivenBack};
 use crate::retry::{Circumstances, Step, Tally, decide};
 use crate::scorer::{Fault, Judged, score_output};
+use crate::{WorkerError, spans};
 
 /// Jobs that wait in the store for a closed account come back within this long of its opening, not all at once.
 const SPREAD: Duration = Duration::from_secs(1);
@@ -110,6 +111,7 @@ async fn prepare(pool: &Pool, mut granted: Granted) -> Result<Result<Ready, Give
         end: End::Unstarted(granted.grant.key),
         delivery: granted.delivery,
         slot: None,
+        span: granted.span,
     };
     if pool.stop.is_cancelled() {
         return Ok(Err(unstarted(granted)));
@@ -124,6 +126,7 @@ async fn prepare(pool: &Pool, mut granted: Granted) -> Result<Result<Ready, Give
         end: End::Settled(settlement),
         delivery: granted.delivery,
         slot: None,
+        span: granted.span,
     };
     let grant = &*granted.grant;
     let rendered = match &*planned {
@@ -156,24 +159,18 @@ async fn prepare(pool: &Pool, mut granted: Granted) -> Result<Result<Ready, Give
 
 /// Executes a job under its span; `None` when the end came first.
 async fn work(pool: &Pool, keeper: &Keeper, ready: Ready) -> Result<Option<GivenBack>, WorkerError> {
-    let Ready { granted: Granted { grant, delivery }, planned, turn } = ready;
+    let Ready { granted: Granted { grant, delivery, span }, planned, turn } = ready;
     let Ok(plan) = &*planned else { return Ok(None) };
-    let span = tracing::debug_span!(
-        "job",
-        job.run.id = %grant.key.run,
-        job.ordinal = grant.key.ordinal,
-        job.attempt = grant.attempt
-    );
     let work = Work::new(pool, &grant);
     let (settlement, slot) = match turn {
-        Turn::Score(response) => (Some(work.answered(plan, *response)), None),
+        Turn::Score(response) => (Some(span.in_scope(|| work.answered(plan, *response))), None),
         Turn::Ask(prompt, pass) => {
             let mut slot = Some(pass);
-            let asked = work.carry_out(plan, &prompt, keeper, &mut slot).instrument(span).await?;
+            let asked = work.carry_out(plan, &prompt, keeper, &mut slot).instrument(span.clone()).await?;
             (asked, slot)
         }
     };
-    Ok(settlement.map(|settlement| GivenBack { end: End::Settled(settlement), delivery, slot }))
+    Ok(settlement.map(|settlement| GivenBack { end: End::Settled(settlement), delivery, slot, span }))
 }
 
 /// A job in execution.
@@ -182,11 +179,13 @@ struct Work<'w> {
     grant: &'w Grant,
     tally: Tally,
     calls: Vec<Call>,
+    /// The span of the last call.
+    called: Option<TraceParent>,
 }
 
 impl<'w> Work<'w> {
     fn new(pool: &'w Pool, grant: &'w Grant) -> Self {
-        Self { pool, grant, tally: Tally::resumed(grant.tries), calls: Vec::new() }
+        Self { pool, grant, tally: Tally::resumed(grant.tries), calls: Vec::new(), called: None }
     }
 
     async fn carry_out(
@@ -215,7 +214,8 @@ impl<'w> Work<'w> {
                         )));
                     };
                     if observation.measured == Measured::Here {
-                        keeper.keep(grant.key, response.clone()).await;
+                        let keeping = keeper.keep(grant.key, response.clone());
+                        keeping.instrument(tracing::debug_span!("keep")).await;
                     }
                     *slot = None;
                     return Ok(Some(self.answered(plan, response)));
@@ -250,19 +250,27 @@ impl<'w> Work<'w> {
         let Pool { environment, provider, gate, dice, hard, .. } = self.pool;
         let started_at = environment.clock.now();
         let sent = Instant::now();
+        let span = spans::call(provider, question);
         let asked =
-            persist("read a recorded answer", dice, hard, || provider.ask(question, &environment.store));
+            persist("read a recorded answer", dice, hard, || provider.ask(question, &environment.store))
+                .instrument(span.clone());
         let observation = tokio::select! {
             biased;
             asked = asked => match asked? {
                 Some(Some(observation)) => observation,
-                Some(None) => return Ok(Some(None)),
+                Some(None) => {
+                    spans::not_called(&span);
+                    return Ok(Some(None));
+                }
                 None => return Ok(None),
             },
             () = hard.cancelled() => return Ok(None),
         };
         let duration_us = micros(sent.elapsed());
         let class = classify(&observation.reply);
+        spans::called(&environment.tracer, &span, class, &observation);
+        self.called = environment.tracer.context(&span);
+        drop(span);
         let latency_us = match observation.measured {
             Measured::Here => Some(duration_us),
             Measured::Then(micros) => Some(micros),
@@ -338,7 +346,14 @@ impl<'w> Work<'w> {
     fn answered(mut self, plan: &Plan, response: Response) -> Settlement {
         let Response { text, finish_reason, usage, latency_us, calls } = response;
         self.calls = calls;
+        let tracer = &self.pool.environment.tracer;
+        let span = spans::score(tracer, self.called);
         let judged = judge(plan, &text, self.grant);
+        spans::scored(
+            tracer,
+            &span,
+            judged.as_ref().map(|judged| &*judged.scores).map_err(|(kind, _)| *kind),
+        );
         let mut finished = self.finished(Outcome::Passed);
         match judged {
             Ok(Judged { passed, score, scores }) => {

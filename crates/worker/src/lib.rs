@@ -17,6 +17,7 @@
 //! - `keep`: answers committed before they are scored, each freeing its slot
 //! - `record`: settlements to the store in groups, then acknowledgements
 //! - `persist`: calls to the store that outlast an outage of it
+//! - `spans`: what all of this looks like in a trace, in the words of `gen_ai`
 //!
 //! **Invariants:** no call without an earlier committed claim; no acknowledgement without a commit; nothing here
 //! grows with the length of a run.
@@ -27,6 +28,7 @@ pub mod scorer;
 
 mod consume;
 mod execute;
+mod gen_ai;
 mod held;
 mod keep;
 mod limit;
@@ -38,6 +40,7 @@ mod provider;
 mod record;
 mod retry;
 mod serve;
+mod spans;
 
 pub use environment::{Environment, PoolSpec, Serve, Shutdown};
 pub use keys::{KeyError, Keys};

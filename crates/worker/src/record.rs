@@ -9,14 +9,16 @@ use assay_queue::Delivery;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
-use crate::WorkerError;
 use crate::consume::acknowledge;
 use crate::environment::Environment;
 use crate::held::Held;
 use crate::limit::gate::Pass;
 use crate::persist::persist;
 use crate::pool::Dice;
+use crate::spans::Shared;
+use crate::{WorkerError, spans};
 
 /// The most jobs recorded in one transaction.
 const RECORD_BATCH: usize = 500;
@@ -32,6 +34,8 @@ pub(crate) struct GivenBack {
     /// The slot of a call that nothing has been kept of yet, to be freed when it is recorded. So what may be paid for
     /// and is on no record never exceeds what may be in flight, whenever this process dies.
     pub(crate) slot: Option<Pass>,
+    /// The job's span, which ends when the job is recorded.
+    pub(crate) span: Span,
 }
 
 /// How a job is given back.
@@ -77,13 +81,20 @@ struct Recorder {
 
 impl Recorder {
     async fn commit(&self, batch: Vec<GivenBack>) -> Result<(), WorkerError> {
+        let tracer = &self.environment.tracer;
+        let recording = Shared::record(tracer, batch.iter().map(|given_back| given_back.delivery.trace()));
+        // They end when this ends.
+        let mut jobs_spans = Vec::with_capacity(batch.len());
         let mut settlements = Vec::with_capacity(batch.len());
         let mut settled = Vec::with_capacity(batch.len());
         let mut unstarted = Vec::new();
         let mut released = Vec::new();
         let mut slots = Vec::with_capacity(batch.len());
-        for GivenBack { end, delivery, slot } in batch {
+        for GivenBack { end, delivery, slot, span } in batch {
             slots.push(slot);
+            spans::given_back(&span, &end);
+            recording.serves(&span);
+            jobs_spans.push(span);
             match end {
                 End::Settled(settlement) => {
                     settlements.push(settlement);

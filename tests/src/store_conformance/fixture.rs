@@ -13,12 +13,15 @@ use assay_common::prompt::{PromptBody, PromptEntry};
 use assay_common::reduce::Reducer;
 use assay_common::score::{Millionths, NamedScore, Score};
 use assay_common::suite::{DatasetRef, Priority, Suite};
+use assay_common::trace::TraceParent;
 use assay_common::usage::Usage;
 use assay_store::{Mandate, NewJob, NewRun, Run, Schema, Store, StoreUrl};
 use uuid::Uuid;
 
 /// The moment at which everything begins.
 pub const NOW: Micros = Micros(1_000_000);
+/// The span that submits every run.
+pub const TRACE: Option<TraceParent> = Some(TraceParent { trace: 1 << 120 | 5, span: 9, sampled: true });
 /// The pool of every job.
 pub const POOL: &str = "echo.abc";
 
@@ -216,6 +219,7 @@ pub fn new_run(id: RunId, revision: Digest, planned: u64) -> NewRun {
         budget: Some(NanoUsd(1_000)),
         created_at: NOW,
         deadline_at: Micros(9_000_000),
+        trace: TRACE,
     }
 }
 

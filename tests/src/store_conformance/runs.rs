@@ -5,7 +5,7 @@ use assay_common::id::Digest;
 use assay_common::money::NanoUsd;
 use assay_store::{Mandate, Run, RunState, StoreUrl};
 
-use super::fixture::{Fixture, NOW, POOL, jobs, new_run, run_id};
+use super::fixture::{Fixture, NOW, POOL, TRACE, jobs, new_run, run_id};
 
 /// A run comes back as it was created, and the newest that is not over is the one to resume.
 pub async fn a_run_is_created_and_found(place: StoreUrl) {
@@ -31,6 +31,7 @@ pub async fn a_run_is_created_and_found(place: StoreUrl) {
         started_at: None,
         finished_at: None,
         deadline_at: Micros(9_000_000),
+        trace: TRACE,
     };
     assert_eq!(store.run(run_id(1)).await.unwrap(), Some(expected));
     assert_eq!(store.run(run_id(2)).await.unwrap(), None);

@@ -33,6 +33,7 @@ served!(
     asking::a_scope_is_needed_and_named,
     asking::refused_changes_are_written_down_without_secrets,
     submitting::a_suite_becomes_one_run,
+    submitting::a_run_keeps_the_trace_of_its_submission,
     submitting::submissions_at_once_make_one_run,
     submitting::nothing_lies_under_a_digest_that_is_not_its_own,
     submitting::recorded_answers_are_uploaded_too,

@@ -100,12 +100,13 @@ pub(super) async fn wrong_lines_are_told_by_number(place: StoreUrl) {
     cases(b"{\"id\":\"\",\"vars\":{}}", "line 1: the case's id is empty").await;
     cases(b"{\"id\":\"a\\u0000\",\"vars\":{}}", "line 1: a name holds the character NUL").await;
     cases(b"{\"id\":\"a\",\"vars\":{\"x\":\"\\u0000\"}}", "line 1: `x` holds the character NUL").await;
-    cases(b"{\"id\":\"a\",\"vars\":{}}\n\xff\xfe\n", "line 2: the line is not UTF-8").await;
+    cases(b"{\"id\":\"a\",\"vars\":{}}\n\xff\xfe\n", "line 2: the row is not UTF-8").await;
     cases(b"[1, 2]", "line 1: ").await;
     cases(b"", "there is no line").await;
     let answers = async |lines: &'static [u8], part: &str| check("recordings", lines, part).await;
-    answers(b"{\"case\":\"a\"}", "line 1: not a recorded answer: missing field `output`").await;
-    answers(b"{\"case\":\"a\",\"output\":\"1\",\"trial\":0}", "line 1: trials count from 1").await;
+    answers(b"{\"case\":\"a\"}", "line 1: a recorded answer lacks `output`").await;
+    answers(b"{\"case\":\"a\",\"output\":\"1\",\"trial\":0}", "line 1: `trial` is not a whole number from 1")
+        .await;
     answers(
         b"{\"case\":\"a\",\"output\":\"1\"}\n{\"case\":\"a\",\"output\":\"2\"}",
         "line 2: the same case, prompt and trial",

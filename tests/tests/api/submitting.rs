@@ -59,6 +59,24 @@ pub(super) async fn a_suite_becomes_one_run(place: StoreUrl) {
     assert_eq!(audit.iter().filter(|row| row.action == "dataset.upload").count(), 1);
 }
 
+/// The run keeps the trace that a submission belongs to, also where no span is exported; what is no trace is passed over.
+pub(super) async fn a_run_keeps_the_trace_of_its_submission(place: StoreUrl) {
+    let api = Api::start(&place, CONFIG).await;
+    let token = api.token("ci", &BOTH).await;
+    let files = Workplace::default();
+    files.sums(3, "");
+    let loaded = loaded(&files);
+    api.upload(&token, &loaded).await;
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    for (key, sent, expected) in [("a", parent, Some(parent)), ("b", "00-garbage-01", None)] {
+        let request = api.request(Method::POST, "/v1/runs", &token).header("Idempotency-Key", key);
+        let request = request.header("traceparent", sent).json(&json!({ "suite": loaded.suite }));
+        let id = Answer::of(request).await.expect(201).json()["run"].as_str().unwrap().parse().unwrap();
+        let run = api.store.run(id).await.unwrap().unwrap();
+        assert_eq!(run.trace.map(|trace| trace.to_string()).as_deref(), expected, "{sent}");
+    }
+}
+
 /// Uploads and submissions of the same suite that race come to one run.
 pub(super) async fn submissions_at_once_make_one_run(place: StoreUrl) {
     let api = Arc::new(Api::start(&place, CONFIG).await);

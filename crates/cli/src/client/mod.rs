@@ -9,11 +9,13 @@ mod upload;
 
 use std::time::Duration;
 
+use assay_common::trace::{TraceParent, Tracer};
 use assay_coordinator::api::problem::{PROBLEM_JSON, Problem};
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{RequestBuilder, Response, Url};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
+use tracing::Span;
 
 pub(crate) use self::error::ClientError;
 
@@ -28,11 +30,12 @@ const MAX_PROBLEM_BYTES: usize = 1 << 20;
 pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
+    tracer: Tracer,
 }
 
 impl Client {
     /// A client of the coordinator at `server`; connects with the first request.
-    pub(crate) fn new(server: &str, token: Option<&str>) -> Result<Self, ClientError> {
+    pub(crate) fn new(server: &str, token: Option<&str>, tracer: Tracer) -> Result<Self, ClientError> {
         assay_worker::install_tls();
         let base = base(server)?;
         let token = token.map(str::trim).filter(|token| !token.is_empty()).ok_or(ClientError::NoToken)?;
@@ -47,7 +50,7 @@ impl Client {
             .tcp_keepalive(ANSWER_TIMEOUT)
             .build();
         let http = http.map_err(|source| ClientError::Unreachable { server: shown(&base), source })?;
-        Ok(Self { http, base })
+        Ok(Self { http, base, tracer })
     }
 
     /// The URL of a path beneath the server's.
@@ -65,8 +68,12 @@ impl Client {
         serde_json::from_slice(&body).map_err(|_| self.stranger("200 and something else than JSON"))
     }
 
-    /// Sends a request; an answer that is no success becomes an error.
+    /// Sends a request, with the trace it belongs to; an answer that is no success becomes an error.
     async fn send(&self, request: RequestBuilder, patience: Duration) -> Result<Response, ClientError> {
+        let request = match self.tracer.context(&Span::current()) {
+            Some(trace) => request.header(TraceParent::HEADER, trace.to_string()),
+            None => request,
+        };
         let response = timeout(patience, request.send()).await.map_err(|_| self.silent())?;
         let response = response.map_err(|source| self.broken(source))?;
         let status = response.status();
@@ -145,7 +152,9 @@ mod tests {
     #[test]
     fn a_server_is_an_http_url_and_paths_go_beneath_it() {
         let check = |server: &str, expected: Option<&str>| {
-            let url = Client::new(server, Some("t")).ok().map(|client| client.url("/v1/runs").to_string());
+            let url = Client::new(server, Some("t"), Tracer::default())
+                .ok()
+                .map(|client| client.url("/v1/runs").to_string());
             assert_eq!(url.as_deref(), expected, "{server}");
         };
         check("http://127.0.0.1:8080", Some("http://127.0.0.1:8080/v1/runs"));

@@ -37,6 +37,7 @@ pub(crate) async fn call(settings: &Settings, args: &CoordinatorArgs) -> Result<
         clock: process.clock.clone(),
         config: Arc::clone(&settings.config),
         timings: Timings { dead_after: args.dead_after.0, lost_after: args.lost_after.0 },
+        tracer: settings.tracer.clone(),
     };
     served.send_replace(Some(router(environment.clone())));
     let identity = Identity { member: process.member, host: process.host.clone(), pid: std::process::id() };

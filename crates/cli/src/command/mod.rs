@@ -17,18 +17,19 @@ mod token;
 mod validate;
 mod worker;
 
+use assay_common::trace::Tracer;
 use assay_store::StoreError;
 
 use crate::args::{Args, Command, Steer};
 use crate::exit::Exit;
 use crate::settings::Settings;
 
-/// Calls the command.
-pub(crate) async fn call(args: Args) -> Result<Exit, Exit> {
+/// Calls the command; its spans are known to `tracer`.
+pub(crate) async fn call(args: Args, tracer: Tracer) -> Result<Exit, Exit> {
     if let Command::Schema = args.command {
         return schema::call();
     }
-    let settings = Settings::load(&args.common)?;
+    let settings = Settings::load(&args.common, tracer)?;
     let store = settings.store.to_string();
     let ended = dispatch(args.command, settings).await;
     ended.map_err(|exit| match exit {

@@ -16,11 +16,13 @@ use assay_coordinator::run::{Begun, Driver, Ended, begin};
 use assay_coordinator::suite::{FreezeError, Loaded, load};
 use assay_coordinator::{Environment, Timings};
 use assay_queue::Queue;
-use assay_store::{FileLock, Run, RunPool, Schema, Store, StoreUrl};
-use assay_worker::{Keys, PoolSpec, Serve, Shutdown};
+use assay_store::{FileLock, Run, RunPool, Schema, Store};
+use assay_worker::{Keys, PoolSpec, Serve, Shutdown, WorkerError};
 use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt as _, SeedableRng as _};
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::conclude::{exit_of, print};
 use super::{files, keys};
@@ -33,7 +35,7 @@ use crate::source::Source;
 
 /// Runs the suite to its end and prints the report.
 pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Exit> {
-    if args.queue != "memory:" {
+    if !matches!(args.queue.as_str(), "memory:" | "") {
         return Err(Exit::Input(anyhow!(
             "--queue {}: `assay run` needs no broker; leave the flag out",
             args.queue
@@ -47,26 +49,38 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     }
     files::check(&args.files)?;
     let keys = keys::resolve(settings, &loaded)?;
-    let mut session = Session::open(settings, &loaded, args).await?;
-    let shutdown = Shutdown::default();
+    let mut session = Session::open(settings, suite, keys).await?;
+    let submit = tracing::info_span!("submit", run.suite = suite.name);
+    let begun = session.begin(&loaded, args.new).instrument(submit).await;
+    let begun = match begun {
+        Ok(begun) => begun,
+        Err(exit) => {
+            session.shutdown.soft.cancel();
+            // What it says comes after what went wrong first.
+            let _ = session.working.await;
+            return Err(exit);
+        }
+    };
     let store = session.environment.store.clone();
-    let mut reader = Reader::new(&store, suite, session.begun.run);
-    let ended = Box::pin(session.drive(suite, keys, args, &shutdown, &mut reader)).await?;
+    let mut reader = Reader::new(&store, suite, begun.run);
+    let ended = Box::pin(session.drive(&begun, args, &mut reader)).await?;
     session.conclude(settings, &args.files, ended, reader).await
 }
 
 /// What one `assay run` holds open.
 struct Session {
     environment: Environment,
-    begun: Begun,
     rng: StdRng,
+    shutdown: Shutdown,
+    working: JoinHandle<Result<(), WorkerError>>,
     /// An SQLite store has one run or coordinator at a time.
     _lock: Option<FileLock>,
 }
 
 impl Session {
-    /// Opens the store, freezes the suite in it, and finds or makes the run.
-    async fn open(settings: &Settings, loaded: &Loaded, args: &RunArgs) -> Result<Self, Exit> {
+    /// Opens the store and starts the worker, which gets ready while the suite is frozen and has nothing to do before
+    /// the run is driven.
+    async fn open(settings: &Settings, suite: &Suite, keys: Keys) -> Result<Self, Exit> {
         let clock = Clock::system();
         let mut rng = StdRng::try_from_rng(&mut SysRng)
             .context("cannot draw random numbers")
@@ -77,42 +91,47 @@ impl Session {
             // Whoever held this file before is gone: a resumed run starts at once.
             store.bury_all(clock.now()).await?;
         }
-        for model in &loaded.suite.models {
+        for model in &suite.models {
             // What was wrong with an account may have been mended since; the first call will tell.
             store.report_account(model.provider.clone(), None, clock.now()).await?;
         }
-        loaded.freeze(&store, clock.now()).await.map_err(|error| match error {
-            FreezeError::Store(error) => Exit::unfinished(error),
-            changed => Exit::input(changed),
-        })?;
         let environment = Environment {
             store,
             queue: Queue::memory(),
             clock,
             config: Arc::clone(&settings.config),
             timings: Timings::default(),
+            tracer: settings.tracer.clone(),
         };
-        let draw = Draw { id: rng.random(), seed: rng.random() };
-        let begun = begin(&environment, &loaded.suite, args.new, draw).await?;
-        Ok(Self { environment, begun, rng, _lock: lock })
+        let worker = worker(&environment, keys, &mut rng);
+        let pools = RunPool::all_of(suite).into_iter();
+        let pools = pools.map(|RunPool { pool, provider, .. }| PoolSpec { pool, provider }).collect();
+        let shutdown = Shutdown::default();
+        let working = tokio::spawn(assay_worker::run(worker, Serve::These(pools), shutdown.clone()));
+        Ok(Self { environment, rng, shutdown, working, _lock: lock })
+    }
+
+    /// Freezes the suite, and finds or makes its run.
+    async fn begin(&mut self, loaded: &Loaded, fresh: bool) -> Result<Begun, Exit> {
+        let Environment { store, clock, tracer, .. } = &self.environment;
+        loaded.freeze(store, clock.now()).await.map_err(|error| match error {
+            FreezeError::Store(error) => Exit::unfinished(error),
+            changed => Exit::input(changed),
+        })?;
+        let draw = Draw { id: self.rng.random(), seed: self.rng.random() };
+        let begun = begin(&self.environment, &loaded.suite, fresh, draw).await?;
+        // Its trace is that of the process that made it.
+        let trace = begun.resumed.as_ref().and_then(|run| run.trace);
+        tracer.link(&tracing::Span::current(), trace);
+        Ok(begun)
     }
 
     /// Drives the run with a worker beside it, until it has ended or somebody stops it.
-    async fn drive(
-        &mut self,
-        suite: &Suite,
-        keys: Keys,
-        args: &RunArgs,
-        shutdown: &Shutdown,
-        reader: &mut Reader<'_>,
-    ) -> Result<Ended, Exit> {
-        let worker = self.worker(keys);
-        let pools = RunPool::all_of(suite).into_iter();
-        let pools = pools.map(|RunPool { pool, provider, .. }| PoolSpec { pool, provider }).collect();
-        let mut working = tokio::spawn(assay_worker::run(worker, Serve::These(pools), shutdown.clone()));
+    async fn drive(&mut self, begun: &Begun, args: &RunArgs, reader: &mut Reader<'_>) -> Result<Ended, Exit> {
+        let (shutdown, working) = (&self.shutdown, &mut self.working);
         let signals = tokio::spawn(stop_on_signals(shutdown.clone(), None, tell_stopping));
-        let driver = Driver::load(self.environment.clone(), self.begun.run, args.patience.0).await?;
-        let progress = Progress::start(self.begun.resumed.as_ref());
+        let driver = Driver::load(self.environment.clone(), begun.run, args.patience.0).await?;
+        let progress = Progress::start(begun.resumed.as_ref());
         let read_enough = CancellationToken::new();
         let driving = async {
             let _done = read_enough.clone().drop_guard();
@@ -120,7 +139,7 @@ impl Session {
             tokio::select! {
                 ended = driver.drive(&shutdown.soft, watch) => Ok(ended.map_err(Exit::from)),
                 // The worker ends by itself only when it cannot go on.
-                worked = &mut working => Err(worker_failed(worked)),
+                worked = &mut *working => Err(worker_failed(worked)),
             }
         };
         let (ended, ()) = tokio::join!(driving, reader.follow(&read_enough));
@@ -140,23 +159,6 @@ impl Session {
         Ok(ended)
     }
 
-    fn worker(&mut self, keys: Keys) -> assay_worker::Environment {
-        let Environment { store, queue, clock, config, .. } = self.environment.clone();
-        let millis = u64::try_from(clock.now().0 / 1_000).unwrap_or(0);
-        let member = uuid::Builder::from_unix_timestamp_millis(millis, &self.rng.random()).into_uuid();
-        assay_worker::Environment {
-            store,
-            queue,
-            clock,
-            member: MemberId::new(member),
-            config,
-            keys,
-            host: "localhost".to_owned(),
-            pid: std::process::id(),
-            seed: self.rng.random(),
-        }
-    }
-
     /// Prints what there is to say and turns the end of the run into an exit.
     async fn conclude(
         &self,
@@ -168,12 +170,10 @@ impl Session {
         let store = &self.environment.store;
         let run = match ended {
             Ended::Finished(run) => run,
-            Ended::Interrupted(_) => {
+            Ended::Interrupted(run) => {
                 // What was in flight has been recorded since.
-                let run = store
-                    .run(self.begun.run)
-                    .await?
-                    .ok_or_else(|| Exit::Unfinished(anyhow!("the run is gone")))?;
+                let run =
+                    store.run(run.id).await?.ok_or_else(|| Exit::Unfinished(anyhow!("the run is gone")))?;
                 return Err(Exit::Unfinished(stopped(&run)));
             }
             Ended::NeedsAttention(run, problems) => {
@@ -191,15 +191,28 @@ impl Session {
         if !settings.json {
             let mut out = anstream::stdout().lock();
             writeln!(out, "Results: {}, run {}", settings.store, run.id)?;
-            writeln!(
-                out,
-                "Every answer with its scores: assay results {}{}",
-                run.id,
-                store_flag(&settings.store)
-            )?;
+            writeln!(out, "Every answer with its scores: assay results {}{}", run.id, store_flag(settings))?;
         }
         files::write(files, &Source::Store(store.clone()), &report).await?;
         Ok(exit_of(&report))
+    }
+}
+
+fn worker(environment: &Environment, keys: Keys, rng: &mut StdRng) -> assay_worker::Environment {
+    let Environment { store, queue, clock, config, tracer, .. } = environment.clone();
+    let millis = u64::try_from(clock.now().0 / 1_000).unwrap_or(0);
+    let member = uuid::Builder::from_unix_timestamp_millis(millis, &rng.random()).into_uuid();
+    assay_worker::Environment {
+        store,
+        queue,
+        clock,
+        member: MemberId::new(member),
+        config,
+        keys,
+        host: "localhost".to_owned(),
+        pid: std::process::id(),
+        seed: rng.random(),
+        tracer,
     }
 }
 
@@ -208,18 +221,18 @@ fn stopped(run: &Run) -> anyhow::Error {
 }
 
 fn how_to_resume(run: &Run) -> String {
-    format!("Run {} is kept; the same command goes on with it and pays for nothing twice.", run.id)
+    format!(
+        "Run {} is kept; the same command goes on with it (without --new) and pays for no answer twice.",
+        run.id
+    )
 }
 
-/// The flag that a reader needs to find the same store, where it is not the default one.
-fn store_flag(url: &StoreUrl) -> String {
-    match url {
-        StoreUrl::Sqlite(path) if path.ends_with(".assay/assay.db") => String::new(),
-        url => format!(" --store {url}"),
-    }
+/// The flag that a reader needs to find the same store, where it was named by one.
+fn store_flag(settings: &Settings) -> String {
+    if settings.store_named { format!(" --store {}", settings.store) } else { String::new() }
 }
 
-fn worker_failed(worked: Result<Result<(), assay_worker::WorkerError>, tokio::task::JoinError>) -> Exit {
+fn worker_failed(worked: Result<Result<(), WorkerError>, JoinError>) -> Exit {
     Exit::Unfinished(match worked {
         Ok(Ok(())) => anyhow!("the worker stopped before the run had ended"),
         Ok(Err(error)) => anyhow::Error::new(error).context("the worker failed"),

@@ -4,7 +4,9 @@ use std::io::Write as _;
 
 use assay_common::suite::Suite;
 use assay_coordinator::api::document::Accepted;
-use assay_coordinator::suite::load_structure;
+use assay_coordinator::suite::{Loaded, load_structure};
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::{files, follow};
 use crate::args::SubmitArgs;
@@ -24,8 +26,10 @@ pub(crate) async fn call(settings: &Settings, args: &SubmitArgs) -> Result<Exit,
         Some(key) => key.clone(),
         None => uuid::Builder::from_random_bytes(draw()?).into_uuid().to_string(),
     };
-    client.upload(&loaded).await?;
-    let accepted = submit(&client, &loaded.suite, &key).await?;
+    let span = tracing::info_span!("submit", run.suite = loaded.suite.name, run.id = Empty);
+    let accepted = send(&client, &loaded, &key).instrument(span.clone()).await?;
+    span.record("run.id", tracing::field::display(accepted.run));
+    drop(span);
     if args.wait {
         tell(&accepted);
         return follow::call(settings, client, accepted.run, args.patience.0, &args.files).await;
@@ -38,6 +42,11 @@ pub(crate) async fn call(settings: &Settings, args: &SubmitArgs) -> Result<Exit,
         writeln!(out, "{}", accepted.run)?;
     }
     Ok(Exit::Done)
+}
+
+async fn send(client: &Client, loaded: &Loaded, key: &str) -> Result<Accepted, Exit> {
+    client.upload(loaded).await?;
+    submit(client, &loaded.suite, key).await
 }
 
 async fn submit(client: &Client, suite: &Suite, key: &str) -> Result<Accepted, Exit> {

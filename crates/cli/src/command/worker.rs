@@ -37,6 +37,7 @@ pub(crate) async fn call(settings: &Settings, args: &WorkerArgs) -> Result<Exit,
         host: process.host.clone(),
         pid: std::process::id(),
         seed: process.rng.random(),
+        tracer: settings.tracer.clone(),
     };
     run(environment, Serve::OpenRuns, process.shutdown.clone())
         .await

@@ -3,14 +3,16 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use assay_common::trace::TraceParent;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
-use axum::http::{HeaderValue, Method};
+use axum::http::{HeaderMap, HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::Response;
 use serde_json::json;
 use tokio::time::Instant;
 use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use super::Api;
 use super::error::Told;
@@ -31,6 +33,10 @@ impl Actor {
     }
 }
 
+/// The trace that a request belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trace(pub(super) Option<TraceParent>);
+
 /// Follows a request from its arrival to its answer.
 pub(super) async fn observe(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
@@ -40,7 +46,11 @@ pub(super) async fn observe(State(api): State<Arc<Api>>, mut request: Request, n
     let (method, path) =
         (request.method().clone(), request.uri().path().chars().take(PATH_CHARS).collect::<String>());
     let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
-    let span = tracing::info_span!("request", request.id = %id, http.method = %method, http.route = %route);
+    let span = tracing::info_span!("request", request.id = %id, http.method = %method, http.route = %route, otel.kind = "server",
+        http.response.status_code = Empty);
+    let caller = caller(request.headers());
+    api.environment.tracer.follow(&span, caller);
+    request.extensions_mut().insert(Trace(api.environment.tracer.context(&span).or(caller)));
     let mut response = next.run(request).instrument(span.clone()).await;
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id) {
@@ -51,6 +61,7 @@ pub(super) async fn observe(State(api): State<Arc<Api>>, mut request: Request, n
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let _entered = span.enter();
     let status = response.status();
+    span.record("http.response.status_code", i64::from(status.as_u16()));
     let actor = actor.0.get().map(String::as_str);
     let who = actor.unwrap_or("nobody");
     let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -78,6 +89,11 @@ pub(super) async fn observe(State(api): State<Arc<Api>>, mut request: Request, n
         }
     }
     response
+}
+
+/// The span that made a request, if it says so.
+fn caller(headers: &HeaderMap) -> Option<TraceParent> {
+    headers.get(TraceParent::HEADER)?.to_str().ok()?.parse().ok()
 }
 
 /// How many refusals of strangers were written down in the present minute.

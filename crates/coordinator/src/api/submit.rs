@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use assay_common::suite::{Priority, Suite};
 use assay_store::{Submission, Submitted};
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -17,6 +17,7 @@ use super::authenticate::Submitter;
 use super::document::Accepted;
 use super::error::ApiError;
 use super::estimate::{Estimated, estimate};
+use super::observe::Trace;
 use super::{Api, body, random};
 use crate::run::begin::{Draw, new_run};
 use crate::suite::{Objection, admit};
@@ -40,6 +41,7 @@ struct Submit {
 pub(super) async fn submit(
     State(api): State<Arc<Api>>,
     submitter: Submitter,
+    Extension(Trace(trace)): Extension<Trace>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, ApiError> {
@@ -62,7 +64,7 @@ pub(super) async fn submit(
     let jobs = suite.product().jobs().unwrap_or(u64::MAX);
     let priority = priority.unwrap_or(suite.priority);
     // The seed is drawn after everything judged is frozen.
-    let run = new_run(&suite, priority, api.now(), Draw { id: random()?, seed: random()? });
+    let run = new_run(&suite, priority, api.now(), Draw { id: random()?, seed: random()? }, trace);
     let id = run.id;
     let detail = json!({"suite": suite.name, "revision": revision, "jobs": jobs});
     let entry = api.entry(&submitter.name, "run.submit", id.to_string(), detail)?;

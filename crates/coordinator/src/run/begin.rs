@@ -5,7 +5,9 @@ use std::time::Duration;
 use assay_common::clock::Micros;
 use assay_common::id::RunId;
 use assay_common::suite::{Priority, Suite};
+use assay_common::trace::TraceParent;
 use assay_store::{NewRun, Run, RunPool, StoreError};
+use tracing::Span;
 use uuid::Builder;
 
 use crate::environment::Environment;
@@ -28,7 +30,7 @@ pub struct Begun {
     pub resumed: Option<Run>,
 }
 
-/// Finds or makes the run of a frozen suite. With `fresh` an unfinished run is left as it is.
+/// Finds or makes the run of a frozen suite. The span in which a new one is made is the one that submitted it. With `fresh` an unfinished run is left as it is.
 pub async fn begin(
     environment: &Environment,
     suite: &Suite,
@@ -41,7 +43,8 @@ pub async fn begin(
         tracing::info!(run.id = %run, "resuming run {run}");
         return Ok(Begun { run, resumed });
     }
-    let new = new_run(suite, suite.priority, environment.clock.now(), draw);
+    let trace = environment.tracer.context(&Span::current());
+    let new = new_run(suite, suite.priority, environment.clock.now(), draw, trace);
     let (run, planned) = (new.id, new.planned);
     environment.store.create_run(new).await?;
     tracing::info!(run.id = %run, jobs = planned, "created run {run} with {planned} jobs");
@@ -49,7 +52,13 @@ pub async fn begin(
 }
 
 /// The row of a new run of a frozen suite.
-pub(crate) fn new_run(suite: &Suite, priority: Priority, now: Micros, draw: Draw) -> NewRun {
+pub(crate) fn new_run(
+    suite: &Suite,
+    priority: Priority,
+    now: Micros,
+    draw: Draw,
+    trace: Option<TraceParent>,
+) -> NewRun {
     let millis = u64::try_from(now.0 / 1_000).unwrap_or(0);
     NewRun {
         id: RunId::new(Builder::from_unix_timestamp_millis(millis, &draw.id).into_uuid()),
@@ -62,5 +71,6 @@ pub(crate) fn new_run(suite: &Suite, priority: Priority, now: Micros, draw: Draw
         budget: suite.budget,
         created_at: now,
         deadline_at: now.plus(Duration::from_secs(suite.deadline_seconds)),
+        trace,
     }
 }

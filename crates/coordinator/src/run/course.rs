@@ -7,6 +7,8 @@ use assay_common::outcome::{ErrorKind, Outcome};
 use assay_common::suite::Suite;
 use assay_store::{AccountProblem, Mandate, Run, RunPool, RunState, StoreError};
 use tokio::time::Instant;
+use tracing::Span;
+use tracing::field::Empty;
 
 use super::dispatch::Sender;
 use super::expand::Expansion;
@@ -44,6 +46,8 @@ pub(crate) struct Course {
     pace: Pace,
     /// Whether the first jobs have been looked at, by this process or one before it.
     first_jobs_seen: bool,
+    /// From the moment this process drives the run until it no longer does.
+    span: Span,
 }
 
 impl Course {
@@ -59,7 +63,11 @@ impl Course {
         let pace = Pace::new(run.done(), Instant::now());
         // Whoever starts the run again after such a pause has looked at it.
         let first_jobs_seen = run.done() >= u64::from(FIRST_JOBS);
-        Ok(Self { suite, pools, expansion, pace, first_jobs_seen })
+        let span = tracing::info_span!(
+            parent: None, "run", run.id = %run.id, run.suite = run.suite_name, run.state = Empty
+        );
+        environment.tracer.follow(&span, run.trace);
+        Ok(Self { suite, pools, expansion, pace, first_jobs_seen, span })
     }
 
     /// The pools its jobs wait in.
@@ -70,7 +78,7 @@ impl Course {
     /// The run as dispatch sees it.
     pub(crate) fn sender<'r>(&'r self, run: &'r Run) -> Sender<'r> {
         let pace = self.pace.jobs_per_second();
-        Sender { run, weight: weight(self.suite.priority), pools: &self.pools, pace }
+        Sender { run, weight: weight(self.suite.priority), pools: &self.pools, pace, span: &self.span }
     }
 
     /// Where the run stands. A deadline or an empty purse ends it by cancelling what is left.
@@ -95,6 +103,7 @@ impl Course {
         if (all_done || run.state == RunState::Cancelling || run.state.is_over())
             && let Some(finished) = store.finish(mandate, run.id, now).await?
         {
+            self.span.record("run.state", finished.state.word());
             return Ok(Standing::Finished(finished));
         }
         Ok(Standing::GoesOn)

@@ -6,9 +6,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use assay_common::id::RunId;
-use assay_queue::QueueError;
+use assay_common::trace::TraceParent;
+use assay_queue::{Message, QueueError};
 use assay_store::{Run, RunPool, RunState, StoreError};
 use tokio::time::Instant;
+use tracing::Span;
+use tracing::field::Empty;
 
 use super::fair::{Demand, RoundRobin};
 use super::flow::{Candidates, Flow};
@@ -38,6 +41,21 @@ pub(crate) struct Sender<'r> {
     pub(crate) pools: &'r [RunPool],
     /// Jobs of it that end in a second.
     pub(crate) pace: f64,
+    /// The run's span.
+    pub(crate) span: &'r Span,
+}
+
+impl Sender<'_> {
+    /// Begins to send hints of the run, and says which trace they belong to: that of this span, or where none is made
+    /// here, that of whoever submitted the run.
+    fn begin(&self, environment: &Environment, pool: &str) -> (Span, Option<TraceParent>) {
+        let span = tracing::debug_span!(
+            parent: self.span, "dispatch", otel.kind = "producer", run.id = %self.run.id, queue.pool = pool,
+            queue.hints = Empty
+        );
+        let trace = environment.tracer.context(&span).or(self.run.trace);
+        (span, trace)
+    }
 }
 
 /// The queues of all pools that open runs need, or needed not long ago.
@@ -184,8 +202,8 @@ impl PoolQueue {
         candidates: Vec<Candidates>,
         room: u64,
     ) -> Result<usize, DispatchError> {
-        let weight_of =
-            |run| running.iter().find(|sender| sender.run.id == run).map_or(1, |sender| sender.weight);
+        let sender_of = |run| running.iter().find(|sender| sender.run.id == run);
+        let weight_of = |run| sender_of(run).map_or(1, |sender| sender.weight);
         let demand = |candidates: &Candidates| Demand {
             run: candidates.run,
             weight: weight_of(candidates.run),
@@ -193,26 +211,34 @@ impl PoolQueue {
         };
         let demands: Vec<_> = candidates.iter().map(demand).collect();
         let mut sent: HashMap<RunId, usize> = HashMap::new();
-        let mut hints = Vec::new();
+        let mut traces: HashMap<RunId, (Span, Option<TraceParent>)> = HashMap::new();
+        let mut messages: Vec<Message> = Vec::new();
         for (run, share) in self.turns.share(&demands, room) {
             let Some(candidates) = candidates.iter().find(|candidates| candidates.run == run) else {
                 continue;
             };
             let from = sent.entry(run).or_default();
             let to = *from + usize::try_from(share).unwrap_or(usize::MAX);
-            hints.extend(candidates.hints(*from..to));
+            let Some(sender) = sender_of(run).filter(|_| share > 0) else { continue };
+            let (_, trace) = *traces.entry(run).or_insert_with(|| sender.begin(environment, name));
+            messages.extend(candidates.hints(*from..to).map(|hint| Message { hint, trace }));
             *from = to;
         }
-        let refused: HashSet<_> = match hints.as_slice() {
+        for (run, (span, _)) in &traces {
+            let hints = sent.get(run).copied().unwrap_or(0);
+            span.record("queue.hints", i64::try_from(hints).unwrap_or(i64::MAX));
+        }
+        let refused: HashSet<_> = match messages.as_slice() {
             [] => HashSet::new(),
-            hints => environment.queue.publish(name, hints).await?.into_iter().collect(),
+            messages => environment.queue.publish(name, messages).await?.into_iter().collect(),
         };
+        drop(traces);
         for candidates in &candidates {
             if let Some(flow) = self.flows.get_mut(&candidates.run) {
                 flow.remember(candidates, sent.get(&candidates.run).copied().unwrap_or(0), &refused);
             }
         }
-        Ok(hints.len() - refused.len())
+        Ok(messages.len() - refused.len())
     }
 }
 

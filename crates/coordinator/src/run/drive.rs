@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use assay_common::id::RunId;
-use assay_store::{AccountProblem, Mandate, Run, StoreError};
+use assay_store::{self as store, AccountProblem, Mandate, Run, StoreError};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
 use super::course::Standing;
 use super::dispatch::Dispatch;
 use super::round::{DriveError, Outage, Rounds};
 use crate::environment::Environment;
+use crate::report::civil;
 
+/// Workers put a job off by a minute at most; who is put off for longer was told to by a provider.
+const OWN_WAITS: Duration = Duration::from_secs(120);
 /// How often accounts are asked why nothing moves.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
@@ -59,9 +61,8 @@ impl Driver {
 
     /// Drives the run until it has ended or `stop` is cancelled. `watch` sees the run's row at every look.
     pub async fn drive(self, stop: &CancellationToken, watch: impl FnMut(&Run)) -> Result<Ended, DriveError> {
-        let span = tracing::info_span!("run", run.id = %self.run);
         let started = Instant::now();
-        let ended = self.turn(stop, watch).instrument(span).await?;
+        let ended = self.turn(stop, watch).await?;
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let run = ended.run();
         let jobs = run.done();
@@ -138,11 +139,29 @@ impl Driver {
             return Ok(None);
         }
         self.asked = Instant::now();
-        let mut problems = self.rounds.environment().store.account_problems().await?;
+        let environment = self.rounds.environment();
+        let mut problems = environment.store.account_problems().await?;
         let pools = self.rounds.pools();
         problems.retain(|(account, _)| pools.iter().any(|pool| pool.provider == *account));
+        let standing = environment.store.standing(self.run).await?;
+        if standing.running {
+            // A pause that was told may be over by now.
+            problems.retain(|(_, problem)| problem.kind != AccountProblem::RATE_LIMITED);
+        }
         // Slow is not stuck: without a problem there is nothing to tell anybody.
+        let waits = || self.waits_too_long(&run, standing);
+        let problems = if problems.is_empty() { waits().into_iter().collect() } else { problems };
         Ok((!problems.is_empty()).then_some(Ended::NeedsAttention(run, problems)))
+    }
+
+    /// Every open job was told by its provider to come back, and none within anybody's patience.
+    fn waits_too_long(&self, run: &Run, standing: store::Standing) -> Option<(String, AccountProblem)> {
+        let now = self.rounds.environment().clock.now();
+        let due = standing.next_due.filter(|due| *due > now.plus(self.patience.max(OWN_WAITS)))?;
+        let stuck = !standing.running && !standing.fresh && run.expanded;
+        let detail = format!("every open job waits for its next try, the first until {}", civil(due));
+        let problem = AccountProblem { kind: "waiting".to_owned(), detail, since: now };
+        stuck.then(|| (format!("run {}", run.id), problem))
     }
 }
 

@@ -7,6 +7,7 @@ use assay_common::config::Span;
 use assay_common::gate::{Amount, Bound, Estimand, Gate, Metric, Rule, Tier};
 use assay_common::score::Millionths;
 
+use super::super::verdict::Outlook;
 use super::cases::census::{Census, Slice};
 use super::hint::{counted, did_you_mean};
 use super::load::Loader;
@@ -44,6 +45,7 @@ impl Loader<'_> {
     /// The gate, as far as it can be read.
     pub(super) fn gate(&mut self, node: &Node, offer: &Offer<'_>) -> Gate {
         let millionths = |key: &str| node.get(key).and_then(Node::share).and_then(Millionths::from_f64);
+        let confidence = millionths("confidence").unwrap_or(Millionths(950_000));
         let min_cases = node.get("min_cases");
         let least = min_cases.and_then(Node::integer).and_then(|least| u64::try_from(least).ok());
         if let (Some(node), Some(least), Some(cases)) = (min_cases, least, offer.census.map(Census::cases))
@@ -57,6 +59,7 @@ impl Loader<'_> {
         let mut rules = Vec::new();
         for node in node.get("rules").map(Node::items).unwrap_or_default() {
             let Some(rule) = self.rule(node, offer) else { continue };
+            self.check_outlook(node, &rule, confidence, offer);
             let at = node.get("name").unwrap_or(node).at;
             if let Some(first) = names.insert(rule.name.clone(), at.line) {
                 self.error(at, format!("the rule `{}` is already on line {first}", rule.name)).hint =
@@ -73,7 +76,7 @@ impl Loader<'_> {
                 Some("make one of them critical or supporting".into());
         }
         Gate {
-            confidence: millionths("confidence").unwrap_or(Millionths(950_000)),
+            confidence,
             stop_early: node.get("stop_early").and_then(Node::flag).unwrap_or(false),
             max_error_rate: millionths("max_error_rate"),
             min_cases: least,
@@ -117,6 +120,34 @@ impl Loader<'_> {
         let name = node.get("name").and_then(Node::text).map(str::to_owned);
         let name = name.unwrap_or_else(|| default_name(&metric, &bound, &written, &slice));
         Some(Rule { name, metric, slice, bound, tier, estimand })
+    }
+
+    /// Says of a drop that too few cases could rule out only for a version that is better.
+    fn check_outlook(&mut self, node: &Node, rule: &Rule, confidence: Millionths, offer: &Offer<'_>) {
+        let (Bound::MaxDrop(margin), Estimand::Population, Some(census)) =
+            (rule.bound, rule.estimand, offer.census)
+        else {
+            return;
+        };
+        let cases = if rule.slice.is_empty() { census.cases() } else { census.cases_in(&rule.slice) };
+        let outlook = Outlook::of(cases, margin.as_f64(), confidence.as_f64());
+        if cases == 0 || offer.prompts < 2 || margin.as_f64() >= outlook.least {
+            return;
+        }
+        let at = node.entry("max_drop").map_or(node.at, |entry| entry.value.at);
+        let points = |share: f64| (share * 1e3).ceil() / 10.0;
+        let message = format!(
+            "{} cannot see a drop below {} points: this rule passes only a version that is better",
+            counted(cases, "case"),
+            points(outlook.least),
+        );
+        self.warning(at, message).hint = Some(match outlook.cases.is_finite() {
+            true => format!(
+                "{} cases would do where no case changes sides, {} where 7 % do; or allow more",
+                outlook.least_cases, outlook.cases
+            ),
+            false => "no number of cases rules out a drop of 0: allow some".into(),
+        });
     }
 
     fn slice(&mut self, node: &Node, offer: &Offer<'_>) -> Slice {

@@ -10,6 +10,7 @@
 //!   - [`quantiles`]: latencies that the store looks up
 //! - [`stats`]: intervals and tests
 //! - [`gate`]: the evidence is held against the rules
+//! - [`Outlook`]: before a run, what a suite can be expected to see
 //!
 //! **Invariant:** every sum is of whole numbers, so equal results give equal bytes whatever order they came in.
 
@@ -18,6 +19,7 @@ mod evidence;
 pub mod flips;
 pub mod gate;
 mod measure;
+mod outlook;
 pub mod quantiles;
 pub mod report;
 pub mod stats;
@@ -25,5 +27,6 @@ pub mod stats;
 pub use aggregate::{Aggregate, Aggregation};
 pub use flips::{Flip, Flips};
 pub use gate::judge;
+pub use outlook::Outlook;
 pub use quantiles::Quantiles;
 pub use report::{LatencyMs, VariantReport};

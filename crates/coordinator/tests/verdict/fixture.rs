@@ -72,13 +72,14 @@ pub(crate) fn model(name: &str) -> Model {
 
 /// A critical rule on all cases, such as `rule("pass_rate", Bound::Min, 0.9)`.
 pub(crate) fn rule(metric: &str, bound: fn(Amount) -> Bound, amount: f64) -> Rule {
+    let bound = bound(Amount::from_f64(amount).unwrap());
     Rule {
         name: metric.into(),
         metric: Metric::parse(metric),
         slice: BTreeMap::new(),
-        bound: bound(Amount::from_f64(amount).unwrap()),
+        bound,
         tier: Tier::Critical,
-        estimand: Estimand::Suite,
+        estimand: if bound.compares() { Estimand::Population } else { Estimand::Suite },
     }
 }
 

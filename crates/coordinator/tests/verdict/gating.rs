@@ -1,6 +1,6 @@
 //! Rules, and what they come to.
 
-use assay_common::gate::{Bound, Tier};
+use assay_common::gate::{Bound, Estimand, Tier};
 use assay_common::reduce::Reducer;
 use assay_common::score::{Millionths, NamedScore};
 use assay_common::scorer::Scorer;
@@ -95,6 +95,113 @@ fn the_evidence_of_a_rate() {
 }
 
 #[test]
+fn the_estimand_says_what_the_number_stands_for() {
+    let check =
+        |metric: &str, bound: (fn(_) -> Bound, f64), estimand, arms: &[&str], expected, reason: &str| {
+            let mut asked = rule(metric, bound.0, bound.1);
+            asked.estimand = estimand;
+            let verdict = Run::new(suite(arms.len(), vec![asked]), arms).first_rule();
+            assert_eq!((verdict.outcome, verdict.reason.as_str()), (expected, reason));
+        };
+    let (min, max) = ((Bound::Min as fn(_) -> _, 0.9), (Bound::Max as fn(_) -> _, 0.1));
+    let answers = |passed, failed, errored| signs(&[("+", passed), ("-", failed), ("e", errored)]);
+    check(
+        "pass_rate",
+        min,
+        Estimand::Population,
+        &[&answers(190, 10, 0)],
+        Pass,
+        "more cases like these would have at least 0.918 with 95 % confidence, held against 0.9; observed 0.95 on 200 cases",
+    );
+    check(
+        "pass_rate",
+        min,
+        Estimand::Population,
+        &[&answers(92, 8, 0)],
+        Inconclusive,
+        "more cases like these would have from 0.864 to 0.954, each end with 95 % confidence: too wide for 0.9; observed 0.92 on 100 cases",
+    );
+    check(
+        "pass_rate",
+        min,
+        Estimand::Population,
+        &[&answers(150, 50, 1)],
+        Fail,
+        "more cases like these would have at most 0.798 with 95 % confidence, held against 0.9; observed 0.75 on 200 cases, with 1 errored case counted as the worst for either side",
+    );
+    check(
+        "pass_rate",
+        max,
+        Estimand::Population,
+        &[&answers(1, 99, 0)],
+        Pass,
+        "more cases like these would have at most 0.0436 with 95 % confidence, held against 0.1; observed 0.01 on 100 cases",
+    );
+    // Ten of ten: not below 0.05 to the power of 1/10.
+    check(
+        "pass_rate",
+        min,
+        Estimand::Population,
+        &[&answers(10, 0, 0)],
+        Inconclusive,
+        "more cases like these would have from 0.741 to 1, each end with 95 % confidence: too wide for 0.9; observed 1 on 10 cases",
+    );
+    let drop = (Bound::MaxDrop as fn(_) -> _, 0.02);
+    let baseline = "+".repeat(100);
+    check(
+        "pass_rate",
+        drop,
+        Estimand::Suite,
+        &[&baseline, &answers(98, 2, 0)],
+        Pass,
+        "this suite's own difference of −2 points is within the 2 allowed",
+    );
+    check(
+        "pass_rate",
+        drop,
+        Estimand::Suite,
+        &[&baseline, &answers(97, 3, 0)],
+        Fail,
+        "this suite's own difference of −3 points is beyond the 2 allowed",
+    );
+    check(
+        "pass_rate",
+        drop,
+        Estimand::Suite,
+        &[&baseline, &answers(98, 1, 1)],
+        Pass,
+        "this suite's own difference of −2 points is within the 2 allowed with 1 errored case at the worst",
+    );
+    check(
+        "pass_rate",
+        drop,
+        Estimand::Suite,
+        &[&baseline, &answers(97, 2, 1)],
+        Inconclusive,
+        "this suite's own difference lies between −3 and −1 points, depending on 1 errored case: too wide for the 2 allowed",
+    );
+}
+
+#[test]
+fn an_inconclusive_drop_says_what_it_would_take() {
+    let judged = |cases: usize, lost: usize| {
+        let candidate = signs(&[("-", lost), ("+", cases - lost)]);
+        Run::new(suite(2, vec![rule("pass_rate", Bound::MaxDrop, 0.02)]), &[&"+".repeat(cases), &candidate])
+            .first_rule()
+    };
+    // With one loss in a hundred it takes as many more as it says, and not half of them.
+    let verdict = judged(100, 1);
+    let more = usize::try_from(verdict.needed.unwrap()).unwrap();
+    assert_eq!(verdict.outcome, Inconclusive);
+    assert_eq!(judged(100 + more, (100 + more) / 100).outcome, Pass, "{more} more");
+    assert_eq!(judged(100 + more / 2, (100 + more / 2) / 100).outcome, Inconclusive, "{more} more");
+    assert!(verdict.detectable.unwrap() > 0.02, "{:?}", verdict.detectable);
+    // Just at the margin no number helps, and what is decided needs none.
+    assert_eq!(judged(1_000, 20).needed, None);
+    assert_eq!((judged(400, 0).outcome, judged(400, 0).needed), (Pass, None));
+}
+
+#[test]
 fn a_slice_is_judged_by_itself() {
     let sliced = |metric: &str, bound: fn(_) -> _, amount, language: &str| {
         let mut rule = rule(metric, bound, amount);
@@ -138,7 +245,7 @@ fn a_drop_of_binary_cases_is_tested_by_tango() {
         &[("+", 132)],
         &[("+", 132)],
         Inconclusive,
-        "a drop of more than 2 points cannot be ruled out: observed 0 points, from −2.01 to 2.01 points, each end with 95 % confidence, on 132 cases",
+        "a drop of more than 2 points cannot be ruled out: observed 0 points, from −2.01 to 2.01 points, each end with 95 % confidence, on 132 cases; 1 more case like these would decide",
     );
     check(
         &[("+", 100)],
@@ -153,14 +260,14 @@ fn a_drop_of_binary_cases_is_tested_by_tango() {
         &[("+", 101)],
         &[("+", 95), ("-", 5), ("e", 1)],
         Inconclusive,
-        "a drop of more than 2 points cannot be ruled out: observed −5 points, from −11.1 to 0.0365 points, each end with 95 % confidence, on 100 cases, with 1 errored case counted as the worst for either side",
+        "a drop of more than 2 points cannot be ruled out: observed −5 points, from −11.1 to 0.0365 points, each end with 95 % confidence, on 100 cases, with 1 errored case counted as the worst for either side; some 270 more cases like these would decide",
     );
     // 133 pairs are just enough; an error in either arm is a loss until it is known to be none.
     check(
         &[("+", 133)],
         &[("+", 132), ("e", 1)],
         Inconclusive,
-        "a drop of more than 2 points cannot be ruled out: observed 0 points, from −3.3 to 3.3 points, each end with 95 % confidence, on 132 cases, with 1 errored case counted as the worst for either side",
+        "a drop of more than 2 points cannot be ruled out: observed 0 points, from −3.3 to 3.3 points, each end with 95 % confidence, on 132 cases, with 1 errored case counted as the worst for either side; some 210 more cases like these would decide",
     );
     check(
         &[("e", 1), ("+", 500)],
@@ -251,9 +358,9 @@ fn a_rule_has_the_keys_of_the_contract_and_null_for_what_is_not_said() {
     let rule = Run::new(suite(1, vec![rule("latency_p95_ms", Bound::Max, 1.0)]), &["e"]).first_rule();
     let json = serde_json::to_value(&rule).unwrap();
     let keys: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
-    let contract = "name metric model slice tier outcome observed threshold interval n reason model_label";
+    let contract = "name metric model slice tier outcome observed threshold interval n reason model_label needed detectable";
     assert_eq!(keys, contract.split_whitespace().collect::<Vec<_>>());
-    for unknown in ["slice", "observed", "interval"] {
+    for unknown in ["slice", "observed", "interval", "needed", "detectable"] {
         assert!(json[unknown].is_null(), "{unknown}: {}", json[unknown]);
     }
 }

@@ -2,13 +2,17 @@
 //!
 //! JSON, because a person who looks into a queue or at the dead letters can read it, and 60 bytes are nothing beside
 //! what the broker adds. The content type carries the version; fields may be added within it, and readers skip those
-//! they do not know. The header `traceparent` (W3C) is kept free for the trace context of the dispatch.
+//! they do not know. The header `traceparent` (W3C) names the span that sent it; one that cannot be read is as good as
+//! none.
 
 use assay_common::id::RunId;
 use assay_common::job::Hint;
+use assay_common::trace::TraceParent;
 use lapin::BasicProperties;
-use lapin::types::ShortString;
+use lapin::types::{AMQPValue, FieldTable, ShortString};
 use serde::{Deserialize, Serialize};
+
+use crate::Message;
 
 /// Version 1. Consumers of another version dead-letter it.
 const CONTENT_TYPE: &str = "application/vnd.assay.hint.v1+json";
@@ -30,16 +34,19 @@ pub(super) enum NotAHint {
     Body(#[from] serde_json::Error),
 }
 
-/// The body and properties that say `hint`. The id is for telling which message of a batch came back.
-pub(super) fn encode(hint: Hint, id: usize) -> (Vec<u8>, BasicProperties) {
-    let Hint { run, ordinal } = hint;
+/// The body and properties that say `message`. The id is for telling which message of a batch came back.
+pub(super) fn encode(message: Message, id: usize) -> (Vec<u8>, BasicProperties) {
+    let Message { hint: Hint { run, ordinal }, trace } = message;
     // Writing two plain fields to memory cannot fail; an empty body would be dead-lettered.
     let body = serde_json::to_vec(&Body { run, ordinal }).unwrap_or_default();
     let properties = BasicProperties::default()
         .with_content_type(CONTENT_TYPE.into())
         .with_delivery_mode(PERSISTENT)
         .with_message_id(id.to_string().into());
-    (body, properties)
+    let Some(trace) = trace else { return (body, properties) };
+    let mut headers = FieldTable::default();
+    headers.insert(TraceParent::HEADER.into(), AMQPValue::LongString(trace.to_string().into()));
+    (body, properties.with_headers(headers))
 }
 
 /// The id given to [`encode`].
@@ -47,14 +54,23 @@ pub(super) fn id_of(properties: &BasicProperties) -> Option<usize> {
     properties.message_id().as_ref()?.as_str().parse().ok()
 }
 
-/// The hint that a message stands for.
-pub(super) fn decode(properties: &BasicProperties, body: &[u8]) -> Result<Hint, NotAHint> {
+/// The hint that a message stands for, and its trace.
+pub(super) fn decode(properties: &BasicProperties, body: &[u8]) -> Result<Message, NotAHint> {
     let content_type = properties.content_type().as_ref().map_or("", ShortString::as_str);
     if content_type != CONTENT_TYPE {
         return Err(NotAHint::ContentType(content_type.to_owned()));
     }
     let Body { run, ordinal } = serde_json::from_slice(body)?;
-    Ok(Hint { run, ordinal })
+    Ok(Message { hint: Hint { run, ordinal }, trace: trace_of(properties) })
+}
+
+fn trace_of(properties: &BasicProperties) -> Option<TraceParent> {
+    let text = match properties.headers().as_ref()?.inner().get(TraceParent::HEADER)? {
+        AMQPValue::LongString(text) => std::str::from_utf8(text.as_bytes()).ok()?,
+        AMQPValue::ShortString(text) => text.as_str(),
+        _ => return None,
+    };
+    text.parse().ok()
 }
 
 #[cfg(test)]
@@ -66,11 +82,29 @@ mod tests {
     #[test]
     fn a_hint_survives_the_wire() {
         let hint = Hint { run: RunId::new(Uuid::from_u128(7)), ordinal: u64::MAX };
-        let (body, properties) = encode(hint, 41);
+        let (body, properties) = encode(hint.into(), 41);
         let text = r#"{"run":"00000000-0000-0000-0000-000000000007","ordinal":18446744073709551615}"#;
         assert_eq!(String::from_utf8(body.clone()).unwrap(), text);
-        assert_eq!(decode(&properties, &body).unwrap(), hint);
+        assert_eq!(decode(&properties, &body).unwrap(), hint.into());
         assert_eq!(id_of(&properties), Some(41));
+    }
+
+    #[test]
+    fn a_trace_that_can_be_read_travels_with_its_hint() {
+        let hint = Hint { run: RunId::new(Uuid::from_u128(7)), ordinal: 1 };
+        let parent = TraceParent { trace: 1 << 100, span: 2, sampled: true };
+        let (text, trace) = (parent.to_string(), Some(parent));
+        let (body, properties) = encode(Message { hint, trace }, 0);
+        assert_eq!(decode(&properties, &body).unwrap(), Message { hint, trace });
+        let headed = |value: AMQPValue| {
+            let mut headers = FieldTable::default();
+            headers.insert(TraceParent::HEADER.into(), value);
+            decode(&properties.clone().with_headers(headers), &body).unwrap().trace
+        };
+        assert_eq!(headed(AMQPValue::ShortString(text.as_str().into())), trace);
+        assert_eq!(headed(AMQPValue::LongString("00-0-0-00".into())), None);
+        assert_eq!(headed(AMQPValue::LongString(vec![0xff; 55].into())), None);
+        assert_eq!(headed(AMQPValue::LongInt(1)), None);
     }
 
     fn check(content_type: &str, body: &[u8], expected: &str) {

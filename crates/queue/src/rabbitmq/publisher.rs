@@ -19,7 +19,7 @@ use tokio::time::{sleep, timeout};
 
 use super::link::Link;
 use super::{message, topology};
-use crate::QueueError;
+use crate::{Message, QueueError};
 
 /// How long the broker may take to confirm a batch or to answer a question.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -41,19 +41,18 @@ impl Publisher {
 
     /// Returns the hints that nobody confirmed. They may be in the queue all the same: a doubled hint dies at the
     /// claim.
-    pub(super) async fn publish(&self, pool: &str, hints: &[Hint]) -> Result<Vec<Hint>, QueueError> {
+    pub(super) async fn publish(&self, pool: &str, messages: &[Message]) -> Result<Vec<Hint>, QueueError> {
         let slot = self.slot(pool);
         let mut slot = slot.lock().await;
         let channel = self.channel(&mut slot, pool).await?;
         let mut refused = Vec::new();
-        let mut batches = hints.chunks(BATCH);
+        let mut batches = messages.chunks(BATCH);
         for batch in &mut batches {
             let fates = send(&channel, pool, batch).await;
-            refused.extend(
-                batch.iter().zip(&fates).filter(|(_, fate)| **fate != Fate::Accepted).map(|(hint, _)| *hint),
-            );
+            let lost = batch.iter().zip(&fates).filter(|(_, fate)| **fate != Fate::Accepted);
+            refused.extend(lost.map(|(message, _)| message.hint));
             if fates.iter().any(|fate| matches!(fate, Fate::Returned | Fate::Unknown)) {
-                refused.extend(batches.flatten());
+                refused.extend(batches.flatten().map(|message| message.hint));
                 return Ok(refused);
             }
         }
@@ -139,14 +138,14 @@ enum Fate {
 }
 
 /// Sends a batch in order and awaits its confirms together.
-async fn send(channel: &Channel, pool: &str, batch: &[Hint]) -> Vec<Fate> {
+async fn send(channel: &Channel, pool: &str, batch: &[Message]) -> Vec<Fate> {
     let queue = topology::queue_of(pool);
     let mut fates = vec![Fate::Unknown; batch.len()];
     let sent: FuturesUnordered<_> = batch
         .iter()
         .enumerate()
-        .map(async |(id, hint)| {
-            let (body, properties) = message::encode(*hint, id);
+        .map(async |(id, message)| {
+            let (body, properties) = message::encode(*message, id);
             // A message to a queue that does not exist is confirmed like any other, unless it is mandatory.
             let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
             let confirm = channel.basic_publish("".into(), queue.clone(), options, &body, properties).await?;

@@ -6,9 +6,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use assay_common::job::Hint;
 use futures_util::{FutureExt as _, StreamExt as _};
-use lapin::message::Delivery as Message;
+use lapin::message::Delivery as Delivered;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
 };
@@ -20,7 +19,7 @@ use tokio::time::{Duration, Instant, sleep, timeout};
 use super::backoff::Backoff;
 use super::link::Link;
 use super::{message, topology};
-use crate::QueueError;
+use crate::{Message, QueueError};
 
 /// How long the broker may take to set up or to cancel a consumer.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -70,7 +69,7 @@ impl RabbitSubscription {
 /// A hint in hand. However it is dropped, its settlement is sent.
 #[derive(Debug)]
 pub(crate) struct RabbitDelivery {
-    hint: Hint,
+    message: Message,
     settlement: Settlement,
     settle: mpsc::Sender<Settlement>,
 }
@@ -90,8 +89,8 @@ enum Verdict {
 }
 
 impl RabbitDelivery {
-    pub(crate) fn hint(&self) -> Hint {
-        self.hint
+    pub(crate) fn message(&self) -> Message {
+        self.message
     }
 
     pub(crate) fn ack(mut self) {
@@ -204,21 +203,21 @@ impl Reader {
         }
     }
 
-    fn hand_out(&mut self, channel: &Channel, message: Message) {
-        let tag = message.delivery_tag;
-        match message::decode(&message.properties, &message.data) {
-            Ok(hint) => {
+    fn hand_out(&mut self, channel: &Channel, delivered: Delivered) {
+        let tag = delivered.delivery_tag;
+        match message::decode(&delivered.properties, &delivered.data) {
+            Ok(message) => {
                 self.in_hand += 1;
                 let settlement = Settlement { generation: self.generation, tag, verdict: Verdict::GiveBack };
-                let delivery = RabbitDelivery { hint, settlement, settle: self.settle.clone() };
+                let delivery = RabbitDelivery { message, settlement, settle: self.settle.clone() };
                 // There is room for every hint in hand; without a subscriber it is dropped here and so given back.
                 let _ = self.deliveries.try_send(delivery);
             }
             Err(reason) => {
                 let Self { pool, .. } = self;
-                let start = message.data[..message.data.len().min(SHOWN)].escape_ascii();
+                let start = delivered.data[..delivered.data.len().min(SHOWN)].escape_ascii();
                 tracing::warn!(
-                    queue.pool = pool, message.bytes = message.data.len(), message.start = %start, error = %reason,
+                    queue.pool = pool, message.bytes = delivered.data.len(), message.start = %start, error = %reason,
                     "put a message of {pool} to the dead letters, as it is no hint: {reason}"
                 );
                 refuse(channel, tag, false);

@@ -91,7 +91,7 @@ impl Account {
         }
         let mut told = self.told.lock().await;
         let changes = self.changes.load(Ordering::Acquire);
-        let trouble = self.health().trouble().cloned();
+        let trouble = self.health().ailment(Instant::now(), clock.now());
         if told.as_ref() != Some(&trouble) {
             let problem = trouble.as_ref().map(|trouble| AccountProblem {
                 kind: trouble.kind.to_owned(),
@@ -218,21 +218,9 @@ impl Gate {
         }
         let mut health = self.account.health();
         let now = Instant::now();
-        let before = health.trouble().map(|trouble| trouble.kind);
-        let was_paused = !health.pause_left(now).is_zero();
         health.observe(evidence, now, wall);
-        let changed = before != health.trouble().map(|trouble| trouble.kind);
-        let pause = health.pause_left(now);
+        let changed = health.has_changed(now, wall);
         drop(health);
-        if !was_paused && pause > LONGEST_WAIT {
-            tracing::warn!(
-                account.name = %self.account.name,
-                pause_s = pause.as_secs(),
-                "account {} is over its limit and takes no calls for {} s, as its provider asks",
-                self.account.name,
-                pause.as_secs()
-            );
-        }
         if changed {
             self.account.changed.notify_waiters();
         }

@@ -12,6 +12,7 @@
 use std::time::Duration;
 
 use assay_common::clock::Micros;
+use assay_store::AccountProblem;
 use tokio::time::Instant;
 
 use crate::provider::observation::Class;
@@ -44,6 +45,8 @@ pub(crate) struct Health {
     trouble_seen: Instant,
     /// A probe is under way.
     probing: bool,
+    /// What was last told of it, by its kind.
+    ailing: Option<&'static str>,
     /// Failures to connect with no success between.
     unsent: u32,
     /// Failed calls with no success between.
@@ -96,6 +99,7 @@ impl Health {
             probe_at: now,
             trouble_seen: now,
             probing: false,
+            ailing: None,
             unsent: 0,
             failed: 0,
         }
@@ -157,9 +161,21 @@ impl Health {
         }
     }
 
-    /// What is wrong, if anything is.
-    pub(crate) fn trouble(&self) -> Option<&Trouble> {
-        self.trouble.as_ref()
+    /// What keeps the account from taking calls for longer than a job waits inside the process, if anything does.
+    pub(crate) fn ailment(&self, now: Instant, wall: Micros) -> Option<Trouble> {
+        let pause = self.pause_left(now);
+        let paused = || Trouble {
+            kind: AccountProblem::RATE_LIMITED,
+            detail: format!("it is over its rate limit and takes calls again in {} s", pause.as_secs()),
+            since: wall,
+        };
+        self.trouble.clone().or_else(|| (pause > LONGEST_WAIT).then(paused))
+    }
+
+    /// Whether it suffers from something else than when this was last asked.
+    pub(crate) fn has_changed(&mut self, now: Instant, wall: Micros) -> bool {
+        let ailing = self.ailment(now, wall).map(|ailment| ailment.kind);
+        std::mem::replace(&mut self.ailing, ailing) != ailing
     }
 
     /// Failures in a row, of the kind that has more of them.
@@ -253,7 +269,7 @@ mod tests {
                 Asks(now, expected) => assert_eq!(health.admit(at(*now)), *expected, "step {index}"),
                 Probed => health.probed(),
                 Trouble(kind) => {
-                    assert_eq!(health.trouble().map(|trouble| trouble.kind), *kind, "step {index}");
+                    assert_eq!(health.trouble.as_ref().map(|trouble| trouble.kind), *kind, "step {index}");
                 }
             }
         }

@@ -88,6 +88,14 @@ impl Provider {
         }
     }
 
+    /// The host and port that are called, where one is.
+    pub(crate) fn server(&self) -> Option<(&str, u16)> {
+        match self {
+            Self::OpenAi(openai) => openai.server(),
+            Self::Recorded | Self::Echo => None,
+        }
+    }
+
     /// Asks. Every way in which a provider can fail is an observation; `None` when nobody can be asked because no
     /// recorded answer fits. The error is the store's, where recorded answers are kept.
     pub(crate) async fn ask(

@@ -93,6 +93,10 @@ impl OpenAi {
         Ok(Self { client, url, key: key.cloned(), clock })
     }
 
+    pub(super) fn server(&self) -> Option<(&str, u16)> {
+        self.url.host_str().zip(self.url.port_or_known_default())
+    }
+
     /// Makes one call. It takes at most the provider's `timeout`.
     pub(super) async fn ask(&self, question: &Question<'_>) -> Observation {
         let body = request::body(question.model, question.prompt);

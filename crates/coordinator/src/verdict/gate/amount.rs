@@ -78,17 +78,12 @@ impl Amounts {
         };
         let (value, threshold) = (self.number(candidate), bound.amount().as_f64());
         let unit = self.unit;
-        Finding {
-            decision: if holds { Decision::Pass } else { Decision::Fail },
-            observed: Some(value),
-            interval: None,
-            n,
-            reason: format!(
-                "{} {unit} {is} {} {unit}",
-                words::measured(value, threshold),
-                words::number(threshold, 9)
-            ),
-        }
+        let reason = format!(
+            "{} {unit} {is} {} {unit}",
+            words::measured(value, threshold),
+            words::number(threshold, 9)
+        );
+        Finding::found(decision(holds), Some(value), n, reason)
     }
 
     /// `observed` is the increase as a share of the baseline's: 0.08 is 8 % more.
@@ -105,22 +100,21 @@ impl Amounts {
             }
             None => "above".to_owned(),
         };
-        Finding {
-            decision: if holds { Decision::Pass } else { Decision::Fail },
-            observed: increase,
-            interval: None,
-            n,
-            reason: format!(
-                "{} {unit} is {change} the baseline's {} {unit}; {} % more is allowed",
-                words::measured(value, before),
-                words::measured(before, value),
-                words::number(allowed * 100.0, 7),
-                unit = self.unit,
-            ),
-        }
+        let reason = format!(
+            "{} {unit} is {change} the baseline's {} {unit}; {} % more is allowed",
+            words::measured(value, before),
+            words::measured(before, value),
+            words::number(allowed * 100.0, 7),
+            unit = self.unit,
+        );
+        Finding::found(decision(holds), increase, n, reason)
     }
 
     fn number(&self, amount: i128) -> f64 {
         ratio(amount, self.of * BILLION).unwrap_or(0.0)
     }
+}
+
+fn decision(holds: bool) -> Decision {
+    if holds { Decision::Pass } else { Decision::Fail }
 }

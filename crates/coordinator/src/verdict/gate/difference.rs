@@ -7,16 +7,27 @@
 //!                 └─ no spread between clusters ────▶ inconclusive
 //! ```
 //! A case that errored in either arm counts as −1 when a pass is tested and as +1 when a fail is.
+//!
+//! All of that is about the difference to be expected. A rule whose estimand is the suite holds the difference of the completed
+//! run itself against the margin.
 
-use assay_common::gate::{Bound, Rule};
+use assay_common::gate::{Amount, Bound, Estimand, Rule};
 use assay_common::verdict::Decision;
 
 use super::super::evidence::Difference;
+use super::super::stats::power::{detectable, least_margin};
 use super::super::stats::{Discordance, Interval, quantile, tango_interval, tango_z};
+use super::rate::Share;
 use super::{Finding, Terms, words};
 
 /// Fewer clusters than this make a t interval that deserves a warning.
 const FEW_CLUSTERS: u64 = 20;
+
+/// How often a run should rule out what it is said to be able to.
+const POWER: f64 = 0.8;
+
+/// Where more than so many times the units would be needed, the truth seems to lie at the margin: no number helps.
+const MOST_TIMES: f64 = 100.0;
 
 /// Holds the difference against the margin.
 pub(super) fn judge(figures: &Difference, rule: &Rule, terms: Terms) -> Finding {
@@ -24,12 +35,15 @@ pub(super) fn judge(figures: &Difference, rule: &Rule, terms: Terms) -> Finding 
     let Bound::MaxDrop(margin) = rule.bound else {
         return Finding::unknown(n, format!("`{}` is not defined for {}", rule.bound.key(), rule.metric));
     };
+    if rule.estimand == Estimand::Suite {
+        return of_this_suite(figures, margin, n, terms);
+    }
     let margin = margin.as_f64();
     let by_cases = terms.binary && !terms.clustered;
     let test = if by_cases { by_cases_test } else { by_clusters_test };
     let unit = if terms.clustered { "cluster" } else { "case" };
     match (figures.scored.mean(), test(figures, margin, terms)) {
-        (Some(mean), Some(Tested { decision, interval, bounds, by_t })) => {
+        (Some(mean), Some(Tested { decision, interval, bounds, by_t, progress })) => {
             let said = match decision {
                 Decision::Pass => "is ruled out",
                 Decision::Fail => "is shown",
@@ -49,10 +63,79 @@ pub(super) fn judge(figures: &Difference, rule: &Rule, terms: Terms) -> Finding 
             if by_t && n < FEW_CLUSTERS {
                 reason += &format!("; so few {unit}s make the interval rough");
             }
-            Finding { decision, observed: Some(mean), interval: Some(interval), n, reason }
+            let needed = more(decision, progress, n);
+            let detectable = least_seen(figures, by_cases, terms);
+            if decision == Decision::Inconclusive {
+                reason += &words::needed(needed, unit);
+            }
+            Finding {
+                interval: Some(interval),
+                needed,
+                detectable,
+                ..Finding::found(decision, Some(mean), n, reason)
+            }
         }
         (observed, _) => Finding { observed, ..Finding::unknown(n, no_spread(n, unit)) },
     }
+}
+
+/// Holds the difference of the completed run itself against the margin, in whole numbers.
+fn of_this_suite(figures: &Difference, margin: Amount, n: u64, terms: Terms) -> Finding {
+    let of = i128::from(terms.scale.one()) * i128::from(figures.lowest.n());
+    let [low, high] = [&figures.lowest, &figures.highest].map(|sample| Share { sum: sample.sum(), of });
+    let reaches = |share: Share| share.reaches(Amount(-margin.0));
+    let decision = decide(reaches(low), !reaches(high));
+    let points = |share: Share| words::measured(share.number() * 100.0, -margin.as_f64() * 100.0);
+    let allowed = words::number(margin.as_f64() * 100.0, 4);
+    let errors = words::count(figures.errored, "errored case");
+    let counted = if figures.errored > 0 { format!(" with {errors} at the worst") } else { String::new() };
+    let reason = match decision {
+        Decision::Pass => {
+            format!(
+                "this suite's own difference of {} points is within the {allowed} allowed{counted}",
+                points(low)
+            )
+        }
+        Decision::Fail => {
+            format!(
+                "this suite's own difference of {} points is beyond the {allowed} allowed{counted}",
+                points(high)
+            )
+        }
+        Decision::Inconclusive => format!(
+            "this suite's own difference lies between {} and {} points, depending on {errors}: too wide for the {allowed} allowed",
+            points(low),
+            points(high)
+        ),
+    };
+    Finding::found(decision, figures.scored.mean(), n, reason)
+}
+
+/// How many more units like these bring the statistic to its bound: it grows as the root of their number.
+fn more(decision: Decision, progress: f64, n: u64) -> Option<u64> {
+    let times = 1.0 / (progress * progress);
+    if decision != Decision::Inconclusive || progress <= 0.0 || times > MOST_TIMES {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "at most a hundred times as many as there are")]
+    let more = (n as f64 * (times - 1.0)).ceil().max(1.0) as u64;
+    Some(more)
+}
+
+/// The least drop that a run with as much spread as this one rules out four times in five when nothing changed.
+fn least_seen(figures: &Difference, by_cases: bool, terms: Terms) -> Option<f64> {
+    let alpha = 1.0 - terms.confidence;
+    let (cases, spread) = match by_cases {
+        true => {
+            let Discordance { lost, gained, n } = figures.discordance;
+            (n as f64, (lost + gained) as f64 / n as f64)
+        }
+        false => {
+            let clusters = figures.scored.clusters() as f64;
+            (clusters, figures.scored.standard_error()?.powi(2) * clusters)
+        }
+    };
+    (cases > 0.0).then(|| detectable(cases, spread, alpha, POWER).max(least_margin(cases, alpha)))
 }
 
 /// What a test says.
@@ -64,6 +147,8 @@ struct Tested {
     /// a fail does not, each at the gate's confidence and with errors at their worst.
     bounds: Interval,
     by_t: bool,
+    /// The nearer test's statistic as a share of what decides.
+    progress: f64,
 }
 
 fn no_spread(n: u64, unit: &str) -> String {
@@ -106,7 +191,8 @@ fn by_clusters_test(figures: &Difference, margin: f64, terms: Terms) -> Option<T
     let bound = quantile::student_t(terms.confidence, figures.lowest.clusters() - 1);
     let one_sided = one_sided(terms.confidence);
     let bounds = [figures.lowest.interval(one_sided)?[0], figures.highest.interval(one_sided)?[1]];
-    Some(Tested { decision: decide(lowest >= bound, highest <= -bound), interval, bounds, by_t: true })
+    let decision = decide(lowest >= bound, highest <= -bound);
+    Some(Tested { decision, interval, bounds, by_t: true, progress: lowest.max(-highest) / bound })
 }
 
 /// Both tests at the gate's confidence, one-sided each; `errored` are added at their worst for each.
@@ -115,10 +201,12 @@ fn tango(scored: Discordance, errored: u64, margin: f64, confidence: f64) -> Tes
     let n = scored.n + errored;
     let lowest = Discordance { lost: scored.lost + errored, n, ..scored };
     let highest = Discordance { gained: scored.gained + errored, n, ..scored };
-    let decision = decide(tango_z(lowest, -margin) >= z, tango_z(highest, -margin) <= -z);
+    let (for_pass, for_fail) = (tango_z(lowest, -margin), tango_z(highest, -margin));
+    let decision = decide(for_pass >= z, for_fail <= -z);
     let one_sided = one_sided(confidence);
     let bounds = [tango_interval(lowest, one_sided)[0], tango_interval(highest, one_sided)[1]];
-    Tested { decision, interval: tango_interval(scored, confidence), bounds, by_t: false }
+    let interval = tango_interval(scored, confidence);
+    Tested { decision, interval, bounds, by_t: false, progress: for_pass.max(-for_fail) / z }
 }
 
 /// The confidence of a two-sided interval each of whose ends is a one-sided bound at `confidence`.

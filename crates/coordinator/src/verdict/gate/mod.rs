@@ -3,7 +3,7 @@
 //! Each rule is judged for each candidate and model, against the baseline on the same model:
 //!
 //! - `guard`: whether the run is fit to be judged at all
-//! - `rate`: a rate of the candidate's own, with errors at their worst
+//! - `rate`: a rate of the candidate's own, with errors at their worst: this suite's, or the expected one
 //! - `difference`: a drop against the baseline, paired by case
 //! - `amount`: latency and cost
 //! - `words`: how reasons are worded
@@ -35,6 +35,10 @@ struct Finding {
     interval: Option<Interval>,
     n: u64,
     reason: String,
+    /// How many more units would decide.
+    needed: Option<u64>,
+    /// The least drop that such a run rules out.
+    detectable: Option<f64>,
 }
 
 /// How the gate of a suite is applied.
@@ -130,6 +134,8 @@ fn judge_rule(
         interval: finding.interval,
         n: finding.n,
         reason,
+        needed: finding.needed.filter(|_| outcome == Decision::Inconclusive),
+        detectable: finding.detectable,
     };
     (verdict, weight)
 }
@@ -147,8 +153,13 @@ fn examine(rule: &Rule, evidence: &Evidence, terms: Terms) -> Finding {
 }
 
 impl Finding {
+    /// A decision without an interval.
+    fn found(decision: Decision, observed: Option<f64>, n: u64, reason: String) -> Self {
+        Self { decision, observed, interval: None, n, reason, needed: None, detectable: None }
+    }
+
     /// Nothing can be said, for this reason.
     fn unknown(n: u64, reason: impl Into<String>) -> Self {
-        Self { decision: Decision::Inconclusive, observed: None, interval: None, n, reason: reason.into() }
+        Self::found(Decision::Inconclusive, None, n, reason.into())
     }
 }

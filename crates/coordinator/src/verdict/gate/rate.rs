@@ -1,12 +1,18 @@
 //! A rate of the candidate's own against a bound: pass rate, mean score, a named metric.
+//!
+//! Of this suite, which a completed run knows; or, where the rule says `estimand: population`, the rate to be expected of more
+//! cases like these, which is known as far as its interval reaches.
 
-use assay_common::gate::{Amount, Bound, Metric, Rule};
+use assay_common::gate::{Amount, Bound, Estimand, Metric, Rule};
 use assay_common::verdict::Decision;
 
 use super::super::evidence::Rate;
 use super::super::report::ratio;
-use super::super::stats::{Interval, wilson};
+use super::super::stats::{Interval, clopper_pearson, wilson};
 use super::{Finding, Terms, words};
+
+/// Below so many cases Wilson's interval may cover less than it says, and Clopper and Pearson's decides.
+const FEW: f64 = 30.0;
 
 /// Holds the completed run's own rate against the bound, in whole numbers. Errored cases count at their worst for
 /// each side: the rule passes or fails only when it would with any answers they could have got.
@@ -16,6 +22,9 @@ pub(super) fn judge(figures: &Rate, rule: &Rule, terms: Terms) -> Finding {
     let (Bound::Min(bound) | Bound::Max(bound)) = rule.bound else {
         return Finding::unknown(n, format!("`{}` needs a baseline to compare with", rule.bound.key()));
     };
+    if rule.estimand == Estimand::Population {
+        return expected(figures, rule, bound, n, terms);
+    }
     let one = i128::from(terms.scale.one());
     let cases = i128::from(sample.n() + figures.errored);
     let low = Share { sum: sample.sum(), of: one * cases };
@@ -29,24 +38,68 @@ pub(super) fn judge(figures: &Rate, rule: &Rule, terms: Terms) -> Finding {
         (false, false) => Decision::Fail,
         (false, true) => Decision::Inconclusive,
     };
-    Finding {
-        decision,
-        observed: sample.mean(),
-        interval: interval(figures, terms),
-        n,
-        reason: reason(decision, worst, best, figures.errored, rule),
+    let reason = reason(decision, worst, best, figures.errored, rule);
+    Finding { interval: interval(figures, terms), ..Finding::found(decision, sample.mean(), n, reason) }
+}
+
+/// Holds the rate to be expected against the bound: one-sided at the gate's confidence each way, with errors at their worst.
+fn expected(figures: &Rate, rule: &Rule, bound: Amount, n: u64, terms: Terms) -> Finding {
+    let sample = &figures.scored;
+    let Some(mean) = sample.mean() else { return Finding::unknown(n, "no case was scored") };
+    // As many independent cases as tell as much, the errored ones like the scored.
+    let worth = if terms.clustered { sample.effective_size() / sample.n() as f64 } else { 1.0 };
+    let [scored, errored] = [sample.n(), figures.errored].map(|cases| cases as f64 * worth);
+    let cases = scored + errored;
+    let interval_of = |successes: f64, confidence: f64| match cases < FEW {
+        true => clopper_pearson(successes, cases, confidence),
+        false => wilson(successes, cases, confidence),
+    };
+    let one_sided = 2.0 * terms.confidence - 1.0;
+    let low = interval_of(mean * scored, one_sided)[0];
+    let high = interval_of(mean * scored + errored, one_sided)[1];
+    let threshold = bound.as_f64();
+    let at_least = matches!(rule.bound, Bound::Min(_));
+    let decision = match at_least {
+        true if low >= threshold => Decision::Pass,
+        true if high < threshold => Decision::Fail,
+        false if high <= threshold => Decision::Pass,
+        false if low > threshold => Decision::Fail,
+        _ => Decision::Inconclusive,
+    };
+    let [shown_low, shown_high] = [low, high].map(|bound| words::measured(bound, threshold));
+    let sure = format!("with {} % confidence", words::number(terms.confidence * 100.0, 4));
+    let is = match (decision, at_least) {
+        (Decision::Inconclusive, _) => {
+            format!("from {shown_low} to {shown_high}, each end {sure}: too wide for")
+        }
+        (Decision::Pass, true) | (Decision::Fail, false) => {
+            format!("at least {shown_low} {sure}, held against")
+        }
+        _ => format!("at most {shown_high} {sure}, held against"),
+    };
+    let unit = if terms.clustered { "cluster" } else { "case" };
+    let mut reason = format!(
+        "more cases like these would have {is} {}; observed {} on {}",
+        words::number(threshold, 9),
+        words::measured(mean, threshold),
+        words::count(n, unit)
+    );
+    if figures.errored > 0 {
+        let errors = words::count(figures.errored, "errored case");
+        reason += &format!(", with {errors} counted as the worst for either side");
     }
+    Finding { interval: interval(figures, terms), ..Finding::found(decision, Some(mean), n, reason) }
 }
 
 /// A rate as two whole numbers.
 #[derive(Clone, Copy)]
-struct Share {
-    sum: i128,
-    of: i128,
+pub(super) struct Share {
+    pub(super) sum: i128,
+    pub(super) of: i128,
 }
 
 impl Share {
-    fn reaches(self, bound: Amount) -> bool {
+    pub(super) fn reaches(self, bound: Amount) -> bool {
         self.sum * 1_000_000_000 >= i128::from(bound.0) * self.of
     }
 
@@ -54,7 +107,7 @@ impl Share {
         self.sum * 1_000_000_000 <= i128::from(bound.0) * self.of
     }
 
-    fn number(self) -> f64 {
+    pub(super) fn number(self) -> f64 {
         ratio(self.sum, self.of).unwrap_or(0.0)
     }
 }

@@ -62,6 +62,15 @@ pub(super) fn bounds(bounds: Interval, against: f64, decision: Decision, confide
     }
 }
 
+/// What it would take to decide, in two digits: an estimate from what was seen is no better. Nothing where it is unknown.
+pub(super) fn needed(more: Option<u64>, unit: &str) -> String {
+    let Some(more) = more else { return String::new() };
+    let magnitude = 10_u64.pow(more.max(1).ilog10().saturating_sub(1));
+    let some = more.div_ceil(magnitude) * magnitude;
+    let about = if more < 10 { "" } else { "some " };
+    format!("; {about}{} like these would decide", count(some, &format!("more {unit}")))
+}
+
 /// Why a rule has nothing to look at.
 pub(super) fn nothing_scored(rule: &Rule, compares: bool) -> String {
     let tags: Vec<_> = rule.slice.iter().map(|(tag, value)| format!("{tag} = {value}")).collect();
@@ -98,6 +107,9 @@ mod tests {
         check(bounds(Decision::Pass), "at least −4 points with 95 % confidence");
         check(bounds(Decision::Fail), "at most 1.6 points with 95 % confidence");
         check(bounds(Decision::Inconclusive), "from −4 to 1.6 points, each end with 95 % confidence,");
+        check(needed(Some(341), "case"), "; some 350 more cases like these would decide");
+        check(needed(Some(1), "cluster"), "; 1 more cluster like these would decide");
+        check(needed(None, "case"), "");
         check(count(1, "case"), "1 case");
         check(count(0, "case"), "0 cases");
     }

@@ -119,18 +119,28 @@ impl Sample {
         Some(variance.sqrt() / (self.n as f64 * self.one as f64))
     }
 
-    /// How many independent values tell as much as these n: n / max(1, (SE / SE if independent)²), Kish's
-    /// design effect (1965). When all values are equal nothing can be estimated and each cluster counts once.
-    pub fn effective_size(&self) -> f64 {
-        let (Some(clustered), None) = (self.standard_error(), self.constant()) else {
-            return self.clusters as f64;
-        };
+    /// The standard error of the mean if all values were independent: s/√n, with s² their variance over n − 1. `None` for
+    /// fewer than two values.
+    pub fn independent_error(&self) -> Option<f64> {
+        if self.n < 2 {
+            return None;
+        }
         let (floor, rest) = self.split_mean();
         let n = self.n as f64;
         let squares = self.squares - 2 * floor * self.sum + floor * floor * i128::from(self.n);
-        let spread = (squares as f64 - n * rest * rest) / (n - 1.0);
-        let independent = (spread / n).sqrt() / self.one as f64;
-        n / (clustered / independent).powi(2).max(1.0)
+        let spread = (squares as f64 - n * rest * rest).max(0.0) / (n - 1.0);
+        Some((spread / n).sqrt() / self.one as f64)
+    }
+
+    /// How many independent values tell as much as these n: n / max(1, (SE / SE if independent)²), Kish's
+    /// design effect (1965). When all values are equal nothing can be estimated and each cluster counts once.
+    pub fn effective_size(&self) -> f64 {
+        match (self.standard_error(), self.independent_error(), self.constant()) {
+            (Some(clustered), Some(independent), None) => {
+                self.n as f64 / (clustered / independent).powi(2).max(1.0)
+            }
+            _ => self.clusters as f64,
+        }
     }
 
     /// The two-sided t interval of the mean with G − 1 degrees of freedom; `None` where the standard error is

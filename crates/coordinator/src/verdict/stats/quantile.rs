@@ -15,6 +15,11 @@ pub fn normal(p: f64) -> f64 {
     Normal::standard().inverse_cdf(p.clamp(EXTREME, 1.0 - EXTREME))
 }
 
+/// The chance that a standard normal value falls below `z`.
+pub fn normal_below(z: f64) -> f64 {
+    Normal::standard().cdf(z)
+}
+
 /// The value below which Student's t with `degrees` ≥ 1 degrees of freedom falls with probability `p`.
 ///
 /// For many degrees it is the expansion of Fisher and Cornish around the normal quantile z,

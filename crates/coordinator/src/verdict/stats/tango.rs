@@ -1,9 +1,6 @@
 //! The difference of two rates on the same cases: score test and interval.
 
-use super::{Interval, quantile, two_sided};
-
-/// Halvings of a bracket of length 2: enough to reach the last bit.
-const HALVINGS: u32 = 60;
+use super::{Interval, edge, quantile, two_sided};
 
 /// How two arms differ on the same `n` cases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,22 +50,6 @@ pub fn tango_interval(counts: Discordance, confidence: f64) -> Interval {
     let low = edge(-1.0, difference, |theta0| tango_z(counts, theta0) > z);
     let high = edge(1.0, difference, |theta0| tango_z(counts, theta0) < -z);
     [low, high]
-}
-
-/// Where `refuted` turns from true at `outer` to false at `inner`; `outer` itself when it is not refuted.
-fn edge(mut outer: f64, mut inner: f64, refuted: impl Fn(f64) -> bool) -> f64 {
-    if !refuted(outer) {
-        return outer;
-    }
-    for _ in 0..HALVINGS {
-        let middle = f64::midpoint(outer, inner);
-        if refuted(middle) {
-            outer = middle;
-        } else {
-            inner = middle;
-        }
-    }
-    inner
 }
 
 #[cfg(test)]
