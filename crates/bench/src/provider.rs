@@ -53,7 +53,7 @@ impl Provider {
             let entry: Entry = serde_json::from_str(line)?;
             Ok(entry.at_us)
         };
-        self.get("/calls")?.lines().map(at_us).collect()
+        self.get("/bill/calls")?.lines().map(at_us).collect()
     }
 
     fn get(&self, path: &str) -> anyhow::Result<String> {

@@ -79,9 +79,14 @@ impl Pools {
 
     /// A pool on the PostgreSQL database of `options`; connects on first use.
     pub(crate) fn postgres(options: PgConnectOptions) -> Self {
-        // The server ends what hangs: a client that stopped waiting would leave the transaction open.
-        let options =
-            options.options([("statement_timeout", "60s"), ("idle_in_transaction_session_timeout", "60s")]);
+        let options = options.options([
+            // The server ends what hangs: a client that stopped waiting would leave the transaction open.
+            ("statement_timeout", "60s"),
+            ("idle_in_transaction_session_timeout", "60s"),
+            // A plan that is kept is one for the tables as they were. Ours grow from nothing to millions of rows within a
+            // minute, and a plan made for a hundred reads all of them for every batch.
+            ("plan_cache_mode", "force_custom_plan"),
+        ]);
         let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
         Self::Postgres(pool.connect_lazy_with(options.statement_cache_capacity(PREPARED)))
     }
