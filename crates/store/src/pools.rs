@@ -31,6 +31,8 @@ const WAL_PAGES: &str = "4096";
 const CONNECTIONS: u32 = 10;
 /// Statements kept prepared by each connection: more than this crate has.
 const PREPARED: usize = 300;
+/// Rows that SQLite's thread reads ahead of whoever takes them: the two wait for each other once in so many.
+const ROWS_AHEAD: usize = 200;
 /// Collisions with other transactions after which one is given up.
 const COLLISIONS: u32 = 10;
 
@@ -50,6 +52,7 @@ impl Pools {
             .busy_timeout(BUSY_TIMEOUT)
             .foreign_keys(true)
             .statement_cache_capacity(PREPARED)
+            .row_buffer_size(ROWS_AHEAD)
             // What a statement needs for taking itself back, and sorting, stays off the disk.
             .pragma("temp_store", "MEMORY")
             // Pages are written again and again: the longer the log, the fewer copies of each go into the file.

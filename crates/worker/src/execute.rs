@@ -29,6 +29,9 @@ use crate::retry::{Circumstances, Step, Tally, decide};
 use crate::scorer::{Fault, Judged, score_output};
 use crate::{WorkerError, spans};
 
+/// Jobs at work for each slot. The gate alone says how many calls are in flight; whoever scores, hands in or waits for
+/// another try is in nobody's way.
+const JOBS_A_SLOT: usize = 2;
 /// Jobs that wait in the store for a closed account come back within this long of its opening, not all at once.
 const SPREAD: Duration = Duration::from_secs(1);
 
@@ -54,14 +57,14 @@ pub(crate) struct Onward {
     pub(crate) give_back: mpsc::Sender<GivenBack>,
 }
 
-/// Executes the pool's grants, at most as many at once as it has slots, until there are no more. Once told to stop,
+/// Executes the pool's grants until there are no more. Once told to stop,
 /// it gives back what has not started.
 pub(crate) async fn execute_all(
     pool: Arc<Pool>,
     grants: mpsc::Receiver<Granted>,
     Onward { keeper, give_back }: Onward,
 ) -> Result<(), WorkerError> {
-    let slots = pool.gate.in_flight() as usize;
+    let at_work = pool.gate.in_flight() as usize * JOBS_A_SLOT;
     let failed = Arc::new(OnceLock::new());
     // One job at a time stands before the gate, in the order of the claims.
     let line = (grants, Arc::clone(&pool), give_back.clone());
@@ -76,7 +79,7 @@ pub(crate) async fn execute_all(
         }
     });
     ready
-        .for_each_concurrent(slots, |ready| {
+        .for_each_concurrent(at_work, |ready| {
             let (pool, give_back, failed) = (Arc::clone(&pool), give_back.clone(), Arc::clone(&failed));
             let keeper = keeper.clone();
             async move {
@@ -143,11 +146,14 @@ async fn prepare(pool: &Pool, mut granted: Granted) -> Result<Result<Ready, Give
             return Ok(Err(settled(granted, settlement)));
         }
     };
+    let before_gate = Instant::now();
     let entered = tokio::select! {
         biased;
         () = pool.stop.cancelled() => return Ok(Err(unstarted(granted))),
         entered = pool.gate.enter() => entered,
     };
+    let wait_us = micros(before_gate.elapsed());
+    tracing::trace!(parent: &granted.span, limit.wait_us = wait_us, "waited for the account's limits");
     match entered {
         Ok(pass) => Ok(Ok(Ready { granted, planned, turn: Turn::Ask(prompt, pass) })),
         Err(closed) => {
@@ -366,6 +372,8 @@ impl<'w> Work<'w> {
                 finished.error = Some(error);
             }
         }
+        let word = finished.outcome.word();
+        tracing::debug!(job.outcome = word, "scored: {word}");
         finished.output = Some(Output::of_text(text));
         finished.finish_reason = finish_reason;
         finished.usage = usage;

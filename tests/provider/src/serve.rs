@@ -26,8 +26,9 @@ use crate::script::{Reaction, Script};
 
 /// The largest request it reads, in bytes.
 const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;
-/// How far apart the runtime's timers can fire.
-const TIMER_TICK: Duration = Duration::from_millis(1);
+/// How late the runtime's timers fire on average, as measured from outside: they round up to a millisecond, and so does
+/// the wait for events beneath them.
+const TIMER_LATENESS: Duration = Duration::from_micros(1_300);
 
 /// What all connections share.
 pub(crate) struct Shared {
@@ -132,8 +133,7 @@ async fn chat(
     });
 
     if !decision.delay.is_zero() {
-        // The timer's ticks are a millisecond apart and it never fires early: half a tick less is right on average.
-        tokio::time::sleep_until(arrived + decision.delay.saturating_sub(TIMER_TICK / 2)).await;
+        tokio::time::sleep_until(arrived + decision.delay.saturating_sub(TIMER_LATENESS)).await;
     }
     match decision.reaction {
         Some(Reaction::Hang) => future::pending().await,

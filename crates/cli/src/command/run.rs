@@ -10,7 +10,7 @@ use assay_common::clock::Clock;
 use assay_common::id::MemberId;
 use assay_common::suite::Suite;
 use assay_coordinator::api::document::Counts;
-use assay_coordinator::report::Reader;
+use assay_coordinator::report::{Reader, Report};
 use assay_coordinator::run::begin::Draw;
 use assay_coordinator::run::{Begun, Driver, Ended, begin};
 use assay_coordinator::suite::{FreezeError, Loaded, load};
@@ -18,6 +18,7 @@ use assay_coordinator::{Environment, Timings};
 use assay_queue::Queue;
 use assay_store::{FileLock, Run, RunPool, Schema, Store};
 use assay_worker::{Keys, PoolSpec, Serve, Shutdown, WorkerError};
+use futures_util::future::OptionFuture;
 use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::{JoinError, JoinHandle};
@@ -62,9 +63,9 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
         }
     };
     let store = session.environment.store.clone();
-    let mut reader = Reader::new(&store, suite, begun.run);
-    let ended = Box::pin(session.drive(&begun, args, &mut reader)).await?;
-    session.conclude(settings, &args.files, ended, reader).await
+    let reader = Reader::new(&store, suite, begun.run);
+    let (ended, report) = Box::pin(session.drive(&begun, args, reader)).await?;
+    session.conclude(settings, &args.files, ended, report).await
 }
 
 /// What one `assay run` holds open.
@@ -126,8 +127,14 @@ impl Session {
         Ok(begun)
     }
 
-    /// Drives the run with a worker beside it, until it has ended or somebody stops it.
-    async fn drive(&mut self, begun: &Begun, args: &RunArgs, reader: &mut Reader<'_>) -> Result<Ended, Exit> {
+    /// Drives the run with a worker beside it, until it has ended or somebody stops it. The report of a run that has
+    /// finished is read while the worker leaves.
+    async fn drive(
+        &mut self,
+        begun: &Begun,
+        args: &RunArgs,
+        mut reader: Reader<'_>,
+    ) -> Result<(Ended, Option<Report>), Exit> {
         let (shutdown, working) = (&self.shutdown, &mut self.working);
         let signals = tokio::spawn(stop_on_signals(shutdown.clone(), None, tell_stopping));
         let driver = Driver::load(self.environment.clone(), begun.run, args.patience.0).await?;
@@ -149,14 +156,18 @@ impl Session {
             // The store is away: what is in flight cannot be recorded, only asked again.
             shutdown.hard.cancel();
         }
-        let worked = working.await;
+        let finished = match &ended {
+            Ok(Ended::Finished(run)) => Some(reader.conclude(run)),
+            _ => None,
+        };
+        let (worked, report) = tokio::join!(working, OptionFuture::from(finished));
         signals.abort();
         progress.end();
         let ended = ended?;
         if !matches!(worked, Ok(Ok(()))) {
             return Err(worker_failed(worked));
         }
-        Ok(ended)
+        Ok((ended, report.transpose()?))
     }
 
     /// Prints what there is to say and turns the end of the run into an exit.
@@ -165,11 +176,11 @@ impl Session {
         settings: &Settings,
         files: &Files,
         ended: Ended,
-        reader: Reader<'_>,
+        report: Option<Report>,
     ) -> Result<Exit, Exit> {
         let store = &self.environment.store;
-        let run = match ended {
-            Ended::Finished(run) => run,
+        match ended {
+            Ended::Finished(_) => {}
             Ended::Interrupted(run) => {
                 // What was in flight has been recorded since.
                 let run =
@@ -185,13 +196,18 @@ impl Session {
                     .collect();
                 return Err(Exit::Unfinished(anyhow!("{}\n{}", what.join("\n"), how_to_resume(&run))));
             }
-        };
-        let report = reader.conclude(&run).await?;
+        }
+        let report = report.ok_or_else(|| Exit::Unfinished(anyhow!("the run has no report")))?;
         print(settings, &report)?;
         if !settings.json {
             let mut out = anstream::stdout().lock();
-            writeln!(out, "Results: {}, run {}", settings.store, run.id)?;
-            writeln!(out, "Every answer with its scores: assay results {}{}", run.id, store_flag(settings))?;
+            writeln!(out, "Results: {}, run {}", settings.store, report.run.id)?;
+            writeln!(
+                out,
+                "Every answer with its scores: assay results {}{}",
+                report.run.id,
+                store_flag(settings)
+            )?;
         }
         files::write(files, &Source::Store(store.clone()), &report).await?;
         Ok(exit_of(&report))

@@ -179,8 +179,12 @@ impl Check<'_> {
                 }
             }
         }
-        for field in shape.all_fields().filter(|field| field.required && node.entry(field.name).is_none()) {
-            let hint = Some(field.doc.to_owned());
+        let misspelt = misspelt(node, shape);
+        let lacks = |field: &&Field| {
+            field.required && node.entry(field.name).is_none() && !misspelt.contains(&field.name)
+        };
+        for field in shape.all_fields().filter(lacks) {
+            let hint = Some(format!("add `{}`. {}", field.name, field.doc));
             self.error(node.at, format!("{} lacks the key `{}`", shape.name, field.name), hint);
         }
         if !shape.one_of.is_empty() {
@@ -188,7 +192,7 @@ impl Check<'_> {
         }
     }
 
-    fn one_of(&mut self, node: &Node, shape: &Shape) {
+    fn one_of(&mut self, node: &Node, shape: &'static Shape) {
         let mut present = node.entries().iter().filter(|entry| shape.one_of.contains(&entry.key.as_str()));
         let choices = || {
             let named = |field: &&Field| shape.one_of.contains(&field.name);
@@ -196,8 +200,9 @@ impl Check<'_> {
         };
         let keys = quoted_list(&choices().map(|field| field.name).collect::<Vec<_>>(), "or");
         match (present.next(), present.next()) {
+            (None, _) if misspelt(node, shape).iter().any(|name| shape.one_of.contains(name)) => {}
             (None, _) => {
-                let hint = choices().next().map(|field| format!("`{}`: {}", field.name, field.doc));
+                let hint = choices().next().map(|field| format!("add `{}`. {}", field.name, field.doc));
                 self.error(node.at, format!("{} lacks one of the keys {keys}", shape.name), hint);
             }
             (Some(first), Some(second)) => {
@@ -260,13 +265,20 @@ impl Check<'_> {
                     None => {
                         let message = format!("{what} lacks one of the keys {}", quoted_list(&keys, "or"));
                         let first = shapes.iter().flat_map(|(_, shape)| shape.all_fields()).next();
-                        let hint = first.map(|field| format!("`{}`: {}", field.name, field.doc));
+                        let hint = first.map(|field| format!("add `{}`. {}", field.name, field.doc));
                         self.error(node.at, message, hint);
                     }
                 }
             }
         }
     }
+}
+
+/// Keys that an unknown key of `node` was probably meant to be: they have been told, and are not missing besides.
+fn misspelt(node: &Node, shape: &'static Shape) -> Vec<&'static str> {
+    let names = || shape.all_fields().map(|field| field.name);
+    let unknown = node.entries().iter().filter(|entry| names().all(|name| name != entry.key));
+    unknown.filter_map(|entry| super::hint::nearest(&entry.key, names())).collect()
 }
 
 /// Whether this alternative is meant: the kind of value decides, not whether it is right.

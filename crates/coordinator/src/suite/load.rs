@@ -186,7 +186,10 @@ impl Loader<'_> {
         });
         let of_scores = |rule: &Rule| matches!(rule.metric, Metric::PassRate | Metric::MeanScore);
         // A rule on scores has been told that there are none.
-        if tree.get("score").is_none() && !gate.iter().flat_map(|gate| &gate.rules).any(of_scores) {
+        if matches!(tree.value, Value::Map(_))
+            && tree.get("score").is_none()
+            && !gate.iter().flat_map(|gate| &gate.rules).any(of_scores)
+        {
             self.warning(tree.at, "nothing is scored: every answer passes").hint =
                 Some("add `score:` to judge answers".into());
         }

@@ -47,7 +47,7 @@ error: a prompt lacks one of the keys `file` or `text`
 7 |   - {name: ask, label: neither}
   |     ^
   |
-  = help: `file`: The prompt: text, or in .yaml and .json chat messages as a list of `role` and `content`.
+  = help: add `file`. The prompt: text, or in .yaml and .json chat messages as a list of `role` and `content`.
 
 error: `channel` needs releases, which this version does not have: name a `file` or write a `text`
  --> suite.yaml:8:30
@@ -79,7 +79,7 @@ error: a prompt lacks the key `name`
 11 |   - {label: nameless, text: x}
    |     ^
    |
-   = help: The line of work; entries with one name are its versions.
+   = help: add `name`. The line of work; entries with one name are its versions.
 
 8 errors: nothing was run
 "#);
@@ -98,14 +98,6 @@ error: `role` cannot be `sytem`
   |
   = help: did you mean `system`?
 
-error: a message lacks the key `content`
- --> chat.yaml:2:3
-  |
-2 | - role: user
-  |   ^
-  |
-  = help: What is said.
-
 error: unknown key `contents` in a message
  --> chat.yaml:3:3
   |
@@ -122,7 +114,7 @@ error: no case has the variable `qestion`
   |
   = help: did you mean `question`?
 
-4 errors: nothing was run
+3 errors: nothing was run
 "#);
     let suite = suite_with("prompts", "prompts: [{name: ask, file: chat.json}]\n");
     assert_snapshot!(told_of(&[("suite.yaml", &suite), ("chat.json", "{\"role\": \"user\"}")]), @r#"

@@ -118,6 +118,34 @@ error: the column `question` is given twice
 "#);
 }
 
+/// Rows behind a quote that is never closed would otherwise be part of its value.
+#[test]
+fn csv_quotes_are_closed() {
+    let rows = "id,question\n1,a\n2,\"b\n3,c\n";
+    assert_snapshot!(told_of_cases("{file: c.csv, id: id}", "c.csv", rows), @r#"
+error: a double quote opens a value in this row, and none closes it
+ --> c.csv:3:1
+  |
+3 | 2,"b
+  | ^^^^
+  |
+  = help: close it; inside such a value a double quote is written twice
+
+1 error: nothing was run
+"#);
+    assert_snapshot!(told_of_cases("{file: c.csv}", "c.csv", "id,\"question\n1,a\n"), @r#"
+error: a double quote opens a value in this row, and none closes it
+ --> c.csv:1:1
+  |
+1 | id,"question
+  | ^^^^^^^^^^^^
+  |
+  = help: close it; inside such a value a double quote is written twice
+
+1 error: nothing was run
+"#);
+}
+
 #[test]
 fn json_lists() {
     let rows = "[\n  {\"id\": 1, \"question\": \"a\"},\n  {\"id\": 1,\n   \"question\": \"b\"},\n  3\n]";

@@ -142,7 +142,7 @@ error: `extract` lacks the key `json`
 21 |   - {type: equals, value: a, extract: {regex: 'a'}}
    |                                       ^
    |
-   = help: A JSONPath (RFC 9535) into the output parsed as JSON.
+   = help: add `json`. A JSONPath (RFC 9535) into the output parsed as JSON.
 
 error: unknown key `regex` in `extract`
   --> suite.yaml:21:40
@@ -270,7 +270,7 @@ error: a rule lacks one of the keys `min`, `max`, `max_drop` or `max_increase`
 21 |     - {metric: pass_rate}
    |       ^
    |
-   = help: `min`: At least this.
+   = help: add `min`. At least this.
 
 error: `max_drop` compares with a baseline, and a sole prompt has none
   --> suite.yaml:22:27

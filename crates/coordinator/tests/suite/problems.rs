@@ -124,7 +124,7 @@ error: this scorer lacks the key `value`
 23 |   - type: equals
    |     ^
    |
-   = help: What the output must equal, as it stands; an object or a list: as JSON.
+   = help: add `value`. What the output must equal, as it stands; an object or a list: as JSON.
 
 error: `many` is no number
   --> suite.yaml:24:27
@@ -264,14 +264,6 @@ error: the suite is a list, but a map is wanted
   | ^
   |
   = help: write `key: value` pairs, such as `suite: triage`
-
-warning: nothing is scored: every answer passes
- --> suite.yaml:1:1
-  |
-1 | - a
-  | ^
-  |
-  = help: add `score:` to judge answers
 
 1 error: nothing was run
 "#);
@@ -449,5 +441,38 @@ warning: nothing is scored: every answer passes
   = help: add `score:` to judge answers
 
 11 errors: nothing was run
+"#);
+}
+
+#[test]
+fn a_misspelt_key_is_told_once() {
+    let text =
+        "suite: x\nprompts:\n  - name: p\n    txt: hello\nmodles:\n  - echo/echo\ncases:\n  - vars: {}\n";
+    assert_snapshot!(told(text), @r#"
+error: unknown key `txt` in a prompt
+ --> suite.yaml:4:5
+  |
+4 |     txt: hello
+  |     ^^^
+  |
+  = help: did you mean `text`?
+
+error: unknown key `modles` in the suite
+ --> suite.yaml:5:1
+  |
+5 | modles:
+  | ^^^^^^
+  |
+  = help: did you mean `models`?
+
+warning: nothing is scored: every answer passes
+ --> suite.yaml:1:1
+  |
+1 | suite: x
+  | ^
+  |
+  = help: add `score:` to judge answers
+
+2 errors: nothing was run
 "#);
 }

@@ -1,6 +1,7 @@
 //! Rows of a file, one after the other: JSON lines, CSV, and JSON lists without holding the file in memory; YAML as
 //! a tree.
 
+use std::io::Read as _;
 use std::ops::ControlFlow;
 
 use assay_common::case::Vars;
@@ -88,8 +89,12 @@ pub(super) fn each_line(mut reader: Metered, meter: &Meter, on_line: &mut OnLine
     }
 }
 
+/// Put behind a CSV file: a row of its own, unless a quote was never closed, which then takes it in. The csv crate takes
+/// the end of the file for the end of such a value, and whatever rows it has swallowed would be lost without a word.
+const CSV_END: &str = "\n\0end\n";
+
 fn each_csv(reader: Metered, meter: &Meter, on_row: &mut OnRow<'_>) {
-    let mut reader = csv::ReaderBuilder::new().from_reader(reader);
+    let mut reader = csv::ReaderBuilder::new().from_reader(reader.chain(CSV_END.as_bytes()));
     let header = match reader.headers() {
         Ok(header) => header.clone(),
         Err(error) => {
@@ -97,7 +102,8 @@ fn each_csv(reader: Metered, meter: &Meter, on_row: &mut OnRow<'_>) {
             return;
         }
     };
-    if let Some(fault) = fault_of_header(&header) {
+    let fault = if is_unclosed(&header) { Some(unclosed(1)) } else { fault_of_header(&header) };
+    if let Some(fault) = fault {
         let _ = on_row(1, Err(fault));
         return;
     }
@@ -107,6 +113,13 @@ fn each_csv(reader: Metered, meter: &Meter, on_row: &mut OnRow<'_>) {
         let read = reader.read_record(&mut record);
         let line = record.position().map_or(0, csv::Position::line);
         let line = usize::try_from(line).unwrap_or(usize::MAX);
+        if is_unclosed(&record) {
+            let _ = on_row(line, Err(unclosed(line)));
+            return;
+        }
+        if record.len() == 1 && record.iter().all(|field| field == CSV_END.trim_ascii()) {
+            return;
+        }
         let row = match read {
             Ok(false) => return,
             Ok(true) => Ok(header
@@ -127,6 +140,15 @@ fn each_csv(reader: Metered, meter: &Meter, on_row: &mut OnRow<'_>) {
             return;
         }
     }
+}
+
+fn is_unclosed(record: &csv::StringRecord) -> bool {
+    record.iter().next_back().is_some_and(|field| field.ends_with(CSV_END))
+}
+
+fn unclosed(line: usize) -> Fault {
+    let hint = "close it; inside such a value a double quote is written twice";
+    Fault::on(line, "a double quote opens a value in this row, and none closes it", hint)
 }
 
 /// Columns are variables: each has a name of its own.
