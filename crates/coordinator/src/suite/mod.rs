@@ -24,7 +24,7 @@ mod diagnostic;
 mod folder;
 mod freeze;
 mod gate;
-mod hint;
+pub(crate) mod hint;
 mod layout;
 mod load;
 mod models;
