@@ -15,9 +15,8 @@ use crate::open::Store;
 use crate::pools::{reading, writing};
 use crate::row::{parsed, plain};
 
-pub(crate) const SQL: &[&str] = &[
-    OPEN_ON, OPEN, ADD_EVENT, HOLD, ACKNOWLEDGE, LINK, RESOLVE, REOPEN, INCIDENT, INCIDENTS, EVENTS,
-];
+pub(crate) const SQL: &[&str] =
+    &[OPEN_ON, OPEN, ADD_EVENT, HOLD, ACKNOWLEDGE, LINK, RESOLVE, REOPEN, INCIDENT, INCIDENTS, EVENTS];
 
 /// What opened an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -200,8 +199,10 @@ macro_rules! open_incident {
     ($conn:ident, $incident:expr) => {{
         let incident: &$crate::incident::NewIncident = $incident;
         loop {
-            let query = sqlx::query_scalar($crate::incident::OPEN).bind(&incident.prompt).bind(&incident.channel);
-            let query = query.bind(incident.version).bind(incident.digest.as_str()).bind(incident.kind.word());
+            let query =
+                sqlx::query_scalar($crate::incident::OPEN).bind(&incident.prompt).bind(&incident.channel);
+            let query =
+                query.bind(incident.version).bind(incident.digest.as_str()).bind(incident.kind.word());
             let query = query.bind($crate::row::plain(&incident.summary)).bind(&incident.owner);
             let query = query.bind(incident.began_at.0).bind(incident.opened_at.0);
             let query = query.bind($crate::row::plain(&incident.opened_by));
@@ -375,9 +376,8 @@ impl Store {
 
     /// What happened to an incident, in order.
     pub async fn incident_events(&self, number: i64) -> Result<Vec<IncidentEvent>, StoreError> {
-        let rows: Vec<(i64, String, String, String)> = reading!(self, |conn| {
-            Ok(sqlx::query_as(EVENTS).bind(number).fetch_all(&mut *conn).await?)
-        })?;
+        let rows: Vec<(i64, String, String, String)> =
+            reading!(self, |conn| { Ok(sqlx::query_as(EVENTS).bind(number).fetch_all(&mut *conn).await?) })?;
         let event = |(at, actor, action, detail)| IncidentEvent { at: Micros(at), actor, action, detail };
         Ok(rows.into_iter().map(event).collect())
     }

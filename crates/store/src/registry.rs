@@ -108,8 +108,9 @@ const PROMPT: &str = "
 impl Store {
     /// A prompt.
     pub async fn prompt(&self, name: &str) -> Result<Option<Prompt>, StoreError> {
-        let row: Option<PromptRow> =
-            reading!(self, |conn| { Ok(sqlx::query_as(PROMPT).bind(name).fetch_optional(&mut *conn).await?) })?;
+        let row: Option<PromptRow> = reading!(self, |conn| {
+            Ok(sqlx::query_as(PROMPT).bind(name).fetch_optional(&mut *conn).await?)
+        })?;
         Ok(row.map(prompt))
     }
 }
@@ -182,11 +183,7 @@ impl Store {
     }
 
     /// Up to two versions of a prompt whose digest begins with `prefix`, which holds lower-case hex digits alone.
-    pub async fn versions_with_prefix(
-        &self,
-        prompt: &str,
-        prefix: &str,
-    ) -> Result<Vec<Version>, StoreError> {
+    pub async fn versions_with_prefix(&self, prompt: &str, prefix: &str) -> Result<Vec<Version>, StoreError> {
         let (first, last) = (format!("{prefix:0<64}"), format!("{prefix:f<64}"));
         let rows: Vec<VersionRow> = reading!(self, |conn| {
             let query = sqlx::query_as(VERSIONS_BETWEEN).bind(prompt).bind(&first).bind(&last);

@@ -37,16 +37,21 @@ pub(super) async fn writable(store: &Store, name: &str, new: bool) -> Result<(),
             "`{name}` is no name of a channel: 1 to {MAX_NAME_BYTES} of a–z, 0–9, `.`, `_` and `-`, beginning with a letter or digit"
         )));
     }
-    let channels = store.channels().await?;
-    let mut known = channels.iter().map(String::as_str).chain(USUAL);
-    if new || known.clone().any(|channel| channel == name) {
-        return Ok(());
-    }
-    match nearest(name, &mut known) {
-        None => Ok(()),
-        Some(near) => Err(ReleaseError::Unknown {
+    match misspelt(store, name).await? {
+        Some(near) if !new => Err(ReleaseError::Unknown {
             what: format!("there is no channel `{name}`"),
             hint: Some(format!("did you mean `{near}`? `--new-channel` makes `{name}`")),
         }),
+        _ => Ok(()),
     }
+}
+
+/// A channel that `name` seems to be a slip of the finger for: it is no channel yet, and near to one.
+pub(super) async fn misspelt(store: &Store, name: &str) -> Result<Option<String>, ReleaseError> {
+    let channels = store.channels().await?;
+    let known = channels.iter().map(String::as_str).chain(USUAL);
+    if known.clone().any(|channel| channel == name) {
+        return Ok(None);
+    }
+    Ok(nearest(name, known).map(str::to_owned))
 }

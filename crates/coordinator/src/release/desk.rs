@@ -77,7 +77,8 @@ impl<'s> Desk<'s> {
                 told(live)
             )));
         }
-        let verdict = if asked.overriding { None } else { Some(self.verdict(&version, live.as_ref()).await?) };
+        let verdict =
+            if asked.overriding { None } else { Some(self.verdict(&version, live.as_ref()).await?) };
         let mut release = self.next(&asked.channel, &version, live.as_ref());
         release.kind = if asked.overriding { ReleaseKind::Override } else { ReleaseKind::Promotion };
         release.previous = live.as_ref().map(|live| live.seq);

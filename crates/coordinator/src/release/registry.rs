@@ -44,7 +44,8 @@ impl fmt::Display for Which {
 pub async fn prompts(store: &Store) -> Result<Vec<PromptDocument>, ReleaseError> {
     let mut live = store.live_everywhere(None).await?;
     live.retain(shown);
-    let of = |prompt: &Prompt| live.iter().filter(|release| release.prompt == prompt.name).collect::<Vec<_>>();
+    let of =
+        |prompt: &Prompt| live.iter().filter(|release| release.prompt == prompt.name).collect::<Vec<_>>();
     Ok(store.prompts().await?.into_iter().map(|prompt| PromptDocument::of(&prompt, &of(&prompt))).collect())
 }
 

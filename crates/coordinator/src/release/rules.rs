@@ -97,9 +97,9 @@ impl fmt::Display for Why {
             Self::Missing { live: Some(live) } => {
                 write!(f, "no run has judged it; run its suite with {live}, which is live, as the baseline")
             }
-            Self::Missing { live: None } => {
-                f.write_str("no run has judged it; run its suite, with a gate that has a rule on it alone (`min`)")
-            }
+            Self::Missing { live: None } => f.write_str(
+                "no run has judged it; run its suite, with a gate that has a rule on it alone (`min`)",
+            ),
             Self::Foreign { run, baseline, live } => {
                 let baseline = baseline
                     .as_ref()

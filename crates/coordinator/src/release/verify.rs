@@ -33,10 +33,18 @@ pub async fn verify(
         return answer(false, format!("{} is no version of {whose}; run its suite first", digest.short()));
     }
     catch_up(store, now).await?;
-    let (mut refusals, mut anything_live) = (Vec::new(), false);
+    let mut refusals = Vec::new();
     for name in prompts {
         let live = store.live(&name, on, None).await?;
-        anything_live |= live.is_some();
+        if live.is_none()
+            && let Some(near) = channel::misspelt(store, on).await?
+        {
+            // An empty channel asks for less: a slip of the finger must not.
+            return Err(ReleaseError::Unknown {
+                what: format!("there is no channel `{on}`"),
+                hint: Some(format!("did you mean `{near}`?")),
+            });
+        }
         if let Some(live) = live.as_ref().filter(|live| live.digest == *digest) {
             let since = civil(live.released_at);
             return answer(true, format!("{} is live on {on} since {since}", named_live(live)));
@@ -47,14 +55,13 @@ pub async fn verify(
         match evidence(&candidate, live.as_ref().map(named_live).as_ref(), &verdicts, now) {
             Ok(verdict) => {
                 let until = civil(verdict.expires_at);
-                return answer(true, format!("{candidate} passed in run {}, which holds until {until}", verdict.run));
+                return answer(
+                    true,
+                    format!("{candidate} passed in run {}, which holds until {until}", verdict.run),
+                );
             }
             Err(refusal) => refusals.push(format!("{candidate}: {}", refusal.why)),
         }
-    }
-    if !anything_live {
-        // A name that is wrong is told apart from a channel that is empty for this prompt.
-        channel::known(store, on).await?;
     }
     answer(false, refusals.join("\n"))
 }
