@@ -1,8 +1,9 @@
 //! Whose request it is: a bearer token, looked up by its hash, and held against the scope the route needs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use assay_store::Scope;
+use assay_store::{Scope, Token};
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
@@ -25,6 +26,23 @@ pub(super) struct Submitter {
     pub(super) name: String,
 }
 
+/// Whoever may release, and deal with incidents.
+pub(super) struct Releaser {
+    /// The token's name.
+    pub(super) name: String,
+    scopes: BTreeSet<Scope>,
+}
+
+impl Releaser {
+    /// Whether he may do so without a passing verdict.
+    pub(super) fn may_override(&self) -> Result<(), ApiError> {
+        match self.scopes.contains(&Scope::Admin) {
+            true => Ok(()),
+            false => Err(ApiError::MissingScope { token: self.name.clone(), scope: Scope::Admin }),
+        }
+    }
+}
+
 impl FromRequestParts<Arc<Api>> for Reader {
     type Rejection = ApiError;
 
@@ -37,12 +55,21 @@ impl FromRequestParts<Arc<Api>> for Submitter {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
-        authorize(parts, api, Scope::Submit).await.map(|name| Self { name })
+        authorize(parts, api, Scope::Submit).await.map(|token| Self { name: token.name })
     }
 }
 
-/// The name of the request's token, if that holds and has the scope.
-async fn authorize(parts: &Parts, api: &Api, scope: Scope) -> Result<String, ApiError> {
+impl FromRequestParts<Arc<Api>> for Releaser {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+        let Token { name, scopes, .. } = authorize(parts, api, Scope::Release).await?;
+        Ok(Self { name, scopes })
+    }
+}
+
+/// The request's token, if that holds and has the scope.
+async fn authorize(parts: &Parts, api: &Api, scope: Scope) -> Result<Token, ApiError> {
     let presented = hash(bearer(parts)?);
     let token = api.environment.store.token(&presented).await?.ok_or(ApiError::UnknownToken)?;
     if !bool::from(token.hash.as_str().as_bytes().ct_eq(presented.as_str().as_bytes())) {
@@ -60,7 +87,7 @@ async fn authorize(parts: &Parts, api: &Api, scope: Scope) -> Result<String, Api
     if !token.scopes.contains(&scope) {
         return Err(ApiError::MissingScope { token: token.name, scope });
     }
-    Ok(token.name)
+    Ok(token)
 }
 
 fn bearer(parts: &Parts) -> Result<&str, ApiError> {
