@@ -35,7 +35,8 @@ pub(crate) enum PromptCommand {
     /// A version with its text and its verdicts; the newest without @VERSION
     Show {
         /// NAME or NAME@VERSION
-        version: Version,
+        #[arg(value_name = "NAME[@VERSION]")]
+        named: Version,
     },
     /// What two versions of a prompt differ in
     Diff {
@@ -79,8 +80,9 @@ Exit codes:
   2  the prompt, version or channel is not there, or the version is live already
   4  somebody else was first, or the store cannot be reached; nothing was changed")]
     Promote {
-        /// NAME@VERSION: a number, or a digest
-        version: Version,
+        /// The version: by its number, or its digest
+        #[arg(value_name = "NAME@VERSION")]
+        named: Version,
         /// The channel, such as production
         #[arg(long, value_name = "CHANNEL")]
         channel: String,

@@ -24,7 +24,7 @@ pub(crate) async fn call(settings: &Settings, command: PromptCommand) -> Result<
         PromptCommand::List => {
             put(settings, &releases().await?.prompts().await?, |found| render::prompts(found))
         }
-        PromptCommand::Show { version: Version { prompt, which } } => {
+        PromptCommand::Show { named: Version { prompt, which } } => {
             put(settings, &releases().await?.show(&prompt, which.as_ref()).await?, render::version)
         }
         PromptCommand::Diff { name, from, to } => {
@@ -41,15 +41,19 @@ pub(crate) async fn call(settings: &Settings, command: PromptCommand) -> Result<
             let at = at.map(|at| parse(&at)).transpose()?;
             put(settings, &releases().await?.history(&name, channel.as_deref(), at).await?, render::history)
         }
-        PromptCommand::Promote { version, channel, overriding, reason, new_channel } => {
-            let Some(which) = version.which else {
-                let name = version.prompt;
+        PromptCommand::Promote {
+            named: Version { prompt, which },
+            channel,
+            overriding,
+            reason,
+            new_channel,
+        } => {
+            let Some(version) = which else {
                 return Err(Exit::Input(anyhow!(
-                    "which version of `{name}`? say {name}@NUMBER or {name}@DIGEST"
+                    "which version of `{prompt}`? say {prompt}@NUMBER or {prompt}@DIGEST"
                 )));
             };
-            let asked =
-                Promote { prompt: version.prompt, version: which, channel, reason, overriding, new_channel };
+            let asked = Promote { prompt, version, channel, reason, overriding, new_channel };
             put(settings, &releases().await?.promote(asked).await?, render::release)
         }
         PromptCommand::Rollback { name, channel, reason } => {
