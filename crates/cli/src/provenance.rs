@@ -39,7 +39,8 @@ fn committed(folder: &Path) -> Option<Provenance> {
 /// What git says; nothing where there is no git or no repository.
 fn git(folder: &Path, arguments: &[&str]) -> Option<String> {
     let mut command = Command::new("git");
-    command.arg("-C").arg(folder).args(arguments).stdin(Stdio::null());
+    // A repository that was cloned must not say what is run here.
+    command.args(["-c", "core.fsmonitor=false", "-C"]).arg(folder).args(arguments).stdin(Stdio::null());
     let output = command.output().ok().filter(|output| output.status.success())?;
     String::from_utf8(output.stdout).ok()
 }

@@ -26,7 +26,10 @@ pub async fn record(
     report: &Report,
     now: Micros,
 ) -> Result<bool, StoreError> {
-    let verdicts = rows(suite, run, report, now);
+    put(store, run, rows(suite, run, report, now), now).await
+}
+
+async fn put(store: &Store, run: &Run, verdicts: Vec<Verdict>, now: Micros) -> Result<bool, StoreError> {
     let count = verdicts.len();
     let recorded = store.record_verdicts(run.id, verdicts, now).await?;
     if recorded && count > 0 {
@@ -44,18 +47,30 @@ pub async fn catch_up(store: &Store, now: Micros) -> Result<usize, StoreError> {
             return Ok(judged);
         }
         for run in &runs {
-            let suite = store.suite(run.revision.clone()).await?;
-            let suite = suite.ok_or_else(|| {
-                StoreError::Unreadable(format!("run {} has no suite revision {}", run.id, run.revision))
-            })?;
-            if suite.gate.is_some() {
-                let report = assemble(store, &suite, run).await?;
-                judged += usize::from(record(store, &suite, run, &report, now).await?);
-            } else {
-                judged += usize::from(store.record_verdicts(run.id, Vec::new(), now).await?);
-            }
+            let verdicts = match judged_rows(store, run, now).await {
+                // One that nobody can read must not keep the others from being judged.
+                Err(StoreError::Unreadable(why)) => {
+                    tracing::error!(run.id = %run.id, error = why, "cannot judge run {}, it has no verdict: {why}", run.id);
+                    Vec::new()
+                }
+                verdicts => verdicts?,
+            };
+            judged += usize::from(put(store, run, verdicts, now).await?);
         }
     }
+}
+
+/// What the gate of a run says now.
+async fn judged_rows(store: &Store, run: &Run, now: Micros) -> Result<Vec<Verdict>, StoreError> {
+    let suite = store.suite(run.revision.clone()).await?;
+    let suite = suite.ok_or_else(|| {
+        StoreError::Unreadable(format!("the store lacks its suite revision {}", run.revision))
+    })?;
+    if suite.gate.is_none() {
+        return Ok(Vec::new());
+    }
+    let report = assemble(store, &suite, run).await?;
+    Ok(rows(&suite, run, &report, now))
 }
 
 /// One row for each version that was judged; where two entries are one version, the worse.

@@ -2,9 +2,10 @@
 //! and is refused; it is released all the same, which opens an incident, and rolled back.
 //!
 //! - `story`: that, over SQLite, over PostgreSQL, and through a coordinator; `wrong`: whatever can be wrong
-//! - `races`: two promotions at once
+//! - `races`: two promotions at once; `fleet`: verdicts where nobody waits for them
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+mod fleet;
 mod races;
 mod story;
 mod wrong;

@@ -38,7 +38,7 @@ async fn life(store: StoreUrl) {
             ("incident.ack", "ann"),
             ("release.rehearsal", "ann"),
             ("release.rehearsal", "ann"),
-            ("release.rollback", "ann"),
+            ("release.rehearsal", "ann"),
             ("release.rollback", "ann"),
             ("incident.resolve", "ann"),
         ]

@@ -59,8 +59,8 @@ fn what_is_not_there_is_named_with_what_is_near() {
 }
 
 /// A verdict that is missing, foreign, inconclusive or expired carries no promotion, and says which it is.
-#[test]
-fn only_the_right_verdict_carries_a_promotion() {
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_right_verdict_carries_a_promotion() {
     let team = Team::new(&[]);
     team.judges(1, None, 0);
     team.ann(&["prompt", "promote", "support@1", "--channel", "production"]).expect(0);
@@ -86,7 +86,7 @@ fn only_the_right_verdict_carries_a_promotion() {
     // Passed, a moment too long ago.
     team.suite(2, Some(1), &format!("{}  expires: 1s\n", super::COMPARED));
     team.ann(&["run", "suite.yaml"]).expect(0);
-    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
     refused("support@2", &["expired at"]);
     team.judges(2, Some(1), 0);
     team.ann(&["prompt", "promote", "support@2", "--channel", "production"]).expect(0);

@@ -1,6 +1,6 @@
 //! `assay prompt`: what is live where, and how it gets there.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use anyhow::{Context as _, anyhow};
 use assay_common::clock::Micros;
@@ -72,14 +72,16 @@ pub(crate) async fn call(settings: &Settings, command: PromptCommand) -> Result<
             let live = releases().await?.pull(&name, &channel).await?;
             let content = content(&live.body)?;
             match output {
-                Some(path) => {
-                    std::fs::write(&path, content)
-                        .with_context(|| format!("cannot write {}", path.display()))
-                        .map_err(Exit::Input)?;
-                    Ok(Exit::Done)
+                Some(path) => std::fs::write(&path, content)
+                    .with_context(|| format!("cannot write {}", path.display()))
+                    .map_err(Exit::Input)?,
+                None if settings.json || std::io::stdout().is_terminal() => {
+                    return put(settings, &live, |_| visible(&content).into_owned());
                 }
-                None => put(settings, &live, |_| content),
+                // Byte for byte: its digest is what is live.
+                None => std::io::stdout().write_all(content.as_bytes())?,
             }
+            Ok(Exit::Done)
         }
         PromptCommand::Verify { file, channel, prompt } => {
             let digest = read_prompt(&file).map_err(Exit::input)?.digest();
@@ -106,7 +108,13 @@ fn content(body: &PromptBody) -> Result<String, Exit> {
     Ok(match body {
         PromptBody::Text(text) => format!("{text}\n"),
         PromptBody::Chat(messages) => {
-            format!("{}\n", serde_json::to_string_pretty(messages).map_err(std::io::Error::from)?)
+            let mut messages = messages.clone();
+            // One newline at the end of a message is dropped when it is read.
+            messages
+                .iter_mut()
+                .filter(|message| message.content.ends_with('\n'))
+                .for_each(|message| message.content.push('\n'));
+            format!("{}\n", serde_json::to_string_pretty(&messages).map_err(std::io::Error::from)?)
         }
     })
 }

@@ -1,11 +1,12 @@
 //! Whose request it is: a bearer token, looked up by its hash, and held against the scope the route needs.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use assay_store::{Scope, Token};
-use axum::extract::FromRequestParts;
-use axum::http::header::AUTHORIZATION;
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::header::{AUTHORIZATION, USER_AGENT};
 use axum::http::request::Parts;
 use subtle::ConstantTimeEq as _;
 
@@ -16,6 +17,8 @@ use super::token::hash;
 
 /// The longest token that is looked at, in bytes.
 const MAX_TOKEN_BYTES: usize = 200;
+/// Characters of a program's name that are kept.
+const AGENT_CHARS: usize = 100;
 
 /// Whoever may read.
 pub(super) struct Reader;
@@ -30,6 +33,8 @@ pub(super) struct Submitter {
 pub(super) struct Releaser {
     /// The token's name.
     pub(super) name: String,
+    /// From where: the address, where it is known, and the program.
+    pub(super) origin: String,
     scopes: BTreeSet<Scope>,
 }
 
@@ -64,7 +69,16 @@ impl FromRequestParts<Arc<Api>> for Releaser {
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
         let Token { name, scopes, .. } = authorize(parts, api, Scope::Release).await?;
-        Ok(Self { name, scopes })
+        Ok(Self { name, origin: origin(parts), scopes })
+    }
+}
+
+fn origin(parts: &Parts) -> String {
+    let agent = parts.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+    let agent: String = agent.unwrap_or("an unnamed client").chars().take(AGENT_CHARS).collect();
+    match parts.extensions.get::<ConnectInfo<SocketAddr>>() {
+        Some(ConnectInfo(peer)) => format!("API, {agent} at {}", peer.ip()),
+        None => format!("API, {agent}"),
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) async fn open(
     body: Body,
 ) -> Result<(StatusCode, Json<IncidentDocument>), ApiError> {
     let Open { prompt, channel, reason } = body::json(&headers, body, MAX_BODY_BYTES).await?;
-    let mut desk = desk(&api, releaser.name, &headers)?;
+    let mut desk = desk(&api, releaser)?;
     let opened = desk.open_incident(&prompt, &channel, &reason).await?;
     Ok((StatusCode::CREATED, Json(opened)))
 }
@@ -74,9 +74,8 @@ pub(super) async fn acknowledge(
     State(api): State<Arc<Api>>,
     releaser: Releaser,
     NumberPath(number): NumberPath,
-    headers: HeaderMap,
 ) -> Result<Json<IncidentDocument>, ApiError> {
-    Ok(Json(desk(&api, releaser.name, &headers)?.acknowledge(number).await?))
+    Ok(Json(desk(&api, releaser)?.acknowledge(number).await?))
 }
 
 /// Which release ended it.
@@ -96,7 +95,7 @@ pub(super) async fn link(
     body: Body,
 ) -> Result<Json<IncidentDocument>, ApiError> {
     let Link { release } = body::json(&headers, body, MAX_BODY_BYTES).await?;
-    Ok(Json(desk(&api, releaser.name, &headers)?.link(number, release).await?))
+    Ok(Json(desk(&api, releaser)?.link(number, release).await?))
 }
 
 /// What it came from.
@@ -115,7 +114,7 @@ pub(super) async fn resolve(
     body: Body,
 ) -> Result<Json<IncidentDocument>, ApiError> {
     let Cause { cause } = body::json(&headers, body, MAX_BODY_BYTES).await?;
-    Ok(Json(desk(&api, releaser.name, &headers)?.resolve(number, &cause).await?))
+    Ok(Json(desk(&api, releaser)?.resolve(number, &cause).await?))
 }
 
 /// Why it is not over.
@@ -134,5 +133,5 @@ pub(super) async fn reopen(
     body: Body,
 ) -> Result<Json<IncidentDocument>, ApiError> {
     let Why { reason } = body::json(&headers, body, MAX_BODY_BYTES).await?;
-    Ok(Json(desk(&api, releaser.name, &headers)?.reopen(number, &reason).await?))
+    Ok(Json(desk(&api, releaser)?.reopen(number, &reason).await?))
 }

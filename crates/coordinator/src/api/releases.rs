@@ -6,7 +6,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH, USER_AGENT};
+use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -27,8 +27,6 @@ use crate::report::moment;
 
 /// The longest body, in bytes.
 pub(super) const MAX_BODY_BYTES: u64 = 64 << 10;
-/// Characters of the client's name that are kept as the origin of a change.
-const ORIGIN_CHARS: usize = 100;
 /// What stands in a path for the newest version.
 const NEWEST: &str = "newest";
 
@@ -162,10 +160,9 @@ pub(super) async fn promote(
     if overriding {
         releaser.may_override()?;
     }
-    let by = releaser.name;
     let version = to_which(&version);
     let asked = Promote { prompt, version, channel, reason, overriding, new_channel };
-    Ok(Json(desk(&api, by, &headers)?.promote(asked).await?))
+    Ok(Json(desk(&api, releaser)?.promote(asked).await?))
 }
 
 /// Why something is done.
@@ -184,7 +181,7 @@ pub(super) async fn rollback(
     body: Body,
 ) -> Result<Json<ReleaseEntry>, ApiError> {
     let Why { reason } = body::json(&headers, body, MAX_BODY_BYTES).await?;
-    Ok(Json(desk(&api, releaser.name, &headers)?.rollback(&prompt, &channel, &reason).await?))
+    Ok(Json(desk(&api, releaser)?.rollback(&prompt, &channel, &reason).await?))
 }
 
 /// Rehearses that on a scratch channel.
@@ -192,17 +189,15 @@ pub(super) async fn rehearse(
     State(api): State<Arc<Api>>,
     releaser: Releaser,
     ChannelPrompt(channel, prompt): ChannelPrompt,
-    headers: HeaderMap,
 ) -> Result<Json<RehearsalDocument>, ApiError> {
-    Ok(Json(desk(&api, releaser.name, &headers)?.rehearse(&prompt, &channel).await?))
+    Ok(Json(desk(&api, releaser)?.rehearse(&prompt, &channel).await?))
 }
 
-/// The desk of a token's holder, who asks with some program.
-pub(super) fn desk<'a>(api: &'a Api, by: String, headers: &HeaderMap) -> Result<Desk<'a>, ApiError> {
-    let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or("an unnamed client");
-    let origin = format!("API, {}", agent.chars().take(ORIGIN_CHARS).collect::<String>());
+/// The desk of a token's holder.
+pub(super) fn desk(api: &Api, releaser: Releaser) -> Result<Desk<'_>, ApiError> {
     let environment = &api.environment;
-    Ok(Desk::new(&environment.store, environment.clock.clone(), by, origin, random()?))
+    let Releaser { name, origin, .. } = releaser;
+    Ok(Desk::new(&environment.store, environment.clock.clone(), name, origin, random()?))
 }
 
 fn to_which(text: &str) -> Which {

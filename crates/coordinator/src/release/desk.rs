@@ -103,7 +103,7 @@ impl<'s> Desk<'s> {
             return Err(nothing_live(&prompt.name, on));
         };
         let before = self.before(&live).await?;
-        let mut release = self.back(&live, &before);
+        let mut release = self.back(&live, &before, ReleaseKind::Rollback);
         release.reason = Some(why);
         let incident = self.put(release.clone(), None, Some(&live)).await?;
         Ok(ReleaseEntry { incident, ..ReleaseEntry::of(&release, None) })
@@ -120,23 +120,15 @@ impl<'s> Desk<'s> {
         let scratch = channel::scratch(on);
         for stage in [&before, &live] {
             let below = self.store.live(&prompt.name, &scratch, None).await?;
-            let seq = below.as_ref().map_or(0, |below| below.seq) + 1;
-            let release = Release {
-                channel: scratch.clone(),
-                seq,
-                kind: ReleaseKind::Rehearsal,
-                previous: below.map(|below| below.seq),
-                reason: None,
-                verdict_run: None,
-                released_at: self.clock.now(),
-                released_by: self.by.clone(),
-                origin: self.origin.clone(),
-                ..stage.clone()
-            };
-            self.put(release, None, None).await?;
+            let below = below.unwrap_or(Release { channel: scratch.clone(), seq: 0, ..stage.clone() });
+            let staged = Release { channel: scratch.clone(), previous: Some(below.seq), ..stage.clone() };
+            self.put(self.back(&below, &staged, ReleaseKind::Rehearsal), None, None).await?;
         }
         let began = Instant::now();
-        self.rollback(&prompt.name, &scratch, "rehearsal").await?;
+        let staged = self.store.live(&prompt.name, &scratch, None).await?;
+        let staged = staged.ok_or_else(|| nothing_live(&prompt.name, &scratch))?;
+        let below = self.before(&staged).await?;
+        self.put(self.back(&staged, &below, ReleaseKind::Rehearsal), None, None).await?;
         let served = pull(self.store, &scratch, &prompt.name).await?;
         let seconds = began.elapsed().as_secs_f64();
         if served.digest != before.digest {
@@ -190,14 +182,15 @@ impl<'s> Desk<'s> {
     }
 
     /// The release of `before` again, after `live`: from there the next rollback goes further back.
-    fn back(&self, live: &Release, before: &Release) -> Release {
+    fn back(&self, live: &Release, before: &Release, kind: ReleaseKind) -> Release {
         Release {
             seq: live.seq + 1,
-            kind: ReleaseKind::Rollback,
+            kind,
             previous: before.previous,
             released_at: self.moment(Some(live)),
             released_by: self.by.clone(),
             origin: self.origin.clone(),
+            reason: None,
             verdict_run: None,
             ..before.clone()
         }

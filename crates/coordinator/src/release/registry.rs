@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use assay_common::clock::Micros;
-use assay_store::{Prompt, Release, Store, Version};
+use assay_store::{Prompt, Release, ReleaseKind, Store, Version};
 
 use super::channel;
 use super::document::{
@@ -138,7 +138,7 @@ pub(super) fn nothing_live(prompt: &str, on: &str) -> ReleaseError {
 
 /// Whether people are shown it: rehearsals are on channels of their own.
 fn shown(release: &Release) -> bool {
-    !release.channel.starts_with(&channel::scratch(""))
+    release.kind != ReleaseKind::Rehearsal
 }
 
 async fn body(store: &Store, version: &Version) -> Result<assay_common::prompt::PromptBody, ReleaseError> {
