@@ -6,18 +6,20 @@ ALTER TABLE prompt_versions ADD COLUMN source_commit TEXT; -- the commit it was 
 
 CREATE INDEX prompt_versions_by_digest ON prompt_versions (digest);
 
-ALTER TABLE runs ADD COLUMN judged_at BIGINT; -- when its verdicts were recorded, if its gate gave any; NULL: not yet
+ALTER TABLE runs ADD COLUMN judged_end BIGINT; -- the end (finished_at) that its verdicts are of; NULL: it was never judged
 
 -- What was over before verdicts were rows has none.
-UPDATE runs SET judged_at = finished_at WHERE finished_at IS NOT NULL;
+UPDATE runs SET judged_end = finished_at WHERE finished_at IS NOT NULL;
 
-CREATE INDEX runs_unjudged ON runs (id) WHERE judged_at IS NULL AND finished_at IS NOT NULL;
+CREATE INDEX runs_unjudged ON runs (id) WHERE finished_at IS NOT NULL AND (judged_end IS NULL OR judged_end <> finished_at);
 
--- Verdicts: what the gate of a run said of a prompt version. Written once, never altered.
+-- Verdicts: what the gate of a run said of a prompt version when the run had ended; one that is opened again and ends again has
+-- others. Written once, never altered.
 CREATE TABLE verdicts (
     run_id TEXT NOT NULL REFERENCES runs (id), -- the run it judges
     prompt TEXT NOT NULL, -- the candidate: prompts.name
     version TEXT NOT NULL, -- the candidate: prompt_versions.digest
+    ended_at BIGINT NOT NULL, -- the end of the run that it is of
     baseline TEXT, -- digest of the version it was compared with; NULL: the run had no baseline
     suite_name TEXT NOT NULL, -- the suite's name
     revision TEXT NOT NULL, -- suite_revisions.revision
@@ -28,7 +30,7 @@ CREATE TABLE verdicts (
     evidence TEXT NOT NULL, -- every rule with what was observed, as JSON
     created_at BIGINT NOT NULL, -- when it was recorded
     expires_at BIGINT NOT NULL, -- from when on it carries no promotion
-    PRIMARY KEY (run_id, prompt, version)
+    PRIMARY KEY (run_id, prompt, version, ended_at)
 );
 
 CREATE INDEX verdicts_by_version ON verdicts (prompt, version, created_at);

@@ -26,12 +26,14 @@ pub async fn record(
     report: &Report,
     now: Micros,
 ) -> Result<bool, StoreError> {
-    put(store, run, rows(suite, run, report, now), now).await
+    put(store, run, rows(suite, run, report, now)).await
 }
 
-async fn put(store: &Store, run: &Run, verdicts: Vec<Verdict>, now: Micros) -> Result<bool, StoreError> {
+async fn put(store: &Store, run: &Run, verdicts: Vec<Verdict>) -> Result<bool, StoreError> {
+    // One that is open again has no end to judge.
+    let Some(ended) = run.finished_at else { return Ok(false) };
     let count = verdicts.len();
-    let recorded = store.record_verdicts(run.id, verdicts, now).await?;
+    let recorded = store.record_verdicts(run.id, ended, verdicts).await?;
     if recorded && count > 0 {
         tracing::info!(run.id = %run.id, verdicts = count, "recorded {count} verdicts on run {}", run.id);
     }
@@ -55,7 +57,7 @@ pub async fn catch_up(store: &Store, now: Micros) -> Result<usize, StoreError> {
                 }
                 verdicts => verdicts?,
             };
-            judged += usize::from(put(store, run, verdicts, now).await?);
+            judged += usize::from(put(store, run, verdicts).await?);
         }
     }
 }

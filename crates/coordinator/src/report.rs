@@ -354,13 +354,6 @@ pub fn output_text(output: &assay_common::job::Output) -> String {
     }
 }
 
-/// Reads a moment in RFC 3339, or a day, which stands for its beginning in UTC.
-pub fn moment(text: &str) -> Option<Micros> {
-    let day = || text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok();
-    let time = text.parse::<Timestamp>().ok().or_else(|| day().map(|day| day.timestamp()))?;
-    Some(Micros(time.as_microsecond()))
-}
-
 /// A moment in RFC 3339, in UTC, to the millisecond.
 pub fn civil(moment: Micros) -> String {
     Timestamp::from_microsecond(moment.0).map_or_else(|_| moment.0.to_string(), |time| format!("{time:.3}"))

@@ -1,6 +1,6 @@
 //! Verdicts: what the gate of a run said of each prompt version, recorded once when the run is over.
 //!
-//! **Invariant:** a verdict is written once and never altered; a run is judged once, whoever comes first.
+//! **Invariant:** a verdict is written once and never altered; each end of a run is judged once, whoever comes first.
 
 use assay_common::clock::Micros;
 use assay_common::id::{Digest, RunId};
@@ -47,26 +47,27 @@ pub struct Verdict {
 }
 
 const MARK_JUDGED: &str = "
-    UPDATE runs SET judged_at = $2 WHERE id = $1 AND judged_at IS NULL AND finished_at IS NOT NULL";
+    UPDATE runs SET judged_end = finished_at
+    WHERE id = $1 AND finished_at = $2 AND (judged_end IS NULL OR judged_end <> finished_at)";
 
 const RECORD_VERDICT: &str = "
-    INSERT INTO verdicts (run_id, prompt, version, baseline, suite_name, revision, gate, judge, absolute, state, evidence,
+    INSERT INTO verdicts (run_id, prompt, version, ended_at, baseline, suite_name, revision, gate, judge, absolute, state, evidence,
         created_at, expires_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 
 impl Store {
-    /// Records the verdicts on a run that is over, none where it has no gate. `false`: the run was judged before, or goes
-    /// on; nothing is changed then.
+    /// Records the verdicts on a run that has ended at `ended`, none where it has no gate. `false`: they were recorded
+    /// before, or the run goes on again; nothing is changed then.
     pub async fn record_verdicts(
         &self,
         run: RunId,
+        ended: Micros,
         verdicts: Vec<Verdict>,
-        now: Micros,
     ) -> Result<bool, StoreError> {
         let id = run.to_string();
         writing!(self, |conn| {
-            // Of two that judge one run the second waits here, and finds it judged.
-            let marked = sqlx::query(MARK_JUDGED).bind(&id).bind(now.0).execute(&mut *conn).await?;
+            // Of two that judge one end the second waits here, and finds it judged.
+            let marked = sqlx::query(MARK_JUDGED).bind(&id).bind(ended.0).execute(&mut *conn).await?;
             if marked.rows_affected() == 0 {
                 return Ok(false);
             }
@@ -75,6 +76,7 @@ impl Store {
                     .bind(&id)
                     .bind(&verdict.prompt)
                     .bind(verdict.version.as_str())
+                    .bind(ended.0)
                     .bind(verdict.baseline.as_ref().map(Digest::as_str))
                     .bind(&verdict.suite)
                     .bind(verdict.revision.as_str())
@@ -96,7 +98,7 @@ impl Store {
 const UNJUDGED: &str = "
     SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
         cost_nano, created_at, started_at, finished_at, deadline_at, traceparent
-    FROM runs WHERE judged_at IS NULL AND finished_at IS NOT NULL ORDER BY id LIMIT $1";
+    FROM runs WHERE finished_at IS NOT NULL AND (judged_end IS NULL OR judged_end <> finished_at) ORDER BY id LIMIT $1";
 
 impl Store {
     /// Runs that are over and were not judged yet, oldest first.
@@ -156,10 +158,10 @@ fn state(word: &str) -> Result<Decision, StoreError> {
 const VERDICTS_OF_RUN: &str = "
     SELECT run_id, prompt, version, baseline, suite_name, revision, gate, judge, absolute, state, evidence, created_at,
         expires_at
-    FROM verdicts WHERE run_id = $1 ORDER BY prompt, version";
+    FROM verdicts WHERE run_id = $1 ORDER BY ended_at DESC, prompt, version";
 
 impl Store {
-    /// The verdicts recorded on a run.
+    /// The verdicts recorded on a run, those of its last end first.
     pub async fn verdicts_of_run(&self, run: RunId) -> Result<Vec<Verdict>, StoreError> {
         let rows: Vec<VerdictRow> = reading!(self, |conn| {
             Ok(sqlx::query_as(VERDICTS_OF_RUN).bind(run.to_string()).fetch_all(&mut *conn).await?)
@@ -192,19 +194,21 @@ impl Store {
 const VERDICT: &str = "
     SELECT run_id, prompt, version, baseline, suite_name, revision, gate, judge, absolute, state, evidence, created_at,
         expires_at
-    FROM verdicts WHERE run_id = $1 AND prompt = $2 AND version = $3";
+    FROM verdicts WHERE run_id = $1 AND prompt = $2 AND version = $3 AND created_at <= $4
+    ORDER BY ended_at DESC LIMIT 1";
 
 impl Store {
-    /// The verdict of a run on a prompt version.
+    /// The verdict of a run on a prompt version, as it was known at the moment `at`.
     pub async fn verdict(
         &self,
         run: RunId,
         prompt: &str,
         version: &Digest,
+        at: Micros,
     ) -> Result<Option<Verdict>, StoreError> {
         let row: Option<VerdictRow> = reading!(self, |conn| {
             let query = sqlx::query_as(VERDICT).bind(run.to_string()).bind(prompt).bind(version.as_str());
-            Ok(query.fetch_optional(&mut *conn).await?)
+            Ok(query.bind(at.0).fetch_optional(&mut *conn).await?)
         })?;
         row.map(VerdictRow::into_verdict).transpose()
     }

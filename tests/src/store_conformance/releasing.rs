@@ -93,19 +93,22 @@ pub async fn a_run_is_judged_once(place: StoreUrl) {
         expires_at: Micros(created + 1),
     };
     let first = verdict(fixture.run, Decision::Inconclusive, 7);
-    assert!(!store.record_verdicts(fixture.run, vec![first.clone()], NOW).await.unwrap(), "it goes on");
+    assert!(!store.record_verdicts(fixture.run, NOW, vec![first.clone()]).await.unwrap(), "it goes on");
     assert_eq!(store.unjudged_runs(10).await.unwrap(), []);
     store.cancel(fixture.run, "enough".into(), NOW).await.unwrap();
     store.finish(Mandate::Own, fixture.run, NOW).await.unwrap().unwrap();
     assert_eq!(store.unjudged_runs(10).await.unwrap(), [fixture.run().await]);
-    assert!(store.record_verdicts(fixture.run, vec![first.clone()], NOW).await.unwrap());
+    let another = Micros(NOW.0 + 1);
+    assert!(!store.record_verdicts(fixture.run, another, vec![first.clone()]).await.unwrap(), "another end");
+    assert!(store.record_verdicts(fixture.run, NOW, vec![first.clone()]).await.unwrap());
     let other = verdict(fixture.run, Decision::Pass, 8);
-    assert!(!store.record_verdicts(fixture.run, vec![other], NOW).await.unwrap(), "it was judged");
+    assert!(!store.record_verdicts(fixture.run, NOW, vec![other]).await.unwrap(), "it was judged");
     assert_eq!(store.unjudged_runs(10).await.unwrap(), []);
     assert_eq!(store.verdicts_of_run(fixture.run).await.unwrap(), std::slice::from_ref(&first));
     assert_eq!(store.verdicts_on("capital", &candidate, 9).await.unwrap(), std::slice::from_ref(&first));
     assert_eq!(store.verdicts_on("capital", &digest(4), 9).await.unwrap(), []);
-    assert_eq!(store.verdict(fixture.run, "capital", &candidate).await.unwrap(), Some(first));
+    let known = async |at| store.verdict(fixture.run, "capital", &candidate, Micros(at)).await.unwrap();
+    assert_eq!((known(6).await, known(7).await), (None, Some(first)));
 }
 
 /// What is said of a version first stays, and versions are found by number, digest and the beginning of it.

@@ -45,7 +45,10 @@ async fn life(store: StoreUrl) {
     );
     assert!(audit.iter().all(|row| row.detail["from"].as_str().unwrap().starts_with("command line on ")));
     let run = store.runs(None, 1).await.unwrap().pop().unwrap();
-    assert!(!store.record_verdicts(run.id, Vec::new(), run.created_at).await.unwrap(), "judged once");
+    assert!(
+        !store.record_verdicts(run.id, run.finished_at.unwrap(), Vec::new()).await.unwrap(),
+        "judged once"
+    );
     store.close().await;
 }
 

@@ -7,7 +7,7 @@ use assay_common::clock::Micros;
 use assay_common::prompt::PromptBody;
 use assay_common::visible::visible;
 use assay_coordinator::release::Promote;
-use assay_coordinator::report::moment;
+use assay_coordinator::release::registry::moment;
 use assay_coordinator::suite::read_prompt;
 use serde::Serialize;
 

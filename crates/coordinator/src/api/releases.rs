@@ -21,9 +21,9 @@ use crate::release::document::{
     HistoryDocument, PromptDocument, RehearsalDocument, ReleaseEntry, VerifyDocument, VersionDocument,
     VersionEntry,
 };
+use crate::release::registry::moment;
 use crate::release::verify::verify;
 use crate::release::{Desk, Promote, Which, registry};
-use crate::report::moment;
 
 /// The longest body, in bytes.
 pub(super) const MAX_BODY_BYTES: u64 = 64 << 10;

@@ -6,6 +6,9 @@ use std::str::FromStr;
 
 use assay_common::clock::Micros;
 use assay_store::{Prompt, Release, ReleaseKind, Store, Version};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
 use super::channel;
 use super::document::{
@@ -108,7 +111,7 @@ pub async fn history(
     let mut entries = Vec::with_capacity(releases.len());
     for release in &releases {
         let verdict = match release.verdict_run {
-            Some(run) => store.verdict(run, &release.prompt, &release.digest).await?,
+            Some(run) => store.verdict(run, &release.prompt, &release.digest, release.released_at).await?,
             None => None,
         };
         entries.push(ReleaseEntry::of(release, verdict.as_ref()));
@@ -126,6 +129,13 @@ pub async fn pull(store: &Store, on: &str, name: &str) -> Result<LiveDocument, R
     let version = store.version_numbered(&prompt.name, release.number).await?;
     let version = version.ok_or_else(|| gone(&release))?;
     Ok(LiveDocument::of(&release, body(store, &version).await?))
+}
+
+/// Reads a moment in RFC 3339, or a day, which stands for its beginning in UTC.
+pub fn moment(text: &str) -> Option<Micros> {
+    let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok();
+    let time = text.parse::<Timestamp>().ok().or_else(|| day().map(|day| day.timestamp()))?;
+    Some(Micros(time.as_microsecond()))
 }
 
 /// What is live where nothing is.
