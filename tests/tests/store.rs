@@ -2,7 +2,8 @@
 
 use assay_store::{FileLock, Schema, Store, StoreError, StoreUrl};
 use assay_tests::store_conformance::{
-    asking, claiming, ending, fixture, frozen, giving_back, leading, opening, reading, runs, settling,
+    asking, claiming, ending, fixture, frozen, giving_back, leading, opening, reading, releasing, runs,
+    settling,
 };
 
 macro_rules! conforms {
@@ -76,6 +77,12 @@ conforms!(
     asking::a_paused_run_grants_nothing,
     asking::somebody_cancels_once,
     asking::a_run_says_what_it_waits_for,
+    releasing::a_run_is_judged_once,
+    releasing::versions_are_found_and_attributed_once,
+    releasing::a_channel_remembers,
+    releasing::of_releases_at_once_one_is_live,
+    releasing::an_incident_is_one_while_it_is_open,
+    releasing::incidents_opened_at_once_are_told_apart,
 );
 
 /// One process owns a SQLite file at a time, and the next is told who does.

@@ -1,4 +1,8 @@
 //! The command line, and the help that teaches it.
+//!
+//! - [`release`]: of `prompt` and `incident`
+
+mod release;
 
 use std::path::PathBuf;
 
@@ -7,6 +11,8 @@ use assay_common::id::RunId;
 use assay_store::Scope;
 use clap::parser::ValueSource;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
+
+pub(crate) use self::release::{IncidentCommand, PromptCommand, Version};
 
 /// What every command that runs or judges ends with.
 macro_rules! exit_codes {
@@ -47,7 +53,7 @@ pub(crate) struct Common {
     /// The configuration to use instead of the nearest assay.toml upward from this folder
     #[arg(long, global = true, value_name = "FILE", env = "ASSAY_CONFIG", value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
-    /// The coordinator to ask, such as http://127.0.0.1:8080; `status` and `results` read the store without it
+    /// The coordinator to ask, such as http://127.0.0.1:8080; `without it, commands that read or release use the store
     #[arg(long, global = true, value_name = "URL", env = "ASSAY_SERVER")]
     pub(crate) server: Option<String>,
     /// The token to ask a coordinator with; better set in the environment, where other users do not see it
@@ -182,6 +188,16 @@ Examples:
     Pause(Steer),
     /// Let a paused run of a coordinator go on
     Resume(Steer),
+    /// Prompts and their versions: what is live where, and how it gets there
+    Prompt {
+        #[command(subcommand)]
+        command: PromptCommand,
+    },
+    /// Incidents: what is wrong with a version that was released
+    Incident {
+        #[command(subcommand)]
+        command: IncidentCommand,
+    },
     /// Make, list and revoke the tokens of a coordinator's API, in its store
     Token {
         #[command(subcommand)]
@@ -267,7 +283,7 @@ Example:
     Create {
         /// Who holds it; a name is never given again
         name: String,
-        /// What it allows: `read`, `submit` or both
+        /// What it allows: any of `read`, `submit`, `release` and `admin`
         #[arg(long, value_name = "SCOPES", value_delimiter = ',', required = true)]
         scopes: Vec<Scope>,
         /// How long it holds, such as `90d`; for ever when absent
@@ -298,7 +314,23 @@ pub(crate) struct SubmitArgs {
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub(crate) patience: Span,
     #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
     pub(crate) files: Files,
+}
+
+/// Where the versions that a store has not seen yet come from.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SourceArgs {
+    /// What there is to say of prompt versions that are new (default: the subject of the commit)
+    #[arg(long, value_name = "TEXT", env = "ASSAY_MESSAGE")]
+    pub(crate) message: Option<String>,
+    /// Who wrote them (default: the author of the commit)
+    #[arg(long, value_name = "NAME", env = "ASSAY_AUTHOR")]
+    pub(crate) author: Option<String>,
+    /// The commit they come from (default: as git says beside the suite)
+    #[arg(long, value_name = "COMMIT", env = "ASSAY_COMMIT")]
+    pub(crate) commit: Option<String>,
 }
 
 impl Args {
@@ -345,6 +377,8 @@ pub(crate) struct RunArgs {
     /// Where hints wait; one process needs no broker
     #[arg(long, value_name = "URL", env = "ASSAY_QUEUE", default_value = "memory:")]
     pub(crate) queue: String,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) files: Files,
 }

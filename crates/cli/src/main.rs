@@ -4,7 +4,8 @@
 //! - [`args`]: the command line
 //! - [`settings`]: flags, environment and assay.toml become one answer
 //! - [`command`]: one file a command; [`source`]: where those that read do so
-//! - [`client`]: a coordinator over HTTP
+//! - [`client`]: a coordinator over HTTP; [`releases`]: a store or a coordinator, for what is live
+//! - [`provenance`]: where new prompt versions come from
 //! - [`render`]: tables and progress for people
 //! - [`chance`]: randomness of the system
 //! - [`exit`]: exit codes, and the errors that lead to them
@@ -16,6 +17,8 @@ mod client;
 mod command;
 mod exit;
 mod listen;
+mod provenance;
+mod releases;
 mod render;
 mod settings;
 mod signals;

@@ -3,6 +3,7 @@
 use assay_common::id::RunId;
 use assay_common::suite::Suite;
 use assay_coordinator::api::document::{Reason, ReasonKind, RunDocument, RunEntry};
+use assay_coordinator::release::document::VerdictEntry;
 use assay_coordinator::report::{assemble, result_line};
 use assay_store::{Run, Schema, Store};
 
@@ -57,6 +58,7 @@ impl Source {
                 let run = stored(store, id).await?;
                 let report = assemble(store, &suite_of(store, &run).await?, &run).await?;
                 let mut document = RunDocument::reported(&run, report);
+                document.recorded = store.verdicts_of_run(id).await?.iter().map(VerdictEntry::of).collect();
                 for (account, problem) in store.account_problems().await? {
                     let detail = format!("{account} needs attention: {}: {}", problem.kind, problem.detail);
                     document.reasons.push(Reason { kind: ReasonKind::Account, detail, hint: None });

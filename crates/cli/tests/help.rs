@@ -23,6 +23,8 @@ fn help_teaches_commands_exit_codes_and_where_to_start() {
         "pause",
         "resume",
         "token",
+        "prompt",
+        "incident",
         "coordinator",
         "worker",
     ];

@@ -7,7 +7,8 @@
 //! - [`run`]: jobs are expanded, dispatched and swept until the run has ended
 //! - [`fleet`]: the coordinator of a fleet: one leads, and drives every open run
 //! - [`verdict`]: results become pass rates and a verdict; pure
-//! - [`report`]: the document that tables, JSON and exit codes are made of
+//! - [`report`]: the document that tables, JSON and exit codes are made of; [`judge`]: its verdicts become rows
+//! - [`release`]: on their evidence a version goes live on a channel, and comes back; incidents
 //!
 //! and beside it [`api`]: how others ask for all this over HTTP.
 //!
@@ -16,7 +17,9 @@
 pub mod api;
 mod environment;
 pub mod fleet;
+pub mod judge;
 pub mod order;
+pub mod release;
 pub mod report;
 pub mod run;
 pub mod suite;

@@ -16,6 +16,7 @@
 //! - [`leader`]: whose word counts in a fleet; [`pool`]: the queues its open runs need
 //! - [`submission`], [`steer`]: a run asked for, paused, resumed and stopped by somebody; [`standing`]: what it waits for
 //! - [`token`], [`audit`]: who may ask, and what was asked
+//! - [`verdict`]: what gates said; [`registry`], [`channel`], [`incident`]: prompts, what is live where, what is wrong with it
 //! - [`outcome`], [`result`]: reading what came out; [`maintenance`]: around the store rather than in it
 //!
 //! **Invariant:** every write is one transaction in a task of its own that no caller can cancel half-way.
@@ -24,12 +25,14 @@ pub mod account;
 pub mod audit;
 mod bulk;
 pub mod cancel;
+pub mod channel;
 pub mod claim;
 pub mod dataset;
 pub mod due;
 pub mod error;
 pub mod expand;
 pub mod finish;
+pub mod incident;
 mod job_state;
 pub mod leader;
 pub mod lock;
@@ -40,6 +43,7 @@ pub mod outcome;
 pub mod pool;
 mod pools;
 pub mod recording;
+pub mod registry;
 pub mod release;
 pub mod response;
 pub mod result;
@@ -52,11 +56,14 @@ pub mod steer;
 pub mod submission;
 pub mod token;
 pub mod url;
+pub mod verdict;
 
 pub use account::AccountProblem;
 pub use audit::AuditEntry;
+pub use channel::{Move, Moved, Release, ReleaseKind};
 pub use error::StoreError;
 pub use expand::NewJob;
+pub use incident::{Incident, IncidentChange, IncidentEvent, IncidentKind, NewIncident, Opened};
 pub use leader::{Candidacy, Mandate};
 pub use lock::FileLock;
 pub use maintenance::{create_database, drop_database};
@@ -64,9 +71,11 @@ pub use member::{Member, Offer};
 pub use open::{Schema, Store};
 pub use outcome::OutcomeRow;
 pub use pool::RunPool;
+pub use registry::{Prompt, Provenance, Version};
 pub use result::ResultRow;
 pub use run::{NewRun, Run, RunState};
 pub use standing::Standing;
 pub use submission::{Submission, Submitted};
 pub use token::{Scope, Token};
 pub use url::StoreUrl;
+pub use verdict::Verdict;

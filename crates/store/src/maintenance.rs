@@ -50,16 +50,19 @@ const STATEMENTS: &[&[&str]] = &[
     crate::account::SQL,
     crate::audit::SQL,
     crate::cancel::SQL,
+    crate::channel::SQL,
     crate::claim::SQL,
     crate::dataset::SQL,
     crate::due::SQL,
     crate::expand::SQL,
     crate::finish::SQL,
+    crate::incident::SQL,
     crate::leader::SQL,
     crate::member::SQL,
     crate::outcome::SQL,
     crate::pool::SQL,
     crate::recording::SQL,
+    crate::registry::SQL,
     crate::response::SQL,
     crate::result::SQL,
     crate::revision::SQL,
@@ -69,6 +72,7 @@ const STATEMENTS: &[&[&str]] = &[
     crate::steer::SQL,
     crate::submission::SQL,
     crate::token::SQL,
+    crate::verdict::SQL,
 ];
 
 /// Every other statement.

@@ -24,6 +24,10 @@ pub enum Scope {
     Read,
     /// To submit runs, and to cancel, pause and resume them.
     Submit,
+    /// To promote on a passing verdict, to roll back, and to deal with incidents.
+    Release,
+    /// To promote without a passing verdict.
+    Admin,
 }
 
 impl Scope {
@@ -32,6 +36,8 @@ impl Scope {
         match self {
             Self::Read => "read",
             Self::Submit => "submit",
+            Self::Release => "release",
+            Self::Admin => "admin",
         }
     }
 }
@@ -46,10 +52,10 @@ impl FromStr for Scope {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
-        [Self::Read, Self::Submit]
+        [Self::Read, Self::Submit, Self::Release, Self::Admin]
             .into_iter()
             .find(|scope| scope.word() == word)
-            .ok_or_else(|| format!("`{word}` is no scope; there is `read` and `submit`"))
+            .ok_or_else(|| format!("`{word}` is no scope; there is `read`, `submit`, `release` and `admin`"))
     }
 }
 

@@ -46,6 +46,14 @@ impl ClientError {
         }
     }
 
+    /// Which kind of problem the coordinator has with it.
+    pub(crate) fn kind(&self) -> Option<&str> {
+        match self {
+            Self::Refused { problem, .. } => Some(&problem.kind),
+            _ => None,
+        }
+    }
+
     /// Whether the coordinator said with this status that it does not do it.
     pub(crate) fn is_status(&self, status: u16) -> bool {
         matches!(self, Self::Refused { problem, .. } if problem.status == status)

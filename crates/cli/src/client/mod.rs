@@ -1,9 +1,11 @@
 //! A coordinator as the command line meets it: one connection pool, one token, errors that say what, where, and what to do.
 //!
-//! - [`upload`]: what the server lacks of a suite's files; [`runs`]: submitting, reading and steering runs
+//! - [`upload`]: what the server lacks of a suite's files; [`runs`]: submitting, reading and steering runs; [`releases`]:
+//!   prompts, channels, incidents
 //! - [`error`]: what can go wrong between the two
 
 pub(crate) mod error;
+mod releases;
 mod runs;
 mod upload;
 

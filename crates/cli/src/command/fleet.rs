@@ -104,7 +104,7 @@ impl Process {
 }
 
 /// The name of this machine, for people.
-fn host() -> String {
+pub(crate) fn host() -> String {
     let name = std::fs::read_to_string(Path::new("/proc/sys/kernel/hostname")).ok();
     let name = name.or_else(|| std::env::var("HOSTNAME").ok()).unwrap_or_default();
     match name.trim() {

@@ -5,8 +5,10 @@ mod coordinator;
 mod files;
 mod fleet;
 mod follow;
+mod incident;
 mod keys;
 mod migrate;
+mod prompt;
 mod results;
 mod run;
 mod schema;
@@ -20,6 +22,7 @@ mod worker;
 use assay_common::trace::Tracer;
 use assay_store::StoreError;
 
+pub(crate) use self::fleet::host;
 use crate::args::{Args, Command, Steer};
 use crate::exit::Exit;
 use crate::settings::Settings;
@@ -55,6 +58,8 @@ async fn dispatch(command: Command, settings: Settings) -> Result<Exit, Exit> {
         Command::Cancel(Steer { run, reason }) => steer::call(&settings, "cancel", run, &reason).await,
         Command::Pause(Steer { run, reason }) => steer::call(&settings, "pause", run, &reason).await,
         Command::Resume(Steer { run, reason }) => steer::call(&settings, "resume", run, &reason).await,
+        Command::Prompt { command } => Box::pin(prompt::call(&settings, command)).await,
+        Command::Incident { command } => incident::call(&settings, command).await,
         Command::Token { command } => token::call(&settings, command).await,
         Command::Migrate => migrate::call(&settings).await,
         Command::Coordinator(coordinator) => Box::pin(coordinator::call(&settings, &coordinator)).await,

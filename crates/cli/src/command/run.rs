@@ -10,13 +10,14 @@ use assay_common::clock::Clock;
 use assay_common::id::MemberId;
 use assay_common::suite::Suite;
 use assay_coordinator::api::document::Counts;
+use assay_coordinator::judge::record;
 use assay_coordinator::report::{Reader, Report};
 use assay_coordinator::run::begin::Draw;
 use assay_coordinator::run::{Begun, Driver, Ended, begin};
 use assay_coordinator::suite::{FreezeError, Loaded, load};
 use assay_coordinator::{Environment, Timings};
 use assay_queue::Queue;
-use assay_store::{FileLock, Run, RunPool, Schema, Store};
+use assay_store::{FileLock, Provenance, Run, RunPool, Schema, Store};
 use assay_worker::{Keys, PoolSpec, Serve, Shutdown, WorkerError};
 use futures_util::future::OptionFuture;
 use rand::rngs::{StdRng, SysRng};
@@ -29,6 +30,7 @@ use super::conclude::{exit_of, print};
 use super::{files, keys};
 use crate::args::{Files, RunArgs};
 use crate::exit::Exit;
+use crate::provenance::provenance;
 use crate::render::{Progress, warn};
 use crate::settings::Settings;
 use crate::signals::stop_on_signals;
@@ -52,7 +54,8 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     let keys = keys::resolve(settings, &loaded)?;
     let mut session = Session::open(settings, suite, keys).await?;
     let submit = tracing::info_span!("submit", run.suite = suite.name);
-    let begun = session.begin(&loaded, args.new).instrument(submit).await;
+    let source = provenance(&args.source, &args.suite);
+    let begun = session.begin(&loaded, args.new, source).instrument(submit).await;
     let begun = match begun {
         Ok(begun) => begun,
         Err(exit) => {
@@ -65,7 +68,7 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     let store = session.environment.store.clone();
     let reader = Reader::new(&store, suite, begun.run);
     let (ended, report) = Box::pin(session.drive(&begun, args, reader)).await?;
-    session.conclude(settings, &args.files, ended, report).await
+    session.conclude(settings, &args.files, suite, ended, report).await
 }
 
 /// What one `assay run` holds open.
@@ -113,12 +116,13 @@ impl Session {
     }
 
     /// Freezes the suite, and finds or makes its run.
-    async fn begin(&mut self, loaded: &Loaded, fresh: bool) -> Result<Begun, Exit> {
+    async fn begin(&mut self, loaded: &Loaded, fresh: bool, source: Provenance) -> Result<Begun, Exit> {
         let Environment { store, clock, tracer, .. } = &self.environment;
         loaded.freeze(store, clock.now()).await.map_err(|error| match error {
             FreezeError::Store(error) => Exit::unfinished(error),
             changed => Exit::input(changed),
         })?;
+        store.attribute_versions(&loaded.suite, source).await?;
         let draw = Draw { id: self.rng.random(), seed: self.rng.random() };
         let begun = begin(&self.environment, &loaded.suite, fresh, draw).await?;
         // Its trace is that of the process that made it.
@@ -175,12 +179,13 @@ impl Session {
         &self,
         settings: &Settings,
         files: &Files,
+        suite: &Suite,
         ended: Ended,
         report: Option<Report>,
     ) -> Result<Exit, Exit> {
         let store = &self.environment.store;
-        match ended {
-            Ended::Finished(_) => {}
+        let run = match ended {
+            Ended::Finished(run) => run,
             Ended::Interrupted(run) => {
                 // What was in flight has been recorded since.
                 let run =
@@ -196,8 +201,9 @@ impl Session {
                     .collect();
                 return Err(Exit::Unfinished(anyhow!("{}\n{}", what.join("\n"), how_to_resume(&run))));
             }
-        }
+        };
         let report = report.ok_or_else(|| Exit::Unfinished(anyhow!("the run has no report")))?;
+        record(store, suite, &run, &report, self.environment.clock.now()).await?;
         print(settings, &report)?;
         if !settings.json {
             let mut out = anstream::stdout().lock();

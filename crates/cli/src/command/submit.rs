@@ -5,6 +5,7 @@ use std::io::Write as _;
 use assay_common::suite::Suite;
 use assay_coordinator::api::document::Accepted;
 use assay_coordinator::suite::{Loaded, load_structure};
+use assay_store::Provenance;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
@@ -13,6 +14,7 @@ use crate::args::SubmitArgs;
 use crate::chance::draw;
 use crate::client::Client;
 use crate::exit::Exit;
+use crate::provenance::provenance;
 use crate::render::warn;
 use crate::settings::Settings;
 
@@ -27,7 +29,8 @@ pub(crate) async fn call(settings: &Settings, args: &SubmitArgs) -> Result<Exit,
         None => uuid::Builder::from_random_bytes(draw()?).into_uuid().to_string(),
     };
     let span = tracing::info_span!("submit", run.suite = loaded.suite.name, run.id = Empty);
-    let accepted = send(&client, &loaded, &key).instrument(span.clone()).await?;
+    let accepted =
+        send(&client, &loaded, &key, &provenance(&args.source, &args.suite)).instrument(span.clone()).await?;
     span.record("run.id", tracing::field::display(accepted.run));
     drop(span);
     if args.wait {
@@ -44,13 +47,13 @@ pub(crate) async fn call(settings: &Settings, args: &SubmitArgs) -> Result<Exit,
     Ok(Exit::Done)
 }
 
-async fn send(client: &Client, loaded: &Loaded, key: &str) -> Result<Accepted, Exit> {
+async fn send(client: &Client, loaded: &Loaded, key: &str, source: &Provenance) -> Result<Accepted, Exit> {
     client.upload(loaded).await?;
-    submit(client, &loaded.suite, key).await
+    submit(client, &loaded.suite, key, source).await
 }
 
-async fn submit(client: &Client, suite: &Suite, key: &str) -> Result<Accepted, Exit> {
-    let accepted = client.submit(suite, key).await.map_err(|error| match error {
+async fn submit(client: &Client, suite: &Suite, key: &str, source: &Provenance) -> Result<Accepted, Exit> {
+    let accepted = client.submit(suite, key, source).await.map_err(|error| match error {
         // Whether it arrived is not known: the key makes it safe to ask again.
         error if error.may_pass() => Exit::Unfinished(anyhow::Error::new(error).context(format!(
             "whether the run was created is not known; `--idempotency-key {key}` makes it safe to send again"

@@ -2,10 +2,12 @@
 //! What it then sends, and how silent it may be, is for the routes to bound.
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -40,12 +42,13 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, bounds: Bounds,
     let places = Arc::new(Semaphore::new(bounds.connections));
     let open = GracefulShutdown::new();
     loop {
-        let (place, stream) = tokio::select! {
+        let (place, stream, peer) = tokio::select! {
             () = stop.cancelled() => break,
             accepted = accept(&listener, &places) => accepted,
         };
-        let connection =
-            http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+        // Whoever changes something is written down with where he asked from.
+        let router = router.clone().layer(Extension(ConnectInfo(peer)));
+        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
         let connection = open.watch(connection);
         tokio::spawn(async move {
             // A client that went away, or was too slow: nothing that anybody could mend here.
@@ -59,14 +62,17 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, bounds: Bounds,
 }
 
 /// The next connection, once there is a place for it.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (OwnedSemaphorePermit, TcpStream) {
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> (OwnedSemaphorePermit, TcpStream, SocketAddr) {
     loop {
         let Ok(place) = Arc::clone(places).acquire_owned().await else {
             // Nobody closes it.
             return std::future::pending().await;
         };
         match listener.accept().await {
-            Ok((stream, _)) => return (place, stream),
+            Ok((stream, peer)) => return (place, stream, peer),
             // Of one connection, which has gone before it was taken.
             Err(error) if is_of_the_peer(error.kind()) => {}
             Err(error) => {
@@ -83,8 +89,6 @@ fn is_of_the_peer(kind: ErrorKind) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::time::timeout;

@@ -1,8 +1,10 @@
 //! What people see. Colour and movement only on a terminal; `anstream` strips colour elsewhere.
 
+mod diff;
 mod junit;
 mod markdown;
 mod progress;
+mod releases;
 mod report;
 mod runs;
 mod tokens;
@@ -13,9 +15,11 @@ use std::io::Write as _;
 use assay_common::visible::{visible, visible_json};
 use serde::Serialize;
 
+pub(crate) use diff::diff;
 pub(crate) use junit::Junit;
 pub(crate) use markdown::markdown;
 pub(crate) use progress::Progress;
+pub(crate) use releases::{history, incident, incidents, prompts, release, version, versions};
 pub(crate) use report::report;
 pub(crate) use runs::{runs, standing};
 pub(crate) use tokens::tokens;

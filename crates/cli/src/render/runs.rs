@@ -38,6 +38,24 @@ pub(crate) fn standing(document: &RunDocument) -> String {
     } else {
         report(&document.clone().into_report())
     };
+    for verdict in &document.recorded {
+        let version = match verdict.version {
+            Some(number) => format!("{}@{number}", verdict.prompt),
+            None => verdict.prompt.clone(),
+        };
+        let against = verdict
+            .baseline
+            .as_ref()
+            .map_or_else(String::new, |digest| format!(" against {}", digest.short()));
+        let _ = writeln!(
+            text,
+            "Recorded: {} ({}){against}: {}, until {}",
+            visible(&version),
+            verdict.digest.short(),
+            verdict.outcome.word(),
+            verdict.expires_at
+        );
+    }
     for reason in &document.reasons {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{}", reason.detail);

@@ -5,6 +5,7 @@ use assay_common::verdict::Verdict;
 use assay_store::Run;
 use serde::{Deserialize, Serialize};
 
+use crate::release::document::VerdictEntry;
 use crate::report::{Errors, NamedFlips, Report, RunSummary, civil};
 use crate::verdict::VariantReport;
 
@@ -90,6 +91,9 @@ pub struct RunDocument {
     /// What the gate says; absent without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+    /// The verdicts as they were recorded: what releases stand on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recorded: Vec<VerdictEntry>,
     /// Which cases changed sides against the baseline.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flips: Vec<NamedFlips>,
@@ -164,6 +168,7 @@ impl RunDocument {
             reasons,
             variants: Vec::new(),
             verdict: None,
+            recorded: Vec::new(),
             flips: Vec::new(),
             errors: Vec::new(),
         }
@@ -172,12 +177,20 @@ impl RunDocument {
     /// Of a run with its report.
     pub fn reported(run: &Run, report: Report) -> Self {
         let Report { run: _, variants, verdict, flips, errors } = report;
-        Self { entry: RunEntry::of(run), reasons: Vec::new(), variants, verdict, flips, errors }
+        Self {
+            entry: RunEntry::of(run),
+            reasons: Vec::new(),
+            variants,
+            verdict,
+            recorded: Vec::new(),
+            flips,
+            errors,
+        }
     }
 
     /// The report in it.
     pub fn into_report(self) -> Report {
-        let Self { entry, variants, verdict, flips, errors, reasons: _ } = self;
+        let Self { entry, variants, verdict, flips, errors, reasons: _, recorded: _ } = self;
         Report { run: entry.run, variants, verdict, flips, errors }
     }
 }

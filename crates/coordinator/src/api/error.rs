@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::problem::{PROBLEM_JSON, Problem};
+use crate::release::ReleaseError;
 use crate::suite::{FreezeError, LineFault, Objection};
 
 /// Why a request was not done.
@@ -50,6 +51,8 @@ pub(super) enum ApiError {
     KeyTaken(RunId),
     #[error("run {run} is {state}")]
     WrongState { run: RunId, state: &'static str },
+    #[error(transparent)]
+    Release(ReleaseError),
     #[error("the store does not answer")]
     Store(#[source] StoreError),
     #[error("the coordinator failed")]
@@ -71,6 +74,11 @@ impl ApiError {
             Self::Silence(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Line(_) | Self::OtherDigest { .. } | Self::Suite(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::KeyTaken(_) | Self::WrongState { .. } => StatusCode::CONFLICT,
+            Self::Release(error) => match error {
+                ReleaseError::Unknown { .. } => StatusCode::NOT_FOUND,
+                ReleaseError::Input(_) => StatusCode::BAD_REQUEST,
+                _ => StatusCode::CONFLICT,
+            },
             Self::Store(error) if error.may_pass() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -96,6 +104,13 @@ impl ApiError {
             Self::Suite(_) => ("suite", "The suite cannot be run"),
             Self::KeyTaken(_) => ("idempotency-key", "The idempotency key is taken"),
             Self::WrongState { .. } => ("state", "The run's state does not allow this"),
+            Self::Release(error) => match error {
+                ReleaseError::Unknown { .. } => ("unknown-release", "What was named is not there"),
+                ReleaseError::Input(_) => ("bad-request", "The request cannot be read"),
+                ReleaseError::Refused(_) => ("release-refused", "The verdicts do not carry it"),
+                ReleaseError::Raced(_) => ("release-raced", "Somebody else was first"),
+                _ => ("release-state", "Things do not stand so"),
+            },
             Self::Store(_) => ("store", "The store failed"),
             Self::Internal(_) => ("internal", "The coordinator failed"),
         }
@@ -137,6 +152,15 @@ fn summary(objections: &[Objection]) -> String {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<ReleaseError> for ApiError {
+    fn from(error: ReleaseError) -> Self {
+        match error {
+            ReleaseError::Store(error) => Self::Store(error),
+            error => Self::Release(error),
+        }
     }
 }
 

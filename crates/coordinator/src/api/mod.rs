@@ -6,7 +6,8 @@
 //! - `observe`: its id, its span, its line in the log; what was refused is written to the audit
 //! - `authenticate`: whose it is and what that token allows; [`token`]: what a token looks like
 //! - `path`: what stands in its path, as a type; `body`: bounded, with a limit on silence
-//! - one file a resource: `uploads`, `submit` (with `estimate`), `runs` (with `reasons`), `results`, `steer`
+//! - one file a resource: `uploads`, `submit` (with `estimate`), `runs` (with `reasons`), `results`, `steer`,
+//!   `releases`, `incidents`
 //! - [`document`]: the shapes that go out, which the client reads; [`problem`]: the shape of a refusal; `error`
 //!
 //! **Invariant:** a token or another secret stands in no log line, row, reply or error.
@@ -17,10 +18,12 @@ mod body;
 pub mod document;
 mod error;
 mod estimate;
+mod incidents;
 mod observe;
 mod path;
 pub mod problem;
 mod reasons;
+mod releases;
 mod results;
 mod runs;
 mod steer;
@@ -76,6 +79,21 @@ pub fn router(environment: Environment) -> Router {
         .route("/v1/runs/{id}/cancel", post(steer::cancel))
         .route("/v1/runs/{id}/pause", post(steer::pause))
         .route("/v1/runs/{id}/resume", post(steer::resume))
+        .route("/v1/prompts", get(releases::prompts))
+        .route("/v1/prompts/{name}/versions", get(releases::versions))
+        .route("/v1/prompts/{name}/versions/{version}", get(releases::version))
+        .route("/v1/prompts/{name}/history", get(releases::history))
+        .route("/v1/channels/{channel}/prompts/{name}", get(releases::live))
+        .route("/v1/channels/{channel}/prompts/{name}/promote", post(releases::promote))
+        .route("/v1/channels/{channel}/prompts/{name}/rollback", post(releases::rollback))
+        .route("/v1/channels/{channel}/prompts/{name}/rehearse", post(releases::rehearse))
+        .route("/v1/channels/{channel}/verify/{digest}", get(releases::verified))
+        .route("/v1/incidents", get(incidents::list).post(incidents::open))
+        .route("/v1/incidents/{number}", get(incidents::show))
+        .route("/v1/incidents/{number}/ack", post(incidents::acknowledge))
+        .route("/v1/incidents/{number}/link", post(incidents::link))
+        .route("/v1/incidents/{number}/resolve", post(incidents::resolve))
+        .route("/v1/incidents/{number}/reopen", post(incidents::reopen))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .fallback(async || ApiError::NoRoute)
         .layer(from_fn_with_state(Arc::clone(&api), observe::observe))

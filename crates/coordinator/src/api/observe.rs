@@ -58,7 +58,9 @@ pub(super) async fn observe(State(api): State<Arc<Api>>, mut request: Request, n
     }
     // Names and answers are untrusted: what is JSON stays JSON for every browser, and rests in no cache.
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     let _entered = span.enter();
     let status = response.status();
     span.record("http.response.status_code", i64::from(status.as_u16()));

@@ -8,6 +8,7 @@ use super::error::ApiError;
 
 /// Characters of a wrong id that are shown.
 const SHOWN_CHARS: usize = 80;
+const DIGEST: &str = "a digest; digests are 64 lower-case hex digits";
 
 /// The run that a path names.
 pub(super) struct RunPath(pub(super) RunId);
@@ -27,8 +28,70 @@ impl<S: Send + Sync> FromRequestParts<S> for DigestPath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        parsed(parts, state, "a digest; digests are 64 lower-case hex digits").await.map(Self)
+        parsed(parts, state, DIGEST).await.map(Self)
     }
+}
+
+/// The prompt that a path names.
+pub(super) struct PromptPath(pub(super) String);
+
+/// The prompt and the version that a path names.
+pub(super) struct PromptVersion(pub(super) String, pub(super) String);
+
+/// The channel and the prompt that a path names.
+pub(super) struct ChannelPrompt(pub(super) String, pub(super) String);
+
+/// The channel and the digest that a path names.
+pub(super) struct ChannelDigest(pub(super) String, pub(super) Digest);
+
+/// The number that a path names.
+pub(super) struct NumberPath(pub(super) i64);
+
+impl<S: Send + Sync> FromRequestParts<S> for PromptPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        parsed(parts, state, "the name of a prompt").await.map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for NumberPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        parsed(parts, state, "the number of an incident").await.map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for PromptVersion {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        pair(parts, state).await.map(|(name, which)| Self(name, which))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ChannelPrompt {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        pair(parts, state).await.map(|(channel, name)| Self(channel, name))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ChannelDigest {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let (channel, digest) = pair(parts, state).await?;
+        let digest = digest.parse().map_err(|_| wrong(&digest, DIGEST))?;
+        Ok(Self(channel, digest))
+    }
+}
+
+async fn pair<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<(String, String), ApiError> {
+    let pair = Path::<(String, String)>::from_request_parts(parts, state).await;
+    pair.map(|Path(pair)| pair).map_err(|rejection| ApiError::BadRequest(rejection.body_text()))
 }
 
 async fn parsed<T: std::str::FromStr, S: Send + Sync>(
@@ -38,8 +101,10 @@ async fn parsed<T: std::str::FromStr, S: Send + Sync>(
 ) -> Result<T, ApiError> {
     let text =
         Path::<String>::from_request_parts(parts, state).await.map(|Path(text)| text).unwrap_or_default();
-    text.parse().map_err(|_| {
-        let shown: String = text.chars().take(SHOWN_CHARS).collect();
-        ApiError::BadRequest(format!("{shown:?} is not {wanted}"))
-    })
+    text.parse().map_err(|_| wrong(&text, wanted))
+}
+
+fn wrong(text: &str, wanted: &str) -> ApiError {
+    let shown: String = text.chars().take(SHOWN_CHARS).collect();
+    ApiError::BadRequest(format!("{shown:?} is not {wanted}"))
 }

@@ -15,6 +15,7 @@ use super::document::{Page, RunDocument, RunEntry};
 use super::error::ApiError;
 use super::path::RunPath;
 use super::reasons::reasons;
+use crate::release::document::VerdictEntry;
 use crate::report::assemble;
 
 /// Runs of a page where the request does not say.
@@ -58,7 +59,9 @@ pub(super) async fn show(
         return Ok(Json(RunDocument::open(&run, reasons)));
     }
     let _turn = api.reports.acquire().await.map_err(|error| ApiError::Internal(error.to_string()))?;
-    Ok(Json(RunDocument::reported(&run, assemble(store, &suite, &run).await?)))
+    let mut document = RunDocument::reported(&run, assemble(store, &suite, &run).await?);
+    document.recorded = store.verdicts_of_run(id).await?.iter().map(VerdictEntry::of).collect();
+    Ok(Json(document))
 }
 
 /// The run, which has to be there.

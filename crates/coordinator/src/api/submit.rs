@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use assay_common::suite::{Priority, Suite};
-use assay_store::{Submission, Submitted};
+use assay_store::{Provenance, Submission, Submitted};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -35,6 +35,9 @@ const MAX_KEY_BYTES: usize = 200;
 struct Submit {
     suite: Suite,
     priority: Option<Priority>,
+    /// Where the versions that are new here come from.
+    #[serde(default)]
+    source: Provenance,
 }
 
 /// Takes a frozen suite whose dataset and recordings were uploaded before.
@@ -46,7 +49,7 @@ pub(super) async fn submit(
     body: Body,
 ) -> Result<Response, ApiError> {
     let key = key(&headers)?;
-    let Submit { suite, priority } = body::json(&headers, body, MAX_BODY_BYTES).await?;
+    let Submit { suite, priority, source } = body::json(&headers, body, MAX_BODY_BYTES).await?;
     let suite = admitted(&api, suite).await?;
     let store = &api.environment.store;
     let Estimated { estimate, input_cost } = estimate(store, &api.environment.config, &suite).await?;
@@ -61,6 +64,8 @@ pub(super) async fn submit(
         }]));
     }
     let revision = store.freeze_suite(suite.clone(), api.now()).await?;
+    let source = Provenance { author: source.author.or_else(|| Some(submitter.name.clone())), ..source };
+    store.attribute_versions(&suite, source).await?;
     let jobs = suite.product().jobs().unwrap_or(u64::MAX);
     let priority = priority.unwrap_or(suite.priority);
     // The seed is drawn after everything judged is frozen.

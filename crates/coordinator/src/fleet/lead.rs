@@ -1,6 +1,7 @@
 //! Leading: rounds over every open run, until told to stop or another leads.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use assay_common::id::RunId;
@@ -10,13 +11,39 @@ use tokio_util::sync::CancellationToken;
 
 use super::attention::Attention;
 use crate::environment::Environment;
+use crate::judge::catch_up;
 use crate::run::DriveError;
 use crate::run::course::Standing;
 use crate::run::dispatch::Dispatch;
 use crate::run::round::{Outage, Rounds};
 
-/// Makes rounds until `stop`. Only what no waiting cures ends it: another leader, or a store that cannot be read.
+/// How often runs that are over are looked for, to be judged.
+const JUDGE_EVERY: Duration = Duration::from_millis(500);
+
+/// Makes rounds until `stop`, and judges what is over beside them. Only what no waiting cures ends it: another leader, or a store that cannot be read.
 pub(super) async fn lead(
+    environment: Environment,
+    mandate: Mandate,
+    stop: &CancellationToken,
+) -> Result<(), DriveError> {
+    let judging = judge(environment.clone());
+    tokio::select! {
+        led = rounds(environment, mandate, stop) => led,
+        never = judging => match never {},
+    }
+}
+
+/// Records the verdicts of runs that are over, one after the other: a large report takes longer than a round may.
+async fn judge(environment: Environment) -> Infallible {
+    loop {
+        if let Err(error) = catch_up(&environment.store, environment.clock.now()).await {
+            tracing::debug!(%error, "cannot judge what is over, trying again: {error}");
+        }
+        sleep(JUDGE_EVERY).await;
+    }
+}
+
+async fn rounds(
     environment: Environment,
     mandate: Mandate,
     stop: &CancellationToken,

@@ -1,7 +1,7 @@
 //! "Did you mean": the nearest of the names that would have been right.
 
 /// The candidate nearest to `written`, if one is near enough to be a slip of the finger.
-pub(super) fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     nearest_within(allowed_slips(written), written, candidates)
 }
 
@@ -26,7 +26,7 @@ pub(super) fn nearest_within<'a>(
 }
 
 /// The hint for a name that is not among `candidates`: the nearest, else all of them while they are few.
-pub(super) fn did_you_mean<'a>(
+pub(crate) fn did_you_mean<'a>(
     written: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {

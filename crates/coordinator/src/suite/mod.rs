@@ -24,7 +24,7 @@ mod diagnostic;
 mod folder;
 mod freeze;
 mod gate;
-mod hint;
+pub(crate) mod hint;
 mod layout;
 mod load;
 mod models;
@@ -42,6 +42,7 @@ pub use admit::{Objection, admit};
 pub use diagnostic::{Diagnostic, Problems, Severity};
 pub use freeze::{FreezeError, LoadedFiles};
 pub use load::{Loaded, load, load_structure};
+pub use prompts::read_prompt;
 pub use schema::json_schema;
 pub use upload::{
     CheckedCases, CheckedRecording, LineFault, Outgoing, UploadKind, check_cases, check_recording,

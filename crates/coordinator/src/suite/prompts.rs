@@ -8,11 +8,12 @@ use assay_common::prompt::{Message, PromptBody, PromptEntry, Role};
 
 use super::cases::NO_NUL;
 use super::check::check;
-use super::diagnostic::Mark;
+use super::diagnostic::{Diagnostic, Findings, Mark, Problems};
+use super::folder::{Folder, Found};
 use super::layout::MESSAGES;
 use super::load::Loader;
 use super::source::Source;
-use super::templates::Site;
+use super::templates::{Site, Wants};
 use super::yaml::{self, Node};
 
 /// The longest prompt file, in bytes.
@@ -32,6 +33,31 @@ fn label_of(node: &Node) -> Option<&str> {
     let text = |key: &str| node.get(key).and_then(Node::text);
     let stem = || Path::new(text("file")?).file_stem()?.to_str();
     text("label").or_else(stem).or_else(|| text("name"))
+}
+
+/// The content of a prompt file as a suite that names it has it.
+///
+/// # Errors
+/// When it cannot be read, or is no prompt.
+pub fn read_prompt(path: &Path) -> Result<PromptBody, Problems> {
+    let mut findings = Findings::default();
+    let read = Folder::of(path).and_then(|folder| {
+        let found = Found { shown: path.to_owned(), real: path.to_owned() };
+        Ok((folder, Rc::new(found.read(MAX_PROMPT_BYTES)?)))
+    });
+    let (folder, source) = match read {
+        Ok(read) => read,
+        Err(refusal) => {
+            findings.push(refusal.told(|message| Diagnostic::error(path, message)));
+            return Err(findings.into_problems(path));
+        }
+    };
+    let mut loader =
+        Loader { config: None, folder, suite: Rc::clone(&source), findings, wants: Wants::default() };
+    let body = loader.content(&source);
+    loader.findings.finish(path)?;
+    // What is no prompt has been reported.
+    Ok(body.unwrap_or_else(|| PromptBody::text(&source.text)))
 }
 
 impl Loader<'_> {
@@ -114,13 +140,18 @@ impl Loader<'_> {
                 Some("write what is asked into the file".into());
             return None;
         }
+        self.content(&source)
+    }
+
+    /// What a file holds: a chat where its name says so, else one text.
+    fn content(&mut self, source: &Rc<Source>) -> Option<PromptBody> {
         let extension = source.path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         if matches!(extension, "yaml" | "yml" | "json") {
-            return self.chat(&source);
+            return self.chat(source);
         }
         let body = PromptBody::text(&source.text);
         let site =
-            Site { source: Rc::clone(&source), bytes: 0..source.text.len(), mark: source.whole_line(1) };
+            Site { source: Rc::clone(source), bytes: 0..source.text.len(), mark: source.whole_line(1) };
         body.templates().for_each(|template| {
             self.wants.add(template, site.clone(), &mut self.findings);
         });

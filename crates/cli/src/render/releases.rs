@@ -1,0 +1,205 @@
+//! Prompts, versions, releases and incidents, for people.
+
+use std::fmt::Write as _;
+
+use assay_common::prompt::PromptBody;
+use assay_common::visible::visible;
+use assay_coordinator::release::document::{
+    HistoryDocument, IncidentDocument, PromptDocument, ReleaseEntry, VerdictEntry, VersionDocument,
+    VersionEntry,
+};
+use assay_store::ReleaseKind;
+
+use super::table;
+
+/// What stands where nothing is known.
+const NOTHING: &str = "–";
+
+/// A table of prompts.
+pub(crate) fn prompts(prompts: &[PromptDocument]) -> String {
+    if prompts.is_empty() {
+        return "no prompts yet; run a suite with `assay run SUITE`\n".to_owned();
+    }
+    let mut table = table(&["PROMPT", "OWNER", "VERSIONS", "LIVE"], &[2]);
+    for prompt in prompts {
+        let live: Vec<_> =
+            prompt.live.iter().map(|live| format!("{}: {}", live.channel, live.version)).collect();
+        let live = if live.is_empty() { NOTHING.to_owned() } else { live.join(", ") };
+        table.add_row([
+            visible(&prompt.name).into_owned(),
+            or_nothing(prompt.owner.as_deref()),
+            prompt.versions.to_string(),
+            live,
+        ]);
+    }
+    format!("{}\n", table.trim_fmt())
+}
+
+/// A table of versions.
+pub(crate) fn versions(versions: &[VersionEntry]) -> String {
+    let mut table = table(&["VERSION", "DIGEST", "FROZEN", "AUTHOR", "COMMIT", "MESSAGE"], &[]);
+    for version in versions {
+        table.add_row([
+            format!("{}@{}", visible(&version.prompt), version.version),
+            version.digest.short().to_owned(),
+            version.frozen_at.clone(),
+            or_nothing(version.author.as_deref()),
+            version.commit.as_deref().map_or_else(|| NOTHING.to_owned(), short),
+            or_nothing(version.message.as_deref()),
+        ]);
+    }
+    format!("{}\n", table.trim_fmt())
+}
+
+/// A version with its content and its verdicts.
+pub(crate) fn version(version: &VersionDocument) -> String {
+    let VersionDocument { entry, owner, body, live_on, verdicts } = version;
+    let mut text = format!("{}@{}  {}\n", entry.prompt, entry.version, entry.digest);
+    let mut line = |name: &str, said: Option<&str>| {
+        if let Some(said) = said {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{name:<9}{said}");
+        }
+    };
+    let live = live_on.join(", ");
+    line("owner", owner.as_deref());
+    line("author", entry.author.as_deref());
+    line("message", entry.message.as_deref());
+    line("commit", entry.commit.as_deref());
+    line("frozen", Some(&entry.frozen_at));
+    line("live on", Some(live.as_str()).filter(|live| !live.is_empty()));
+    for verdict in verdicts {
+        let _ = writeln!(text, "verdict  {}", self::verdict(verdict));
+    }
+    text.push('\n');
+    match body {
+        PromptBody::Text(content) => text.push_str(content),
+        PromptBody::Chat(messages) => {
+            for message in messages {
+                let _ = writeln!(text, "{}:\n{}", message.role.word(), message.content);
+            }
+        }
+    }
+    format!("{}\n", visible(text.trim_end()))
+}
+
+fn verdict(verdict: &VerdictEntry) -> String {
+    let against =
+        verdict.baseline.as_ref().map_or_else(String::new, |digest| format!(" against {}", digest.short()));
+    format!(
+        "{}{against} in run {} of `{}`, until {}",
+        verdict.outcome.word(),
+        verdict.run,
+        verdict.suite,
+        verdict.expires_at
+    )
+}
+
+/// A table of releases.
+pub(crate) fn history(history: &HistoryDocument) -> String {
+    if history.releases.is_empty() {
+        return format!("nothing of {} was released\n", visible(&history.prompt));
+    }
+    let mut table =
+        table(&["CHANNEL", "RELEASE", "VERSION", "KIND", "WHEN", "WHO", "ON WHAT EVIDENCE"], &[1]);
+    for release in &history.releases {
+        table.add_row([
+            release.channel.clone(),
+            release.release.to_string(),
+            format!("{}@{}", visible(&release.prompt), release.version),
+            release.kind.word().to_owned(),
+            release.released_at.clone(),
+            visible(&release.released_by).into_owned(),
+            visible(&evidence(release)).into_owned(),
+        ]);
+    }
+    format!("{}\n", table.trim_fmt())
+}
+
+fn evidence(release: &ReleaseEntry) -> String {
+    let run = release.verdict.as_ref().map(|verdict| format!("run {} passed", verdict.run));
+    let said: Vec<_> = run.into_iter().chain(release.reason.clone()).collect();
+    if said.is_empty() { NOTHING.to_owned() } else { said.join("; ") }
+}
+
+/// What a release came to, in a sentence or two.
+pub(crate) fn release(release: &ReleaseEntry) -> String {
+    let again = if release.kind == ReleaseKind::Rollback { " again" } else { "" };
+    let mut text = format!(
+        "{}@{} ({}) is live on {}{again}: release {}",
+        release.prompt,
+        release.version,
+        release.digest.short(),
+        release.channel,
+        release.release
+    );
+    if let Some(verdict) = &release.verdict {
+        let _ = write!(text, ", on the verdict of run {}", verdict.run);
+    }
+    text.push('\n');
+    if let Some(incident) = release.incident {
+        let what = match release.kind {
+            ReleaseKind::Override => "is open",
+            _ => "is recovered from; `assay incident resolve` it with its cause",
+        };
+        let _ = writeln!(text, "incident {incident} {what}");
+    }
+    visible(&text).into_owned()
+}
+
+/// A table of incidents.
+pub(crate) fn incidents(incidents: &[IncidentDocument]) -> String {
+    if incidents.is_empty() {
+        return "no incident is open\n".to_owned();
+    }
+    let mut table = table(&["INCIDENT", "STATE", "VERSION", "CHANNEL", "OWNER", "OPENED", "WHAT"], &[0]);
+    for incident in incidents {
+        table.add_row([
+            incident.number.to_string(),
+            incident.state.clone(),
+            format!("{}@{}", visible(&incident.prompt), incident.version),
+            incident.channel.clone(),
+            or_nothing(incident.owner.as_deref()),
+            incident.opened_at.clone(),
+            visible(&incident.summary).into_owned(),
+        ]);
+    }
+    format!("{}\n", table.trim_fmt())
+}
+
+/// An incident with everything that happened to it.
+pub(crate) fn incident(incident: &IncidentDocument) -> String {
+    let IncidentDocument { number, state, prompt, version, channel, summary, .. } = incident;
+    let mut text = format!("incident {number} is {state}: {prompt}@{version} on {channel}: {summary}\n");
+    let owner = incident.owner.as_deref().unwrap_or("nobody");
+    let seconds = |length: Option<f64>| length.map_or_else(|| "not yet".to_owned(), |s| format!("{s:.1} s"));
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        text,
+        "owner {owner}; to detect {}, to acknowledge {}, to recover {}",
+        seconds(Some(incident.seconds_to_detect)),
+        seconds(incident.seconds_to_acknowledge),
+        seconds(incident.seconds_to_recover)
+    );
+    if let Some(cause) = incident.cause.as_ref().filter(|_| state == "resolved") {
+        let _ = writeln!(text, "cause: {cause}");
+    }
+    for event in &incident.events {
+        let detail = if event.detail.is_empty() { String::new() } else { format!(": {}", event.detail) };
+        let _ = writeln!(text, "  {}  {} by {}{detail}", event.at, event.action, event.actor);
+    }
+    visible(&text).into_owned()
+}
+
+fn or_nothing(text: Option<&str>) -> String {
+    text.map_or_else(|| NOTHING.to_owned(), |text| visible(text).into_owned())
+}
+
+/// The beginning of a commit, with the mark of changed files.
+fn short(commit: &str) -> String {
+    let (name, mark) = match commit.strip_suffix("-dirty") {
+        Some(name) => (name, "-dirty"),
+        None => (commit, ""),
+    };
+    visible(&format!("{}{mark}", name.get(..12).unwrap_or(name))).into_owned()
+}

@@ -1,0 +1,137 @@
+//! `/v1/incidents`: what is wrong with a version that was released.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+
+use super::authenticate::{Reader, Releaser};
+use super::document::Page;
+use super::error::ApiError;
+use super::path::NumberPath;
+use super::releases::{MAX_BODY_BYTES, desk};
+use super::runs::bad_query;
+use super::{Api, body};
+use crate::release::document::IncidentDocument;
+use crate::release::incident;
+
+/// Which incidents.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    #[serde(default)]
+    all: bool,
+}
+
+/// The latest incidents, newest first.
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    _: Reader,
+    which: Result<Query<Which>, QueryRejection>,
+) -> Result<Json<Page<IncidentDocument>>, ApiError> {
+    let Query(Which { all }) = which.map_err(bad_query)?;
+    let items = incident::list(&api.environment.store, all).await?;
+    Ok(Json(Page { items, next: None }))
+}
+
+/// An incident with what happened to it.
+pub(super) async fn show(
+    State(api): State<Arc<Api>>,
+    _: Reader,
+    NumberPath(number): NumberPath,
+) -> Result<Json<IncidentDocument>, ApiError> {
+    Ok(Json(incident::show(&api.environment.store, number).await?))
+}
+
+/// An incident to open.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Open {
+    prompt: String,
+    channel: String,
+    reason: String,
+}
+
+/// Opens an incident, or notes it with the one that is open.
+pub(super) async fn open(
+    State(api): State<Arc<Api>>,
+    releaser: Releaser,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<IncidentDocument>), ApiError> {
+    let Open { prompt, channel, reason } = body::json(&headers, body, MAX_BODY_BYTES).await?;
+    let mut desk = desk(&api, releaser)?;
+    let opened = desk.open_incident(&prompt, &channel, &reason).await?;
+    Ok((StatusCode::CREATED, Json(opened)))
+}
+
+/// Somebody takes an incident up.
+pub(super) async fn acknowledge(
+    State(api): State<Arc<Api>>,
+    releaser: Releaser,
+    NumberPath(number): NumberPath,
+) -> Result<Json<IncidentDocument>, ApiError> {
+    Ok(Json(desk(&api, releaser)?.acknowledge(number).await?))
+}
+
+/// Which release ended it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Link {
+    #[serde(default)]
+    release: Option<i64>,
+}
+
+/// Says which release took the version off the channel.
+pub(super) async fn link(
+    State(api): State<Arc<Api>>,
+    releaser: Releaser,
+    NumberPath(number): NumberPath,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<IncidentDocument>, ApiError> {
+    let Link { release } = body::json(&headers, body, MAX_BODY_BYTES).await?;
+    Ok(Json(desk(&api, releaser)?.link(number, release).await?))
+}
+
+/// What it came from.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cause {
+    cause: String,
+}
+
+/// Closes an incident.
+pub(super) async fn resolve(
+    State(api): State<Arc<Api>>,
+    releaser: Releaser,
+    NumberPath(number): NumberPath,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<IncidentDocument>, ApiError> {
+    let Cause { cause } = body::json(&headers, body, MAX_BODY_BYTES).await?;
+    Ok(Json(desk(&api, releaser)?.resolve(number, &cause).await?))
+}
+
+/// Why it is not over.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Why {
+    reason: String,
+}
+
+/// Opens a closed incident again.
+pub(super) async fn reopen(
+    State(api): State<Arc<Api>>,
+    releaser: Releaser,
+    NumberPath(number): NumberPath,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<IncidentDocument>, ApiError> {
+    let Why { reason } = body::json(&headers, body, MAX_BODY_BYTES).await?;
+    Ok(Json(desk(&api, releaser)?.reopen(number, &reason).await?))
+}

@@ -1,0 +1,384 @@
+//! Incidents: something is wrong with a version that was released. One of a version on a channel is open at a time; what is
+//! told of it again is noted with it.
+//!
+//! **Invariant:** whatever changes an incident adds an event to it, in one transaction with its row of the audit.
+
+use std::str::FromStr;
+
+use assay_common::clock::Micros;
+use assay_common::id::Digest;
+use serde::{Deserialize, Serialize};
+
+use crate::audit::{AuditEntry, append_audit};
+use crate::error::StoreError;
+use crate::open::Store;
+use crate::pools::{reading, writing};
+use crate::row::{parsed, plain};
+
+pub(crate) const SQL: &[&str] =
+    &[OPEN_ON, OPEN, ADD_EVENT, HOLD, ACKNOWLEDGE, LINK, RESOLVE, REOPEN, INCIDENT, INCIDENTS, EVENTS];
+
+/// What opened an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IncidentKind {
+    /// A promotion without a passing verdict.
+    Override,
+    /// Somebody.
+    Manual,
+}
+
+impl IncidentKind {
+    /// The word in rows and tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Override => "override",
+            Self::Manual => "manual",
+        }
+    }
+}
+
+impl FromStr for IncidentKind {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        [Self::Override, Self::Manual]
+            .into_iter()
+            .find(|kind| kind.word() == word)
+            .ok_or_else(|| format!("`{word}` is no kind of incident"))
+    }
+}
+
+/// An incident to open, unless one of the same version on the same channel is open.
+#[derive(Clone, Debug)]
+pub struct NewIncident {
+    /// The prompt.
+    pub prompt: String,
+    /// Where the version is or was live.
+    pub channel: String,
+    /// The version's number.
+    pub version: i64,
+    /// The version.
+    pub digest: Digest,
+    /// What opens it.
+    pub kind: IncidentKind,
+    /// What is wrong.
+    pub summary: String,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// When the version went live.
+    pub began_at: Micros,
+    /// When it is opened.
+    pub opened_at: Micros,
+    /// By whom.
+    pub opened_by: String,
+}
+
+/// What became of a [`NewIncident`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// It has this number.
+    New(i64),
+    /// This one was open, and has a note of it now.
+    Known(i64),
+}
+
+impl Opened {
+    /// The incident's number.
+    pub fn number(self) -> i64 {
+        match self {
+            Self::New(number) | Self::Known(number) => number,
+        }
+    }
+}
+
+/// An incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incident {
+    /// 1, 2, 3, …
+    pub number: i64,
+    /// The prompt.
+    pub prompt: String,
+    /// Where the version is or was live.
+    pub channel: String,
+    /// The version's number.
+    pub version: i64,
+    /// The version.
+    pub digest: Digest,
+    /// What opened it.
+    pub kind: IncidentKind,
+    /// What is wrong.
+    pub summary: String,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// When the version went live.
+    pub began_at: Micros,
+    /// When it was opened.
+    pub opened_at: Micros,
+    /// By whom.
+    pub opened_by: String,
+    /// When somebody took it up.
+    pub acknowledged_at: Option<Micros>,
+    /// When a rollback took the version off the channel.
+    pub recovered_at: Option<Micros>,
+    /// The place of that rollback in the channel's history.
+    pub rollback: Option<i64>,
+    /// When it was closed.
+    pub resolved_at: Option<Micros>,
+    /// What it came from.
+    pub cause: Option<String>,
+}
+
+/// A change of an incident by somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IncidentChange {
+    /// Somebody takes it up.
+    Acknowledge,
+    /// A release took the version off the channel.
+    Link {
+        /// The release's place in the channel's history.
+        seq: i64,
+        /// When that was.
+        at: Micros,
+    },
+    /// It is over, and this was the cause.
+    Resolve {
+        /// What it came from.
+        cause: String,
+    },
+    /// It is not over after all.
+    Reopen,
+}
+
+/// One thing that happened to an incident.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncidentEvent {
+    /// When.
+    pub at: Micros,
+    /// Who.
+    pub actor: String,
+    /// opened, noted, acknowledged, linked, resolved or reopened.
+    pub action: String,
+    /// What was said.
+    pub detail: String,
+}
+
+pub(crate) const OPEN_ON: &str = "
+    SELECT number FROM incidents WHERE prompt = $1 AND channel = $2 AND digest = $3 AND resolved_at IS NULL";
+
+pub(crate) const OPEN: &str = "
+    INSERT INTO incidents (number, prompt, channel, version, digest, kind, summary, owner, began_at, opened_at, opened_by)
+    SELECT COALESCE(MAX(number), 0) + 1, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10 FROM incidents
+    WHERE TRUE
+    ON CONFLICT DO NOTHING
+    RETURNING number";
+
+// The row's lock puts what happens to an incident in an order.
+pub(crate) const HOLD: &str = "UPDATE incidents SET number = number WHERE number = $1";
+
+pub(crate) const ADD_EVENT: &str = "
+    INSERT INTO incident_events (incident, seq, happened_at, actor, action, detail)
+    SELECT $1, COALESCE(MAX(seq), 0) + 1, $2, $3, $4, $5 FROM incident_events WHERE incident = $1";
+
+/// Adds an event to an incident whose row this transaction holds.
+macro_rules! add_event {
+    ($conn:ident, $number:expr, $at:expr, $actor:expr, $action:expr, $detail:expr) => {
+        sqlx::query($crate::incident::ADD_EVENT)
+            .bind($number)
+            .bind($at.0)
+            .bind($crate::row::plain($actor))
+            .bind($action)
+            .bind($crate::row::plain($detail))
+            .execute(&mut *$conn)
+            .await?
+    };
+}
+
+/// Opens a [`NewIncident`], or notes it with the one that is open.
+macro_rules! open_incident {
+    ($conn:ident, $incident:expr) => {{
+        let incident: &$crate::incident::NewIncident = $incident;
+        loop {
+            let query =
+                sqlx::query_scalar($crate::incident::OPEN).bind(&incident.prompt).bind(&incident.channel);
+            let query =
+                query.bind(incident.version).bind(incident.digest.as_str()).bind(incident.kind.word());
+            let query = query.bind($crate::row::plain(&incident.summary)).bind(&incident.owner);
+            let query = query.bind(incident.began_at.0).bind(incident.opened_at.0);
+            let query = query.bind($crate::row::plain(&incident.opened_by));
+            let (opened, action): (_, &str) = match query.fetch_optional(&mut *$conn).await? {
+                Some(number) => ($crate::incident::Opened::New(number), "opened"),
+                None => {
+                    let query = sqlx::query_scalar($crate::incident::OPEN_ON).bind(&incident.prompt);
+                    let query = query.bind(&incident.channel).bind(incident.digest.as_str());
+                    match query.fetch_optional(&mut *$conn).await? {
+                        Some(number) => ($crate::incident::Opened::Known(number), "noted"),
+                        // Another incident took the number in the same moment: the next one is free.
+                        None => continue,
+                    }
+                }
+            };
+            let number: i64 = opened.number();
+            sqlx::query($crate::incident::HOLD).bind(number).execute(&mut *$conn).await?;
+            $crate::incident::add_event!(
+                $conn,
+                number,
+                incident.opened_at,
+                &incident.opened_by,
+                action,
+                &incident.summary
+            );
+            break opened;
+        }
+    }};
+}
+
+pub(crate) use {add_event, open_incident};
+
+impl Store {
+    /// Opens an incident, or notes it with the one that is open for the same version on the same channel.
+    pub async fn open_incident(
+        &self,
+        incident: NewIncident,
+        entry: AuditEntry,
+    ) -> Result<Opened, StoreError> {
+        writing!(self, |conn| {
+            let opened = open_incident!(conn, &incident);
+            append_audit!(conn, &entry);
+            Ok(opened)
+        })
+    }
+}
+
+pub(crate) const ACKNOWLEDGE: &str = "
+    UPDATE incidents SET acknowledged_at = $2
+    WHERE number = $1 AND acknowledged_at IS NULL AND resolved_at IS NULL";
+
+pub(crate) const LINK: &str = "
+    UPDATE incidents SET rollback = $2, recovered_at = $3 WHERE number = $1 AND resolved_at IS NULL";
+
+const RESOLVE: &str = "
+    UPDATE incidents SET resolved_at = $2, cause = $3, acknowledged_at = COALESCE(acknowledged_at, $2)
+    WHERE number = $1 AND resolved_at IS NULL";
+
+const REOPEN: &str = "
+    UPDATE incidents SET resolved_at = NULL
+    WHERE number = $1 AND resolved_at IS NOT NULL AND NOT EXISTS (
+        SELECT 1 FROM incidents AS other
+        WHERE other.prompt = incidents.prompt AND other.channel = incidents.channel
+            AND other.digest = incidents.digest AND other.resolved_at IS NULL)";
+
+impl Store {
+    /// Changes an incident at the moment and by the actor of `entry`; `told` is what is said of it. `false`: it does not
+    /// stand so that it could be, and nothing is changed.
+    pub async fn change_incident(
+        &self,
+        number: i64,
+        change: IncidentChange,
+        told: String,
+        entry: AuditEntry,
+    ) -> Result<bool, StoreError> {
+        writing!(self, |conn| {
+            let (query, action) = match &change {
+                IncidentChange::Acknowledge => {
+                    (sqlx::query(ACKNOWLEDGE).bind(number).bind(entry.at.0), "acknowledged")
+                }
+                IncidentChange::Link { seq, at } => {
+                    (sqlx::query(LINK).bind(number).bind(*seq).bind(at.0), "linked")
+                }
+                IncidentChange::Resolve { cause } => {
+                    (sqlx::query(RESOLVE).bind(number).bind(entry.at.0).bind(plain(cause)), "resolved")
+                }
+                IncidentChange::Reopen => (sqlx::query(REOPEN).bind(number), "reopened"),
+            };
+            if query.execute(&mut *conn).await?.rows_affected() == 0 {
+                return Ok(false);
+            }
+            add_event!(conn, number, entry.at, &entry.actor, action, &told);
+            append_audit!(conn, &entry);
+            Ok(true)
+        })
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct IncidentRow {
+    number: i64,
+    prompt: String,
+    channel: String,
+    version: i64,
+    digest: String,
+    kind: String,
+    summary: String,
+    owner: Option<String>,
+    began_at: i64,
+    opened_at: i64,
+    opened_by: String,
+    acknowledged_at: Option<i64>,
+    recovered_at: Option<i64>,
+    rollback: Option<i64>,
+    resolved_at: Option<i64>,
+    cause: Option<String>,
+}
+
+impl IncidentRow {
+    fn into_incident(self) -> Result<Incident, StoreError> {
+        Ok(Incident {
+            number: self.number,
+            prompt: self.prompt,
+            channel: self.channel,
+            version: self.version,
+            digest: parsed(&self.digest, "incidents.digest")?,
+            kind: parsed(&self.kind, "incidents.kind")?,
+            summary: self.summary,
+            owner: self.owner,
+            began_at: Micros(self.began_at),
+            opened_at: Micros(self.opened_at),
+            opened_by: self.opened_by,
+            acknowledged_at: self.acknowledged_at.map(Micros),
+            recovered_at: self.recovered_at.map(Micros),
+            rollback: self.rollback,
+            resolved_at: self.resolved_at.map(Micros),
+            cause: self.cause,
+        })
+    }
+}
+
+const INCIDENT: &str = "
+    SELECT number, prompt, channel, version, digest, kind, summary, owner, began_at, opened_at, opened_by,
+        acknowledged_at, recovered_at, rollback, resolved_at, cause
+    FROM incidents WHERE number = $1";
+
+const INCIDENTS: &str = "
+    SELECT number, prompt, channel, version, digest, kind, summary, owner, began_at, opened_at, opened_by,
+        acknowledged_at, recovered_at, rollback, resolved_at, cause
+    FROM incidents WHERE $1 = TRUE OR resolved_at IS NULL ORDER BY number DESC LIMIT $2";
+
+const EVENTS: &str = "
+    SELECT happened_at, actor, action, detail FROM incident_events WHERE incident = $1 ORDER BY seq";
+
+impl Store {
+    /// An incident.
+    pub async fn incident(&self, number: i64) -> Result<Option<Incident>, StoreError> {
+        let row: Option<IncidentRow> = reading!(self, |conn| {
+            Ok(sqlx::query_as(INCIDENT).bind(number).fetch_optional(&mut *conn).await?)
+        })?;
+        row.map(IncidentRow::into_incident).transpose()
+    }
+
+    /// The latest incidents, newest first; `all`: also those that are resolved.
+    pub async fn incidents(&self, all: bool, limit: u32) -> Result<Vec<Incident>, StoreError> {
+        let rows: Vec<IncidentRow> = reading!(self, |conn| {
+            Ok(sqlx::query_as(INCIDENTS).bind(all).bind(i64::from(limit)).fetch_all(&mut *conn).await?)
+        })?;
+        rows.into_iter().map(IncidentRow::into_incident).collect()
+    }
+
+    /// What happened to an incident, in order.
+    pub async fn incident_events(&self, number: i64) -> Result<Vec<IncidentEvent>, StoreError> {
+        let rows: Vec<(i64, String, String, String)> =
+            reading!(self, |conn| { Ok(sqlx::query_as(EVENTS).bind(number).fetch_all(&mut *conn).await?) })?;
+        let event = |(at, actor, action, detail)| IncidentEvent { at: Micros(at), actor, action, detail };
+        Ok(rows.into_iter().map(event).collect())
+    }
+}

@@ -1,0 +1,92 @@
+//! A prompt's life, with the real binary: version 2 is better, passes and is promoted; version 3 is worse on a slice, fails
+//! and is refused; it is released all the same, which opens an incident, and rolled back.
+//!
+//! - `story`: that, over SQLite, over PostgreSQL, and through a coordinator; `wrong`: whatever can be wrong
+//! - `races`: two promotions at once; `fleet`: verdicts where nobody waits for them
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+mod fleet;
+mod races;
+mod story;
+mod wrong;
+
+use assay_tests::assay::{Ran, Workplace};
+
+/// The texts of versions 1, 2 and 3: each says what the case holds for it.
+const VERSIONS: [&str; 4] = ["{{ one }}\n", "{{ two }}\n", "{{ three }}\n", "{{ four }}\n"];
+/// What the first version has to satisfy: there is nothing to compare it with.
+const ALONE: &str = "gate:\n  rules:\n    - {metric: pass_rate, min: 0.7}\n";
+/// What a version has to satisfy against the one that is live.
+const COMPARED: &str = "gate:\n  rules:\n    - {metric: pass_rate, max_drop: 0.05}\n    \
+    - {name: german, metric: pass_rate, slice: {language: de}, max_drop: 0.05}\n";
+
+/// Somebody with a folder of prompts and a store.
+struct Team {
+    place: Workplace,
+    /// Where the store is, or the coordinator: flags of every command.
+    flags: Vec<String>,
+}
+
+impl Team {
+    /// The four versions and their cases: 1 is right four times in five, 2 nearly always, 3 nearly always but in German, 4
+    /// as 2.
+    fn new(flags: &[&str]) -> Self {
+        let place = Workplace::default();
+        let cases: String = (0..400)
+            .map(|n| {
+                let language = if n % 2 == 0 { "en" } else { "de" };
+                let says = |right: bool| if right { "yes" } else { "no" };
+                let two = n % 20 != 0;
+                let three = two && (language == "en" || n % 5 < 2);
+                format!(
+                    "{{\"id\": \"c{n}\", \"language\": \"{language}\", \"one\": \"{}\", \"two\": \"{}\", \"three\": \"{}\", \"four\": \"{}\"}}\n",
+                    says(n % 5 != 0), says(two), says(three), says(two)
+                )
+            })
+            .collect();
+        place.write("cases.jsonl", cases);
+        for (number, text) in (1..).zip(VERSIONS) {
+            place.write(&format!("prompts/{number}.md"), text);
+        }
+        Self { place, flags: flags.iter().map(|flag| (*flag).to_owned()).collect() }
+    }
+
+    /// Writes the suite `candidate` against `baseline`.
+    fn suite(&self, candidate: usize, baseline: Option<usize>, gate: &str) {
+        let entry = |number, more: &str| {
+            format!("  - {{name: support, label: v{number}, file: prompts/{number}.md{more}}}\n")
+        };
+        let baseline = baseline.map_or_else(String::new, |number| entry(number, ", baseline: true"));
+        let text = format!(
+            "suite: support\nowner: ann@example.com\nprompts:\n{baseline}{}models: [echo/echo]\n\
+             cases:\n  - {{file: cases.jsonl, id: id, tags: [language]}}\nscore:\n  - {{type: equals, value: 'yes'}}\n{gate}",
+            entry(candidate, "")
+        );
+        self.place.write("suite.yaml", text);
+    }
+
+    /// Runs the binary as `who`.
+    fn asks(&self, who: &str, arguments: &[&str]) -> Ran {
+        let mut command = self.place.command(arguments);
+        command.args(&self.flags).env("ASSAY_ACTOR", who).output().unwrap().into()
+    }
+
+    fn ann(&self, arguments: &[&str]) -> Ran {
+        self.asks("ann", arguments)
+    }
+
+    /// Runs the suite of `candidate` against `baseline`, which ends with `code`, and returns the run's id.
+    fn judges(&self, candidate: usize, baseline: Option<usize>, code: i32) -> String {
+        self.suite(candidate, baseline, if baseline.is_some() { COMPARED } else { ALONE });
+        let ran = self.ann(&["run", "suite.yaml", "--json", "--message", "as discussed"]).expect(code);
+        ran.json()["run"]["id"].as_str().unwrap().to_owned()
+    }
+}
+
+/// That each part stands in what was said.
+#[track_caller]
+fn says(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part} is missing in:\n{text}");
+    }
+}

@@ -1,0 +1,93 @@
+//! Whatever can be wrong: each says what, and what is near. Nothing is changed.
+
+use super::{Team, says};
+
+#[test]
+fn what_is_not_there_is_named_with_what_is_near() {
+    let team = Team::new(&[]);
+    let check = |arguments: &[&str], code, parts: &[&str]| {
+        let ran = team.ann(arguments).expect(code);
+        assert_eq!(ran.stdout, "", "{arguments:?}");
+        says(&ran.stderr, parts);
+    };
+    check(&["prompt", "list"], 4, &["assay.db"]);
+    team.judges(1, None, 0);
+    check(&["prompt", "show", "suport"], 2, &["no prompt `suport`", "did you mean `support`"]);
+    check(&["prompt", "show", "support@7"], 2, &["no version 7 of `support`", "there is version 1"]);
+    check(&["prompt", "show", "support@latest"], 2, &["`latest` is no version"]);
+    check(&["prompt", "show", "support@ffffffff"], 2, &["no version ffffffff"]);
+    check(
+        &["prompt", "promote", "support", "--channel", "production"],
+        2,
+        &["which version", "support@NUMBER"],
+    );
+    check(&["prompt", "promote", "support@1", "--channel", "producton"], 2, &["did you mean `production`"]);
+    check(&["prompt", "promote", "support@1", "--channel", "a b"], 2, &["no name of a channel"]);
+    check(&["prompt", "promote", "support@1", "--channel", "production", "--override"], 2, &["--reason"]);
+    check(
+        &["prompt", "promote", "support@1", "--channel", "production", "--override", "--reason", " "],
+        2,
+        &["a reason says why"],
+    );
+    check(
+        &["prompt", "pull", "support", "--channel", "production"],
+        2,
+        &["nothing was released", "`production`"],
+    );
+    check(&["prompt", "verify", "prompts/1.md", "--channel", "producton"], 2, &["did you mean `production`"]);
+    team.ann(&["prompt", "promote", "support@1", "--channel", "production"]).expect(0);
+    check(
+        &["prompt", "promote", "support@1", "--channel", "production"],
+        2,
+        &["live on production already", "by ann"],
+    );
+    let back = ["prompt", "rollback", "support", "--channel", "production", "--reason", "x"];
+    check(&back, 2, &["nothing to roll back to", "support@1"]);
+    check(&["prompt", "rehearse", "support", "--channel", "production"], 2, &["nothing to roll back to"]);
+    check(&["prompt", "pull", "support", "--channel", "prodution"], 2, &["did you mean `production`"]);
+    check(&["prompt", "history", "support", "--at", "yesterday"], 2, &["--at `yesterday`"]);
+    check(&["prompt", "verify", "prompts/9.md", "--channel", "production"], 2, &["prompts/9.md"]);
+    check(
+        &["prompt", "verify", "prompts/2.md", "--channel", "production"],
+        1,
+        &["is no version of any prompt"],
+    );
+    check(&["incident", "ack", "4"], 2, &["no incident 4"]);
+    check(&["incident", "link", "4"], 2, &["no incident 4"]);
+    check(&["incident", "open", "support", "--channel", "stagng", "--reason", "x"], 2, &["stagng"]);
+    assert_eq!(team.ann(&["incident", "list"]).expect(0).stdout, "no incident is open\n");
+}
+
+/// A verdict that is missing, foreign, inconclusive or expired carries no promotion, and says which it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_right_verdict_carries_a_promotion() {
+    let team = Team::new(&[]);
+    team.judges(1, None, 0);
+    team.ann(&["prompt", "promote", "support@1", "--channel", "production"]).expect(0);
+    let refused = |version: &str, parts: &[&str]| {
+        let promote = ["prompt", "promote", version, "--channel", "production"];
+        says(&team.ann(&promote).expect(1).stderr, parts);
+    };
+    // Judged alone: nothing was compared with what is live.
+    team.judges(2, None, 0);
+    refused("support@2", &["compares it with nothing, but support@1 is live"]);
+    team.ann(&["prompt", "promote", "support@2", "--channel", "staging"]).expect(0);
+    // Compared with a version that is not live.
+    team.judges(4, Some(2), 0);
+    refused("support@3", &["but support@1 is live"]);
+    // Never judged as a candidate.
+    team.suite(3, Some(1), "");
+    team.ann(&["run", "suite.yaml"]).expect(0);
+    refused("support@4", &["no run has judged it", "support@1, which is live"]);
+    // Too few cases to say.
+    team.suite(2, Some(1), &format!("{}  min_cases: 1000\n", super::COMPARED));
+    team.ann(&["run", "suite.yaml"]).expect(3);
+    refused("support@2", &["is inconclusive on"]);
+    // Passed, a moment too long ago.
+    team.suite(2, Some(1), &format!("{}  expires: 1s\n", super::COMPARED));
+    team.ann(&["run", "suite.yaml"]).expect(0);
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    refused("support@2", &["expired at"]);
+    team.judges(2, Some(1), 0);
+    team.ann(&["prompt", "promote", "support@2", "--channel", "production"]).expect(0);
+}
