@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use assay_common::config::Span;
 use assay_common::id::RunId;
+use assay_coordinator::compare::DEFAULT_FLIPS;
 use assay_store::Scope;
 use clap::parser::ValueSource;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
@@ -59,7 +60,7 @@ pub(crate) struct Common {
     /// Whether --server was.
     #[arg(skip)]
     pub(crate) server_typed: bool,
-    /// Print one JSON document on stdout, and everything else on stderr
+    /// Print one JSON document on stdout, and everything else on stderr; `results` prints one a line, with it or without
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// What to log on stderr, such as `info` or `assay_worker=debug,warn`
@@ -157,6 +158,52 @@ Exit codes:
     Results {
         /// The run's id; the latest run when absent
         run: Option<RunId>,
+    },
+    /// Show what changed between two runs, or two versions of a prompt
+    ///
+    /// Text of the prompts, pass rates with intervals, the difference on the same cases with its interval and p-value,
+    /// which cases flipped and what was answered, slices, cost and latency.
+    #[command(after_help = "\
+A side is one of
+  RUN                   a run, all its prompts and models
+  NAME@VERSION          a prompt's version, by number or digest, in the newest completed run that has it
+and with :LABEL only one prompt or model of it.
+
+Examples:
+  assay compare triage@3 triage@4
+  assay compare 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b 0190a1b2-d5e6-7e5f-8a9b-0c1d2e3f4a5b
+  assay compare 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b:openai/gpt-4.1 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b:openai/gpt-4.1-mini
+
+Exit codes:
+  0  compared, whatever came out
+  2  a side is not there, or nothing of both can be compared
+  4  the store cannot be read; stderr says why")]
+    Compare(CompareArgs),
+    /// Show cases whose repeats disagree, over the latest runs of a suite
+    ///
+    /// Added up from results: per case, version and model how many repeats there were, how many are on the rarer side, and
+    /// how often two disagree. Flaky is what eight repeats or more convict; else a case is suspect.
+    #[command(after_help = "\
+Examples:
+  assay flaky                                           of the suite of the latest run
+  assay flaky --suite triage --runs 50 --json
+
+Exit codes:
+  0  shown, whatever was found
+  2  there is no run of the suite yet
+  4  the store cannot be read; stderr says why")]
+    Flaky {
+        /// The suite's name; that of the latest run when absent
+        #[arg(long, value_name = "NAME")]
+        suite: Option<String>,
+        /// How many of its latest runs are added up
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        runs: u32,
+    },
+    /// Put flaky cases under quarantine: verdicts are shown with and without them
+    Quarantine {
+        #[command(subcommand)]
+        command: QuarantineCommand,
     },
     /// Submit a suite to a coordinator and print the run's id
     ///
@@ -283,6 +330,56 @@ Example:
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum QuarantineCommand {
+    /// Put a case under quarantine for runs to come
+    ///
+    /// The ledger has to show that the baseline is flaky on it, and at most one case in twenty may be under quarantine. The
+    /// verdict that decides still counts it; reports show beside it what it would be without.
+    #[command(after_help = "\
+Example:
+  assay quarantine add t-17 --model openai/gpt-4.1-mini --owner ann --reason \"two queues are right\" --expires 14d")]
+    Add {
+        /// The case
+        case: String,
+        /// The model on which it wavers, as tables name it; not needed where the suite has one
+        #[arg(long, value_name = "MODEL")]
+        model: Option<String>,
+        /// The suite's name; that of the latest run when absent
+        #[arg(long, value_name = "NAME")]
+        suite: Option<String>,
+        /// Who sees to it that the case stops wavering
+        #[arg(long, value_name = "WHO")]
+        owner: String,
+        /// Why it wavers, as far as that is known
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// How long, at most 30d
+        #[arg(long, value_name = "DURATION", default_value = "14d")]
+        expires: Span,
+    },
+    /// Show what is under quarantine
+    List {
+        /// The suite's name; all suites when absent
+        #[arg(long, value_name = "NAME")]
+        suite: Option<String>,
+        /// Also what was and is no more
+        #[arg(long)]
+        all: bool,
+    },
+    /// Take a case out of quarantine for runs to come
+    Remove {
+        /// The case
+        case: String,
+        /// The model, as `list` shows it
+        #[arg(long, value_name = "MODEL")]
+        model: String,
+        /// The suite's name
+        #[arg(long, value_name = "NAME")]
+        suite: String,
+    },
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct SubmitArgs {
     /// The suite file
@@ -320,15 +417,41 @@ impl Args {
     }
 }
 
+/// Two sides, and how much of their difference is shown.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompareArgs {
+    /// What is compared with: RUN or NAME@VERSION
+    #[arg(value_name = "A")]
+    pub(crate) before: String,
+    /// What is compared: RUN or NAME@VERSION
+    #[arg(value_name = "B")]
+    pub(crate) after: String,
+    /// How many flipped cases to show each way, with both answers, at most 100
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_FLIPS)]
+    pub(crate) flips: usize,
+    #[command(flatten)]
+    pub(crate) pages: Pages,
+}
+
 /// Reports for machines and reviewers, beside the one on stdout.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Files {
-    /// Write every job as a JUnit test case to this file
+    /// Write every rule of the gate and every job as JUnit test cases to this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) junit: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) pages: Pages,
+}
+
+/// Reports for reviewers.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Pages {
     /// Write the report as Markdown to this file, for a pull request
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) markdown: Option<PathBuf>,
+    /// Add the report as Markdown to the summary of this GitHub Actions step: the file that GITHUB_STEP_SUMMARY names
+    #[arg(long)]
+    pub(crate) step_summary: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -8,13 +8,17 @@
 //! - [`fleet`]: the coordinator of a fleet: one leads, and drives every open run
 //! - [`verdict`]: results become pass rates and a verdict; pure
 //! - [`report`]: the document that tables, JSON and exit codes are made of
+//! - [`flakes`]: cases that waver, over runs
+//! - [`compare`]: what changed between two runs, or two versions of a prompt
 //!
 //! and beside it [`api`]: how others ask for all this over HTTP.
 //!
 //! **Invariant:** nothing here talks to a provider; workers and coordinator meet only in the store and the queue.
 
 pub mod api;
+pub mod compare;
 mod environment;
+pub mod flakes;
 pub mod fleet;
 pub mod order;
 pub mod report;

@@ -16,7 +16,8 @@
 //! - [`leader`]: whose word counts in a fleet; [`pool`]: the queues its open runs need
 //! - [`submission`], [`steer`]: a run asked for, paused, resumed and stopped by somebody; [`standing`]: what it waits for
 //! - [`token`], [`audit`]: who may ask, and what was asked
-//! - [`outcome`], [`result`]: reading what came out; [`maintenance`]: around the store rather than in it
+//! - [`quarantine`]: cases whose part in a verdict is shown beside it
+//! - [`outcome`], [`result`], [`trials`]: reading what came out; [`maintenance`]: around the store rather than in it
 //!
 //! **Invariant:** every write is one transaction in a task of its own that no caller can cancel half-way.
 
@@ -39,6 +40,7 @@ pub mod open;
 pub mod outcome;
 pub mod pool;
 mod pools;
+pub mod quarantine;
 pub mod recording;
 pub mod release;
 pub mod response;
@@ -51,6 +53,7 @@ pub mod standing;
 pub mod steer;
 pub mod submission;
 pub mod token;
+pub mod trials;
 pub mod url;
 
 pub use account::AccountProblem;
@@ -64,9 +67,11 @@ pub use member::{Member, Offer};
 pub use open::{Schema, Store};
 pub use outcome::OutcomeRow;
 pub use pool::RunPool;
+pub use quarantine::Quarantine;
 pub use result::ResultRow;
 pub use run::{NewRun, Run, RunState};
 pub use standing::Standing;
 pub use submission::{Submission, Submitted};
 pub use token::{Scope, Token};
+pub use trials::CaseTrials;
 pub use url::StoreUrl;

@@ -59,6 +59,7 @@ const STATEMENTS: &[&[&str]] = &[
     crate::member::SQL,
     crate::outcome::SQL,
     crate::pool::SQL,
+    crate::quarantine::SQL,
     crate::recording::SQL,
     crate::response::SQL,
     crate::result::SQL,
@@ -69,6 +70,7 @@ const STATEMENTS: &[&[&str]] = &[
     crate::steer::SQL,
     crate::submission::SQL,
     crate::token::SQL,
+    crate::trials::SQL,
 ];
 
 /// Every other statement.
@@ -82,6 +84,7 @@ static BULKS: &[&[&Bulk]] = &[
     crate::response::BULKS,
     crate::result::BULKS,
     crate::settle::BULKS,
+    crate::trials::BULKS,
 ];
 
 impl Store {

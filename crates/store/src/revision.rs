@@ -8,9 +8,10 @@ use assay_common::suite::Suite;
 use crate::error::StoreError;
 use crate::open::Store;
 use crate::pools::{reading, writing};
-use crate::row::{json, to_json};
+use crate::row::{json, parsed, to_json};
 
-pub(crate) const SQL: &[&str] = &[FREEZE_REVISION, FREEZE_PROMPT, FREEZE_VERSION, VERSION_NUMBER, SUITE];
+pub(crate) const SQL: &[&str] =
+    &[FREEZE_REVISION, FREEZE_PROMPT, FREEZE_VERSION, VERSION_NUMBER, VERSIONS, SUITE];
 
 const FREEZE_REVISION: &str = "
     INSERT INTO suite_revisions (revision, suite_name, dataset, frozen_at, content) VALUES ($1, $2, $3, $4, $5)
@@ -80,6 +81,20 @@ impl Store {
             }
             Ok(numbers)
         })
+    }
+}
+
+const VERSIONS: &str = "SELECT number, digest FROM prompt_versions WHERE prompt = $1 ORDER BY number";
+
+impl Store {
+    /// The versions of a prompt, by number; none of a prompt that was never frozen here.
+    pub async fn versions(&self, prompt: String) -> Result<Vec<(i64, Digest)>, StoreError> {
+        let rows: Vec<(i64, String)> = reading!(self, |conn| {
+            Ok(sqlx::query_as(VERSIONS).bind(&prompt).fetch_all(&mut *conn).await?)
+        })?;
+        let version =
+            |(number, digest): (i64, String)| Ok((number, parsed(&digest, "prompt_versions.digest")?));
+        rows.into_iter().map(version).collect()
     }
 }
 

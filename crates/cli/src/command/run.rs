@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use assay_common::clock::Clock;
 use assay_common::id::MemberId;
 use assay_common::suite::Suite;
-use assay_coordinator::api::document::Counts;
+use assay_coordinator::api::document::{Counts, RunDocument};
 use assay_coordinator::report::Reader;
 use assay_coordinator::run::begin::Draw;
 use assay_coordinator::run::{Begun, Driver, Ended, begin};
@@ -47,7 +47,7 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     if suite.gate.as_ref().is_some_and(|gate| gate.stop_early) {
         warn(&["warning: `stop_early` has no effect yet: every case is run"]);
     }
-    files::check(&args.files)?;
+    files::check_all(&args.files)?;
     let keys = keys::resolve(settings, &loaded)?;
     let mut session = Session::open(settings, suite, keys).await?;
     let submit = tracing::info_span!("submit", run.suite = suite.name);
@@ -186,13 +186,14 @@ impl Session {
                 return Err(Exit::Unfinished(anyhow!("{}\n{}", what.join("\n"), how_to_resume(&run))));
             }
         };
-        let report = reader.conclude(&run).await?;
-        print(settings, &report)?;
+        let document = RunDocument::reported(&run, reader.conclude(&run).await?);
+        print(settings, &document)?;
         if !settings.json {
             let mut out = anstream::stdout().lock();
             writeln!(out, "Results: {}, run {}", settings.store, run.id)?;
             writeln!(out, "Every answer with its scores: assay results {}{}", run.id, store_flag(settings))?;
         }
+        let report = document.into_report();
         files::write(files, &Source::Store(store.clone()), &report).await?;
         Ok(exit_of(&report))
     }

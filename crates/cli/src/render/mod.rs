@@ -1,5 +1,8 @@
 //! What people see. Colour and movement only on a terminal; `anstream` strips colour elsewhere.
 
+pub(crate) mod comparison;
+mod escape;
+mod flakes;
 mod junit;
 mod markdown;
 mod progress;
@@ -13,6 +16,7 @@ use std::io::Write as _;
 use assay_common::visible::{visible, visible_json};
 use serde::Serialize;
 
+pub(crate) use flakes::{ledger, quarantines};
 pub(crate) use junit::Junit;
 pub(crate) use markdown::markdown;
 pub(crate) use progress::Progress;

@@ -5,6 +5,8 @@ use assay_common::verdict::Verdict;
 use assay_store::Run;
 use serde::{Deserialize, Serialize};
 
+use crate::compare::text::PromptChange;
+use crate::flakes::Quarantined;
 use crate::report::{Errors, NamedFlips, Report, RunSummary, civil};
 use crate::verdict::VariantReport;
 
@@ -52,8 +54,8 @@ pub struct RunEntry {
     pub run: RunSummary,
     /// How far it is.
     pub counts: Counts,
-    /// What it is known to have cost so far, in US dollars.
-    pub cost_usd: f64,
+    /// What it is known to have cost so far, in US dollars; null where nothing is known to have cost anything.
+    pub cost_usd: Option<f64>,
     /// When it was submitted, in RFC 3339, in UTC.
     pub created_at: String,
     /// When it is given up, in RFC 3339, in UTC.
@@ -90,6 +92,12 @@ pub struct RunDocument {
     /// What the gate says; absent without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+    /// What the gate would say without the cases under quarantine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Quarantined>,
+    /// What changed in the prompts against the baseline.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<PromptChange>,
     /// Which cases changed sides against the baseline.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flips: Vec<NamedFlips>,
@@ -149,7 +157,7 @@ impl RunEntry {
         Self {
             run: RunSummary::of(run),
             counts: Counts::of(run),
-            cost_usd: run.cost.usd(),
+            cost_usd: (run.cost.0 > 0).then(|| run.cost.usd()),
             created_at: civil(run.created_at),
             deadline_at: civil(run.deadline_at),
         }
@@ -164,6 +172,8 @@ impl RunDocument {
             reasons,
             variants: Vec::new(),
             verdict: None,
+            quarantine: None,
+            changes: Vec::new(),
             flips: Vec::new(),
             errors: Vec::new(),
         }
@@ -171,13 +181,22 @@ impl RunDocument {
 
     /// Of a run with its report.
     pub fn reported(run: &Run, report: Report) -> Self {
-        let Report { run: _, variants, verdict, flips, errors } = report;
-        Self { entry: RunEntry::of(run), reasons: Vec::new(), variants, verdict, flips, errors }
+        let Report { run: _, variants, verdict, quarantine, changes, flips, errors } = report;
+        Self {
+            entry: RunEntry::of(run),
+            reasons: Vec::new(),
+            variants,
+            verdict,
+            quarantine,
+            changes,
+            flips,
+            errors,
+        }
     }
 
     /// The report in it.
     pub fn into_report(self) -> Report {
-        let Self { entry, variants, verdict, flips, errors, reasons: _ } = self;
-        Report { run: entry.run, variants, verdict, flips, errors }
+        let Self { entry, variants, verdict, quarantine, changes, flips, errors, reasons: _ } = self;
+        Report { run: entry.run, variants, verdict, quarantine, changes, flips, errors }
     }
 }
