@@ -33,14 +33,20 @@ fn four_models_compared_pairwise_equal_the_reference() {
         let [pair] = document["pairs"].as_array().unwrap().as_slice() else {
             unreachable!("two variants are one pair")
         };
-        for exact in ["cases", "regressed", "improved"] {
+        for exact in ["regressed", "improved"] {
             assert_eq!(pair[exact], expected[exact], "{exact} of {before}");
         }
-        assert_close(&pair["difference"], &expected["difference"], "the difference");
-        assert_close(&pair["p"], &expected["p"], "mid-p");
-        assert_close(&pair["p_exact"], &expected["p_exact"], "the exact p");
+        let paired = &pair["paired"];
+        assert_eq!(paired["cases"], expected["cases"]);
+        assert_close(&paired["difference"], &expected["difference"], "the difference");
+        assert_close(&paired["p"], &expected["p"], "mid-p");
+        assert_close(&paired["p_exact"], &expected["p_exact"], "the exact p");
         for bound in [0, 1] {
-            assert_close(&pair["interval"][bound], &expected["interval"][bound], "a bound of the difference");
+            assert_close(
+                &paired["interval"][bound],
+                &expected["interval"][bound],
+                "a bound of the difference",
+            );
             let rates = &expected["rate_intervals"];
             assert_close(&pair["before"]["interval"][bound], &rates[0][bound], "a bound before");
             assert_close(&pair["after"]["interval"][bound], &rates[1][bound], "a bound after");
@@ -55,9 +61,18 @@ fn four_models_compared_pairwise_equal_the_reference() {
 /// The first-look example with some of its prompts.
 fn first_look(place: &Workplace, prompts: &[(&str, &str)]) {
     let example = repository().join("examples/first-look");
-    for name in ["cases.jsonl", "answers.jsonl"] {
-        place.write(name, std::fs::read(example.join(name)).unwrap());
-    }
+    place.write("cases.jsonl", std::fs::read(example.join("cases.jsonl")).unwrap());
+    let answers = std::fs::read_to_string(example.join("answers.jsonl")).unwrap();
+    let is_asked =
+        |line: &&str| prompts.iter().any(|(label, _)| line.contains(&format!("\"prompt\": \"{label}\"")));
+    let answers: Vec<_> = answers.lines().filter(is_asked).collect();
+    place.write(
+        "answers.jsonl",
+        answers.join(
+            "
+",
+        ),
+    );
     let mut suite = "suite: first-look\nprompts:\n".to_owned();
     for (label, file) in prompts {
         let text = std::fs::read(example.join("prompts").join(file)).unwrap();
@@ -94,7 +109,7 @@ fn two_runs_say_what_one_run_with_both_says() {
     assert_eq!(of_two["pairs"], of_one["pairs"]);
     let pair = &of_one["pairs"][0];
     assert_eq!(
-        (&pair["cases"], &pair["before"]["passed"], &pair["after"]["passed"]),
+        (&pair["paired"]["cases"], &pair["before"]["passed"], &pair["after"]["passed"]),
         (&json!(500), &json!(295), &json!(477))
     );
     let slices: Vec<_> = pair["slices"].as_array().unwrap().iter().map(|slice| &slice["value"]).collect();
@@ -161,7 +176,7 @@ old (p@1) → new (p@2) on recorded/m
     for part in [
         "-Say yes. +Say yes!",
         "0.0 points on 3 cases, 95 % interval",
-        "p = 1.0000 (McNemar, mid-p)",
+        "p = 0.7500 (McNemar, mid-p)",
         "1 worse, 1 better, 1 the same",
         "worse: down pass → fail",
         "better: up fail → pass",
@@ -229,7 +244,7 @@ fn runs_that_differ_are_compared_with_a_warning() {
         .json();
     let pair = &document["pairs"][0];
     assert_eq!(
-        (&pair["cases"], &pair["improved"], &pair["unpaired_cases"]),
+        (&pair["paired"]["cases"], &pair["improved"], &pair["unpaired_cases"]),
         (&json!(2), &json!(1), &json!(2))
     );
     assert!(document["warnings"][0].as_str().unwrap().contains("different cases"), "{document}");

@@ -81,7 +81,7 @@ mod tests {
             assert_eq!(left(per_second, Duration::from_secs(seconds)), expected);
         };
         check(0.0, 0, "");
-        check(2.0, 90, " eta 90s");
+        check(2.0, 45, " eta 45s");
         check(2.0, 600, " eta 10m");
     }
 

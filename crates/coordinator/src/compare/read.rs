@@ -67,7 +67,7 @@ pub async fn compare(store: &Store, request: &Request) -> Result<Comparison, Com
             before: old[a].clone(),
             after: new[b].clone(),
             prompt_diff: diff(&body(before, a), &body(after, b)),
-            difference,
+            paired: difference,
             improved,
             regressed,
             unpaired_cases: unpaired,

@@ -42,8 +42,7 @@ pub struct PairReport {
     /// What changed in the prompt, as a unified diff; empty where nothing did.
     pub prompt_diff: String,
     /// On the cases of both.
-    #[serde(flatten)]
-    pub difference: Difference,
+    pub paired: Difference,
     /// Cases whose value rose.
     pub improved: u64,
     /// Cases whose value fell.

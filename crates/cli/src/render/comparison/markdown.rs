@@ -30,8 +30,8 @@ fn pair(pair: &PairReport, confidence: f64) -> String {
     for [what, before, after] in rows(pair) {
         let _ = writeln!(text, "| {what} | {before} | {after} |");
     }
-    let unchanged = pair.difference.cases - pair.improved - pair.regressed;
-    let _ = writeln!(text, "\n**{}**\n", sentence(&pair.difference, confidence));
+    let unchanged = pair.paired.cases - pair.improved - pair.regressed;
+    let _ = writeln!(text, "\n**{}**\n", sentence(&pair.paired, confidence));
     let _ = write!(text, "{} worse, {} better, {unchanged} the same", pair.regressed, pair.improved);
     if pair.unpaired_cases > 0 {
         let _ = write!(text, ", {} not scored on both sides", pair.unpaired_cases);

@@ -39,9 +39,9 @@ fn pair(pair: &PairReport, confidence: f64) -> String {
     for row in rows(pair) {
         table.add_row(row);
     }
-    let unchanged = pair.difference.cases - pair.improved - pair.regressed;
+    let unchanged = pair.paired.cases - pair.improved - pair.regressed;
     let mut text = format!("{}\n\n{}\n\n", visible(&title(pair)), table.trim_fmt());
-    let _ = writeln!(text, "{}", sentence(&pair.difference, confidence));
+    let _ = writeln!(text, "{}", sentence(&pair.paired, confidence));
     let _ = writeln!(text, "{} worse, {} better, {unchanged} the same", pair.regressed, pair.improved);
     if pair.unpaired_cases > 0 {
         let _ =
