@@ -1,13 +1,20 @@
 //! The command line, and the help that teaches it.
 
+mod compare;
+mod files;
+mod quarantine;
+
 use std::path::PathBuf;
 
 use assay_common::config::Span;
 use assay_common::id::RunId;
-use assay_coordinator::compare::DEFAULT_FLIPS;
 use assay_store::Scope;
 use clap::parser::ValueSource;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
+
+pub(crate) use self::compare::CompareArgs;
+pub(crate) use self::files::{Files, Pages};
+pub(crate) use self::quarantine::QuarantineCommand;
 
 /// What every command that runs or judges ends with.
 macro_rules! exit_codes {
@@ -330,56 +337,6 @@ Example:
     },
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum QuarantineCommand {
-    /// Put a case under quarantine for runs to come
-    ///
-    /// The ledger has to show that the baseline is flaky on it, and at most one case in twenty may be under quarantine. The
-    /// verdict that decides still counts it; reports show beside it what it would be without.
-    #[command(after_help = "\
-Example:
-  assay quarantine add t-17 --model openai/gpt-4.1-mini --owner ann --reason \"two queues are right\" --expires 14d")]
-    Add {
-        /// The case
-        case: String,
-        /// The model on which it wavers, as tables name it; not needed where the suite has one
-        #[arg(long, value_name = "MODEL")]
-        model: Option<String>,
-        /// The suite's name; that of the latest run when absent
-        #[arg(long, value_name = "NAME")]
-        suite: Option<String>,
-        /// Who sees to it that the case stops wavering
-        #[arg(long, value_name = "WHO")]
-        owner: String,
-        /// Why it wavers, as far as that is known
-        #[arg(long, value_name = "TEXT")]
-        reason: String,
-        /// How long, at most 30d
-        #[arg(long, value_name = "DURATION", default_value = "14d")]
-        expires: Span,
-    },
-    /// Show what is under quarantine
-    List {
-        /// The suite's name; all suites when absent
-        #[arg(long, value_name = "NAME")]
-        suite: Option<String>,
-        /// Also what was and is no more
-        #[arg(long)]
-        all: bool,
-    },
-    /// Take a case out of quarantine for runs to come
-    Remove {
-        /// The case
-        case: String,
-        /// The model, as `list` shows it
-        #[arg(long, value_name = "MODEL")]
-        model: String,
-        /// The suite's name
-        #[arg(long, value_name = "NAME")]
-        suite: String,
-    },
-}
-
 #[derive(Debug, clap::Args)]
 pub(crate) struct SubmitArgs {
     /// The suite file
@@ -415,43 +372,6 @@ impl Args {
         args.common.config = args.common.config.filter(|config| !config.as_os_str().is_empty());
         args
     }
-}
-
-/// Two sides, and how much of their difference is shown.
-#[derive(Debug, clap::Args)]
-pub(crate) struct CompareArgs {
-    /// What is compared with: RUN or NAME@VERSION
-    #[arg(value_name = "A")]
-    pub(crate) before: String,
-    /// What is compared: RUN or NAME@VERSION
-    #[arg(value_name = "B")]
-    pub(crate) after: String,
-    /// How many flipped cases to show each way, with both answers, at most 100
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_FLIPS)]
-    pub(crate) flips: usize,
-    #[command(flatten)]
-    pub(crate) pages: Pages,
-}
-
-/// Reports for machines and reviewers, beside the one on stdout.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Files {
-    /// Write every rule of the gate and every job as JUnit test cases to this file
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) junit: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) pages: Pages,
-}
-
-/// Reports for reviewers.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Pages {
-    /// Write the report as Markdown to this file, for a pull request
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) markdown: Option<PathBuf>,
-    /// Add the report as Markdown to the summary of this GitHub Actions step: the file that GITHUB_STEP_SUMMARY names
-    #[arg(long)]
-    pub(crate) step_summary: bool,
 }
 
 #[derive(Debug, clap::Args)]

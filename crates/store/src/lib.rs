@@ -17,7 +17,7 @@
 //! - [`submission`], [`steer`]: a run asked for, paused, resumed and stopped by somebody; [`standing`]: what it waits for
 //! - [`token`], [`audit`]: who may ask, and what was asked
 //! - [`quarantine`]: cases whose part in a verdict is shown beside it
-//! - [`outcome`], [`result`], [`trials`]: reading what came out; [`maintenance`]: around the store rather than in it
+//! - [`outcome`], [`result`], [`trials`], [`history`]: reading what came out; [`maintenance`]: around the store rather than in it
 //!
 //! **Invariant:** every write is one transaction in a task of its own that no caller can cancel half-way.
 
@@ -31,6 +31,7 @@ pub mod due;
 pub mod error;
 pub mod expand;
 pub mod finish;
+pub mod history;
 mod job_state;
 pub mod leader;
 pub mod lock;

@@ -55,6 +55,7 @@ const STATEMENTS: &[&[&str]] = &[
     crate::due::SQL,
     crate::expand::SQL,
     crate::finish::SQL,
+    crate::history::SQL,
     crate::leader::SQL,
     crate::member::SQL,
     crate::outcome::SQL,

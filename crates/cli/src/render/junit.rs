@@ -107,3 +107,56 @@ fn case(result: &Value) -> TestCase {
     }
     case
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_that_does_not_decide_fails_nothing() {
+        let check = |tier, outcome, expected: &str| {
+            let judged = RuleVerdict {
+                name: "pass_rate".to_owned(),
+                metric: "pass_rate".to_owned(),
+                model: "m/m".to_owned(),
+                slice: None,
+                tier,
+                outcome,
+                observed: None,
+                threshold: 0.9,
+                interval: None,
+                n: 0,
+                reason: "because".to_owned(),
+                model_label: "m/m".to_owned(),
+                needed: None,
+                detectable: None,
+            };
+            let version = VersionVerdict {
+                prompt: "p".to_owned(),
+                label: "new".to_owned(),
+                version: None,
+                outcome,
+                rules: Vec::new(),
+            };
+            let mut suite = TestSuite::new(GATE);
+            suite.add_test_case(rule(&version, &judged));
+            let mut report = quick_junit::Report::new("s");
+            report.add_test_suite(suite);
+            let text = report.to_string().unwrap();
+            assert!(text.contains("<testcase name=\"pass_rate of new on m/m\""), "{text}");
+            let found = ["<failure", "<error", "<skipped"].into_iter().find(|tag| text.contains(tag));
+            assert_eq!(found.unwrap_or("passed"), expected, "{tier:?} {outcome:?}:\n{text}");
+        };
+        use Decision::{Fail, Inconclusive, Pass};
+        use Tier::{Advisory, Critical, Supporting};
+        for tier in [Critical, Supporting, Advisory] {
+            check(tier, Pass, "passed");
+        }
+        check(Critical, Fail, "<failure");
+        check(Supporting, Fail, "<failure");
+        check(Advisory, Fail, "<skipped");
+        check(Critical, Inconclusive, "<error");
+        check(Supporting, Inconclusive, "<skipped");
+        check(Advisory, Inconclusive, "<skipped");
+    }
+}

@@ -145,7 +145,12 @@ pub(crate) async fn flaky_at(
     jobs: u64,
 ) -> Result<Vec<u64>, StoreError> {
     let runs = store.runs_over(Some(suite.name.clone()), RUNS_TO_MARK).await?;
-    let enough = runs.len() as u64 * u64::from(suite.repeats) >= MIN_TRIALS;
+    let mut planned = 0;
+    let within = |run: &&Run| {
+        planned += run.planned;
+        planned <= jobs
+    };
+    let enough = runs.iter().take_while(within).count() as u64 * u64::from(suite.repeats) >= MIN_TRIALS;
     if positions.is_empty() || !enough || !run.state.is_over() {
         return Ok(Vec::new());
     }

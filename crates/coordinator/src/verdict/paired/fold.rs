@@ -3,33 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use assay_common::id::Digest;
-use serde::{Deserialize, Serialize};
 
 use super::super::measure::Value;
-use super::super::report::ratio;
+use super::super::stats::Ratio;
 use super::super::stats::multiplicity::benjamini_hochberg;
-use super::super::stats::{Discordance, Interval, Ratio, Sample, mcnemar, quantile, tango_interval};
+use super::difference::Sums;
+use super::shape::{CostRatio, FlippedCase, Paired, SliceDifference, Terms};
 use super::side::{ClosedCase, Trials};
 
-/// What 1 is in values of cases: fine enough for values of suites that reduce differently to be subtracted.
-pub(super) const ONE: i64 = 1_000_000_000_000;
 /// A tag with more values than this is no slice but a name.
 const MAX_VALUES: usize = 50;
-
-/// What a comparison goes by.
-#[derive(Clone, Copy, Debug)]
-pub struct Terms {
-    /// Of intervals, in (0, 1).
-    pub confidence: f64,
-    /// Whether a case's value is always 0 or 1, on both sides.
-    pub binary: bool,
-    /// Whether the unit of statistics is the cluster.
-    pub clustered: bool,
-    /// Whether a place in the dataset is the same case on both sides; else the id tells.
-    pub same_dataset: bool,
-    /// How many flipped cases are named each way.
-    pub flips: usize,
-}
 
 /// The pairs of arms, as the cases of both sides come.
 #[derive(Debug)]
@@ -55,107 +38,6 @@ struct Pair {
     unpaired: u64,
     better: Vec<FlippedCase>,
     worse: Vec<FlippedCase>,
-}
-
-/// The cases that were scored under both arms.
-#[derive(Debug)]
-struct Sums {
-    differences: Sample,
-    discordance: Discordance,
-    before: i128,
-    after: i128,
-}
-
-/// What two arms came to on the cases of both.
-#[derive(Clone, Debug)]
-pub struct Paired {
-    /// Over all cases.
-    pub difference: Difference,
-    /// By tag and value; none where no case has tags.
-    pub slices: Vec<SliceDifference>,
-    /// Tags with so many values that they name cases.
-    pub tags_left_out: Vec<String>,
-    /// What answers cost.
-    pub cost: Option<CostRatio>,
-    /// Cases whose value rose.
-    pub improved: u64,
-    /// Cases whose value fell.
-    pub regressed: u64,
-    /// Cases that errored, have no result, or are not there on one of the sides.
-    pub unpaired: u64,
-    /// The first that rose, in the order of the dataset.
-    pub better: Vec<FlippedCase>,
-    /// The first that fell, in the order of the dataset.
-    pub worse: Vec<FlippedCase>,
-}
-
-/// A difference of pass rates on the same cases: after − before.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Difference {
-    /// Cases scored under both arms.
-    pub cases: u64,
-    /// The mean over them before; null without any.
-    pub before: Option<f64>,
-    /// The mean over them after; null without any.
-    pub after: Option<f64>,
-    /// after − before; null without any.
-    pub difference: Option<f64>,
-    /// The two-sided interval of the difference; null where the data have no spread to tell it from.
-    pub interval: Option<Interval>,
-    /// How often chance alone would make a difference as large, two-sided; null where the data cannot tell.
-    pub p: Option<f64>,
-    /// The same by the exact test, which is more careful; null where there is none.
-    pub p_exact: Option<f64>,
-    /// How both were found.
-    pub test: Test,
-}
-
-/// How an interval and a p-value were found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Test {
-    /// Tango's interval and McNemar's mid-p test, on cases that pass or fail.
-    Mcnemar,
-    /// Student's t on clusters; a case that is alone is its own.
-    StudentT,
-}
-
-/// A difference on the cases with one tag.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SliceDifference {
-    /// The tag.
-    pub tag: String,
-    /// Its value.
-    pub value: String,
-    /// What it came to.
-    #[serde(flatten)]
-    pub difference: Difference,
-    /// `p` corrected for having looked at every slice (Benjamini & Hochberg): below 0.1 it deserves a look.
-    pub q: Option<f64>,
-}
-
-/// What answers cost after, by what they cost before, on the cases where both are known.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CostRatio {
-    /// How many cases.
-    pub cases: u64,
-    /// The total after by the total before.
-    pub ratio: f64,
-    /// Its two-sided interval.
-    pub interval: Option<Interval>,
-}
-
-/// One case whose value changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FlippedCase {
-    /// Its place in the dataset of the side after.
-    pub position: u64,
-    /// Its id.
-    pub case: String,
-    /// Its value before and after, in billionths.
-    pub values: [i64; 2],
-    /// The job before and the job after to look at: trials that show the change.
-    pub ordinals: [Option<u64>; 2],
 }
 
 impl Pairing {
@@ -309,54 +191,10 @@ impl Pair {
     }
 }
 
-impl Sums {
-    fn new() -> Self {
-        Self { differences: Sample::new(ONE), discordance: Discordance::default(), before: 0, after: 0 }
-    }
-
-    fn add(&mut self, old: i64, new: i64) {
-        let difference = new - old;
-        self.differences.push(difference);
-        self.before += i128::from(old);
-        self.after += i128::from(new);
-        self.discordance.lost += u64::from(difference == -ONE);
-        self.discordance.gained += u64::from(difference == ONE);
-        self.discordance.n += 1;
-    }
-
-    fn difference(&self, terms: Terms) -> Difference {
-        let cases = self.differences.n();
-        let mean = |sum: i128| ratio(sum, i128::from(ONE) * i128::from(cases));
-        let by_cases = terms.binary && !terms.clustered;
-        let (interval, p, p_exact, test) = if by_cases {
-            let tests = mcnemar(self.discordance);
-            let interval = tango_interval(self.discordance, terms.confidence);
-            (Some(interval), Some(tests.mid_p), Some(tests.exact), Test::Mcnemar)
-        } else {
-            let degrees = self.differences.clusters().saturating_sub(1);
-            let p = match self.differences.t(0.0) {
-                Some(t) => Some(2.0 * quantile::student_t_below(-t.abs(), degrees)),
-                // No case differs: chance does as much whenever it is asked.
-                None => self.differences.constant().filter(|all| *all == 0).map(|_| 1.0),
-            };
-            (self.differences.interval(terms.confidence), p, None, Test::StudentT)
-        };
-        let seen = cases > 0;
-        Difference {
-            cases,
-            before: mean(self.before),
-            after: mean(self.after),
-            difference: self.differences.mean(),
-            interval: interval.filter(|_| seen),
-            p: p.filter(|_| seen),
-            p_exact: p_exact.filter(|_| seen),
-            test,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::difference::ONE;
+    use super::super::shape::{Difference, Test};
     use super::*;
 
     const TERMS: Terms =

@@ -8,7 +8,7 @@ use assay_store::OutcomeRow;
 use super::super::measure::{Cell, Quantity, Scale, Value};
 use super::super::quantiles::Quantiles;
 use super::super::report::{Tally, VariantReport};
-use super::fold::ONE;
+use super::difference::ONE;
 
 /// Some variants of a run, as their results come.
 #[derive(Debug)]
