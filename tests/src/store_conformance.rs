@@ -2,11 +2,13 @@
 //! `tests/store.rs` runs them all on every database.
 //!
 //! In the order of a run: [`opening`], [`frozen`], [`runs`], [`claiming`], [`settling`], [`giving_back`], [`ending`],
-//! [`reading`]; [`asking`] is what the API needs, [`releasing`] what releases do; of a fleet: [`leading`]; [`fixture`] makes what they need.
+//! [`reading`], [`comparing`]; [`asking`] is what the API needs, [`releasing`] what releases do; of a fleet: [`leading`]; [`fixture`]
+//! makes what they need.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 pub mod asking;
 pub mod claiming;
+pub mod comparing;
 pub mod ending;
 pub mod fixture;
 pub mod frozen;

@@ -66,5 +66,5 @@ fn every_answer_can_be_read_again() {
     assert_eq!(one["output"], "6");
     assert_eq!(one["scores"][0]["type"], "equals");
     let status = place.assay(&["status", "--json"]).expect(0).json();
-    assert_eq!(status[0]["state"], "completed");
+    assert_eq!(status[0]["run"]["state"], "completed");
 }

@@ -118,7 +118,7 @@ async fn a_second_run_on_the_same_file_names_the_holder() {
     assert!(second.stderr.contains(&child.id().to_string()), "{}", second.stderr);
     // Readers are welcome meanwhile.
     let status = place.assay(&["status", "--json"]).expect(0).json();
-    assert_eq!(status[0]["state"], "running");
+    assert_eq!(status[0]["run"]["state"], "running");
     signal(&child, Signal::SIGKILL);
     child.wait().unwrap();
 }

@@ -2,8 +2,8 @@
 
 use assay_store::{FileLock, Schema, Store, StoreError, StoreUrl};
 use assay_tests::store_conformance::{
-    asking, claiming, ending, fixture, frozen, giving_back, leading, opening, reading, releasing, runs,
-    settling,
+    asking, claiming, comparing, ending, fixture, frozen, giving_back, leading, opening, reading, releasing,
+    runs, settling,
 };
 
 macro_rules! conforms {
@@ -70,6 +70,9 @@ conforms!(
     reading::outcomes_come_in_pages,
     reading::results_have_everything,
     reading::quantiles_are_of_the_nearest_rank,
+    comparing::versions_lead_to_their_runs,
+    comparing::trials_are_counted_by_case,
+    comparing::a_quarantine_holds_for_a_time,
     asking::a_token_is_found_by_its_hash,
     asking::the_audit_is_read_backwards,
     asking::a_key_makes_one_run,

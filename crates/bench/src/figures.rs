@@ -50,6 +50,11 @@ pub(crate) fn of_resuming(resumed: &Resumed) -> [Finding; 2] {
     ]
 }
 
+/// Judges the comparison of two runs.
+pub(crate) fn of_comparing(wall_s: f64) -> Finding {
+    at_most("seconds to compare two runs of 100,000 cases: at most 1", wall_s, 1.0)
+}
+
 fn at_most(wanted: &'static str, measured: f64, most: f64) -> Finding {
     Finding { wanted, measured, reached: measured <= most }
 }

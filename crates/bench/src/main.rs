@@ -5,11 +5,13 @@
 //! - `provider`: the fake provider as a process, and its bill; `http`: asking it
 //! - `measure`: one workload, run and measured
 //! - `resume`: a run killed and started again
+//! - `compare`: two runs compared
 //! - `fleet`: a coordinator and workers, measured
 //! - `figures`: the figures to reach
 //! - `table`: what a person reads
 
 mod binaries;
+mod compare;
 mod figures;
 mod fleet;
 mod http;
@@ -100,6 +102,8 @@ fn main() -> anyhow::Result<()> {
             writeln!(io::stderr(), "measuring a run that is killed and goes on")?;
             let mut findings = figures::findings(&all);
             findings.extend(figures::of_resuming(&resume::resume(&binaries, &arguments.store)?));
+            writeln!(io::stderr(), "measuring the comparison of two runs")?;
+            findings.push(figures::of_comparing(compare::compare(&binaries, &arguments.store)?));
             write!(io::stdout(), "\n{}", table::findings(&findings))?;
         }
     }

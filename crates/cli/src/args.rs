@@ -4,6 +4,10 @@
 
 mod release;
 
+mod compare;
+mod files;
+mod quarantine;
+
 use std::path::PathBuf;
 
 use assay_common::config::Span;
@@ -12,6 +16,9 @@ use assay_store::Scope;
 use clap::parser::ValueSource;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
 
+pub(crate) use self::compare::CompareArgs;
+pub(crate) use self::files::{Files, Pages};
+pub(crate) use self::quarantine::QuarantineCommand;
 pub(crate) use self::release::{IncidentCommand, PromptCommand, Version};
 
 /// What every command that runs or judges ends with.
@@ -65,7 +72,7 @@ pub(crate) struct Common {
     /// Whether --server was.
     #[arg(skip)]
     pub(crate) server_typed: bool,
-    /// Print one JSON document on stdout, and everything else on stderr
+    /// Print one JSON document on stdout, and everything else on stderr; `results` prints one a line, with it or without
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// What to log on stderr, such as `info` or `assay_worker=debug,warn`
@@ -163,6 +170,52 @@ Exit codes:
     Results {
         /// The run's id; the latest run when absent
         run: Option<RunId>,
+    },
+    /// Show what changed between two runs, or two versions of a prompt
+    ///
+    /// Text of the prompts, pass rates with intervals, the difference on the same cases with its interval and p-value,
+    /// which cases flipped and what was answered, slices, cost and latency.
+    #[command(after_help = "\
+A side is one of
+  RUN                   a run, all its prompts and models
+  NAME@VERSION          a prompt's version, by number or digest, in the newest completed run that has it
+and with :LABEL only one prompt or model of it.
+
+Examples:
+  assay compare triage@3 triage@4
+  assay compare 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b 0190a1b2-d5e6-7e5f-8a9b-0c1d2e3f4a5b
+  assay compare 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b:openai/gpt-4.1 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b:openai/gpt-4.1-mini
+
+Exit codes:
+  0  compared, whatever came out
+  2  a side is not there, or nothing of both can be compared
+  4  the store cannot be read; stderr says why")]
+    Compare(CompareArgs),
+    /// Show cases whose repeats disagree, over the latest runs of a suite
+    ///
+    /// Added up from results: per case, version and model how many repeats there were, how many are on the rarer side, and
+    /// how often two disagree. Flaky is what eight repeats or more convict; else a case is suspect.
+    #[command(after_help = "\
+Examples:
+  assay flaky                                           of the suite of the latest run
+  assay flaky --suite triage --runs 50 --json
+
+Exit codes:
+  0  shown, whatever was found
+  2  there is no run of the suite yet
+  4  the store cannot be read; stderr says why")]
+    Flaky {
+        /// The suite's name; that of the latest run when absent
+        #[arg(long, value_name = "NAME")]
+        suite: Option<String>,
+        /// How many of its latest runs are added up
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        runs: u32,
+    },
+    /// Put flaky cases under quarantine: verdicts are shown with and without them
+    Quarantine {
+        #[command(subcommand)]
+        command: QuarantineCommand,
     },
     /// Submit a suite to a coordinator and print the run's id
     ///
@@ -350,17 +403,6 @@ impl Args {
         args.common.config = args.common.config.filter(|config| !config.as_os_str().is_empty());
         args
     }
-}
-
-/// Reports for machines and reviewers, beside the one on stdout.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Files {
-    /// Write every job as a JUnit test case to this file
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) junit: Option<PathBuf>,
-    /// Write the report as Markdown to this file, for a pull request
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) markdown: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

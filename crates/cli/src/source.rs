@@ -1,8 +1,11 @@
 //! Where runs are read from: a store, or a coordinator. Commands that read are written once for both.
 
+use assay_common::clock::Clock;
 use assay_common::id::RunId;
 use assay_common::suite::Suite;
 use assay_coordinator::api::document::{Reason, ReasonKind, RunDocument, RunEntry};
+use assay_coordinator::compare::{Comparison, Request, compare};
+use assay_coordinator::flakes::{self, Ledger};
 use assay_coordinator::release::document::VerdictEntry;
 use assay_coordinator::report::{assemble, result_line};
 use assay_store::{Run, Schema, Store};
@@ -66,6 +69,22 @@ impl Source {
                 Ok(document)
             }
             Self::Server(client) => Ok(client.run(id).await?),
+        }
+    }
+
+    /// What changed between two runs or versions; a side that is not there is wrong input.
+    pub(crate) async fn compare(&self, request: &Request) -> Result<Comparison, Exit> {
+        match self {
+            Self::Store(store) => Ok(Box::pin(compare(store, request)).await?),
+            Self::Server(client) => Ok(client.compare(request).await?),
+        }
+    }
+
+    /// The ledger of flakes of a suite, or of that of the latest run; `None` where no run is over.
+    pub(crate) async fn ledger(&self, suite: Option<String>, runs: u32) -> Result<Option<Ledger>, Exit> {
+        match self {
+            Self::Store(store) => Ok(flakes::read(store, suite, runs, Clock::system().now()).await?),
+            Self::Server(client) => Ok(client.ledger(suite, runs).await?),
         }
     }
 

@@ -9,13 +9,17 @@
 //! - [`verdict`]: results become pass rates and a verdict; pure
 //! - [`report`]: the document that tables, JSON and exit codes are made of; [`judge`]: its verdicts become rows
 //! - [`release`]: on their evidence a version goes live on a channel, and comes back; incidents
+//! - [`flakes`]: cases that waver, over runs
+//! - [`compare`]: what changed between two runs, or two versions of a prompt
 //!
 //! and beside it [`api`]: how others ask for all this over HTTP.
 //!
 //! **Invariant:** nothing here talks to a provider; workers and coordinator meet only in the store and the queue.
 
 pub mod api;
+pub mod compare;
 mod environment;
+pub mod flakes;
 pub mod fleet;
 pub mod judge;
 pub mod order;

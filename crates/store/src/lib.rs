@@ -17,7 +17,8 @@
 //! - [`submission`], [`steer`]: a run asked for, paused, resumed and stopped by somebody; [`standing`]: what it waits for
 //! - [`token`], [`audit`]: who may ask, and what was asked
 //! - [`verdict`]: what gates said; [`registry`], [`channel`], [`incident`]: prompts, what is live where, what is wrong with it
-//! - [`outcome`], [`result`]: reading what came out; [`maintenance`]: around the store rather than in it
+//! - [`quarantine`]: cases whose part in a verdict is shown beside it
+//! - [`outcome`], [`result`], [`trials`], [`history`]: reading what came out; [`maintenance`]: around the store rather than in it
 //!
 //! **Invariant:** every write is one transaction in a task of its own that no caller can cancel half-way.
 
@@ -32,6 +33,7 @@ pub mod due;
 pub mod error;
 pub mod expand;
 pub mod finish;
+pub mod history;
 pub mod incident;
 mod job_state;
 pub mod leader;
@@ -42,6 +44,7 @@ pub mod open;
 pub mod outcome;
 pub mod pool;
 mod pools;
+pub mod quarantine;
 pub mod recording;
 pub mod registry;
 pub mod release;
@@ -55,6 +58,7 @@ pub mod standing;
 pub mod steer;
 pub mod submission;
 pub mod token;
+pub mod trials;
 pub mod url;
 pub mod verdict;
 
@@ -71,11 +75,13 @@ pub use member::{Member, Offer};
 pub use open::{Schema, Store};
 pub use outcome::OutcomeRow;
 pub use pool::RunPool;
+pub use quarantine::Quarantine;
 pub use registry::{Prompt, Provenance, Version};
 pub use result::ResultRow;
 pub use run::{NewRun, Run, RunState};
 pub use standing::Standing;
 pub use submission::{Submission, Submitted};
 pub use token::{Scope, Token};
+pub use trials::CaseTrials;
 pub use url::StoreUrl;
 pub use verdict::Verdict;

@@ -56,11 +56,13 @@ const STATEMENTS: &[&[&str]] = &[
     crate::due::SQL,
     crate::expand::SQL,
     crate::finish::SQL,
+    crate::history::SQL,
     crate::incident::SQL,
     crate::leader::SQL,
     crate::member::SQL,
     crate::outcome::SQL,
     crate::pool::SQL,
+    crate::quarantine::SQL,
     crate::recording::SQL,
     crate::registry::SQL,
     crate::response::SQL,
@@ -72,6 +74,7 @@ const STATEMENTS: &[&[&str]] = &[
     crate::steer::SQL,
     crate::submission::SQL,
     crate::token::SQL,
+    crate::trials::SQL,
     crate::verdict::SQL,
 ];
 
@@ -86,6 +89,7 @@ static BULKS: &[&[&Bulk]] = &[
     crate::response::BULKS,
     crate::result::BULKS,
     crate::settle::BULKS,
+    crate::trials::BULKS,
 ];
 
 impl Store {

@@ -196,7 +196,7 @@ impl Store {
 #[derive(sqlx::FromRow)]
 pub(crate) struct RunRow {
     id: String,
-    suite_name: String,
+    pub(crate) suite_name: String,
     revision: String,
     state: String,
     reason: Option<String>,

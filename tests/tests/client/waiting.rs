@@ -27,15 +27,24 @@ async fn waiting_ends_as_a_run_here_does() {
     let read = |name: &str| std::fs::read_to_string(scene.place.path().join(name)).unwrap();
     assert_eq!(read("there.md"), read("here.md"));
     let (there, here) = (read("there.xml"), read("here.xml"));
-    assert_eq!(there.matches("<testcase").count(), 600);
+    assert_eq!(there.matches("<testcase").count(), 601, "every job, and the rule of the gate");
     assert_eq!(there, here);
 
     // Afterwards, the server and the store say the same.
     let run = run.to_string();
     let store = format!("sqlite:{}", scene.place.path().join("shared.db").display());
-    for command in
-        [&["status", &run][..], &["status", &run, "--json"], &["status"], &["results", &run], &["results"]]
-    {
+    for command in [
+        &["status", &run][..],
+        &["status", &run, "--json"],
+        &["status"],
+        &["status", "--json"],
+        &["results", &run],
+        &["results"],
+        &["compare", "echo@1", "echo@2", "--json"],
+        &["compare", &format!("{run}:plain"), &format!("{run}:spaced")],
+        &["flaky"],
+        &["flaky", "--json"],
+    ] {
         let from_server = scene.assay(command).await.expect(0);
         let from_store = scene.assay(&[command, &["--store", &store]].concat()).await.expect(0);
         assert_eq!(from_server.stdout, from_store.stdout, "{command:?}");

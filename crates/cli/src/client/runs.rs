@@ -3,6 +3,8 @@
 use assay_common::id::RunId;
 use assay_common::suite::Suite;
 use assay_coordinator::api::document::{Accepted, Page, RunDocument, RunEntry};
+use assay_coordinator::compare::{Comparison, Request};
+use assay_coordinator::flakes::Ledger;
 use assay_store::Provenance;
 use reqwest::header::ACCEPT;
 use serde_json::json;
@@ -33,6 +35,34 @@ impl Client {
     /// A run; with its report when it is over.
     pub(crate) async fn run(&self, run: RunId) -> Result<RunDocument, ClientError> {
         self.json(self.http.get(self.url(&format!("/v1/runs/{run}")))).await
+    }
+
+    /// What changed between two runs or versions.
+    pub(crate) async fn compare(&self, request: &Request) -> Result<Comparison, ClientError> {
+        let mut url = self.url("/v1/comparison");
+        url.query_pairs_mut()
+            .append_pair("before", &request.before)
+            .append_pair("after", &request.after)
+            .append_pair("flips", &request.flips.to_string());
+        self.json(self.http.get(url)).await
+    }
+
+    /// The ledger of flakes of a suite, or of that of the latest run; `None` where no run is over.
+    pub(crate) async fn ledger(
+        &self,
+        suite: Option<String>,
+        runs: u32,
+    ) -> Result<Option<Ledger>, ClientError> {
+        let mut url = self.url("/v1/flakes");
+        url.query_pairs_mut().append_pair("runs", &runs.to_string());
+        if let Some(suite) = suite {
+            url.query_pairs_mut().append_pair("suite", &suite);
+        }
+        match self.json(self.http.get(url)).await {
+            Ok(ledger) => Ok(Some(ledger)),
+            Err(error) if error.is_status(404) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Cancels, pauses or resumes a run.

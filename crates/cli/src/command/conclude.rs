@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use anyhow::anyhow;
+use assay_coordinator::api::document::RunDocument;
 use assay_coordinator::report::Report;
 use assay_coordinator::run::PAST_DEADLINE;
 
@@ -10,13 +11,13 @@ use crate::exit::Exit;
 use crate::render;
 use crate::settings::Settings;
 
-/// Prints the report, as one document or as text.
-pub(crate) fn print(settings: &Settings, report: &Report) -> Result<(), Exit> {
+/// Prints a run that is over: the document of `assay status`, or text.
+pub(crate) fn print(settings: &Settings, document: &RunDocument) -> Result<(), Exit> {
     let mut out = anstream::stdout().lock();
     if settings.json {
-        writeln!(out, "{}", render::json(report)?)?;
+        writeln!(out, "{}", render::json(document)?)?;
     } else {
-        write!(out, "{}", render::report(report))?;
+        write!(out, "{}", render::report(&document.clone().into_report()))?;
     }
     Ok(())
 }

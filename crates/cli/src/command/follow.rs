@@ -36,11 +36,12 @@ pub(crate) async fn call(
         () = signalled() => Err(Exit::Unfinished(anyhow!("stopped watching. {}", goes_on(run)))),
     };
     progress.end();
-    let report = followed?.into_report();
-    print(settings, &report)?;
+    let document = followed?;
+    print(settings, &document)?;
     if !settings.json {
         writeln!(std::io::stdout(), "Every answer with its scores: assay results {run}")?;
     }
+    let report = document.into_report();
     files::write(files, &Source::Server(client), &report).await?;
     Ok(exit_of(&report))
 }

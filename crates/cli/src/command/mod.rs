@@ -1,14 +1,17 @@
 //! One file a command.
 
+mod compare;
 mod conclude;
 mod coordinator;
 mod files;
+mod flaky;
 mod fleet;
 mod follow;
 mod incident;
 mod keys;
 mod migrate;
 mod prompt;
+mod quarantine;
 mod results;
 mod run;
 mod schema;
@@ -51,6 +54,9 @@ async fn dispatch(command: Command, settings: Settings) -> Result<Exit, Exit> {
         Command::Schema => schema::call(),
         Command::Status { run, files } => status::call(&settings, run, &files).await,
         Command::Results { run } => results::call(&settings, run).await,
+        Command::Compare(compare) => Box::pin(compare::call(&settings, &compare)).await,
+        Command::Flaky { suite, runs } => flaky::call(&settings, suite, runs).await,
+        Command::Quarantine { command } => quarantine::call(&settings, command).await,
         Command::Submit(submit) => Box::pin(submit::call(&settings, &submit)).await,
         Command::Watch { run, patience, files } => {
             follow::call(&settings, settings.client()?, run, patience.0, &files).await

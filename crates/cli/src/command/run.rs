@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use assay_common::clock::Clock;
 use assay_common::id::MemberId;
 use assay_common::suite::Suite;
-use assay_coordinator::api::document::Counts;
+use assay_coordinator::api::document::{Counts, RunDocument};
 use assay_coordinator::judge::record;
 use assay_coordinator::report::{Reader, Report};
 use assay_coordinator::run::begin::Draw;
@@ -50,7 +50,7 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     if suite.gate.as_ref().is_some_and(|gate| gate.stop_early) {
         warn(&["warning: `stop_early` has no effect yet: every case is run"]);
     }
-    files::check(&args.files)?;
+    files::check_all(&args.files)?;
     let keys = keys::resolve(settings, &loaded)?;
     let mut session = Session::open(settings, suite, keys).await?;
     let submit = tracing::info_span!("submit", run.suite = suite.name);
@@ -204,17 +204,14 @@ impl Session {
         };
         let report = report.ok_or_else(|| Exit::Unfinished(anyhow!("the run has no report")))?;
         record(store, suite, &run, &report, self.environment.clock.now()).await?;
-        print(settings, &report)?;
+        let document = RunDocument::reported(&run, report);
+        print(settings, &document)?;
         if !settings.json {
             let mut out = anstream::stdout().lock();
-            writeln!(out, "Results: {}, run {}", settings.store, report.run.id)?;
-            writeln!(
-                out,
-                "Every answer with its scores: assay results {}{}",
-                report.run.id,
-                store_flag(settings)
-            )?;
+            writeln!(out, "Results: {}, run {}", settings.store, run.id)?;
+            writeln!(out, "Every answer with its scores: assay results {}{}", run.id, store_flag(settings))?;
         }
+        let report = document.into_report();
         files::write(files, &Source::Store(store.clone()), &report).await?;
         Ok(exit_of(&report))
     }

@@ -21,8 +21,7 @@ pub(crate) async fn call(settings: &Settings, run: Option<RunId>, files: &Files)
     let Some(id) = run else {
         let runs = source.runs(LATEST).await?;
         if settings.json {
-            let summaries: Vec<_> = runs.iter().map(|entry| &entry.run).collect();
-            writeln!(out, "{}", render::json(&summaries)?)?;
+            writeln!(out, "{}", render::json(&runs)?)?;
         } else {
             write!(out, "{}", render::runs(&runs))?;
         }

@@ -23,7 +23,7 @@ pub(crate) async fn call(settings: &Settings, args: &SubmitArgs) -> Result<Exit,
     let client = settings.client()?;
     let loaded = load_structure(&args.suite).map_err(Exit::input)?;
     warn(&loaded.warnings);
-    files::check(&args.files)?;
+    files::check_all(&args.files)?;
     let key = match &args.idempotency_key {
         Some(key) => key.clone(),
         None => uuid::Builder::from_random_bytes(draw()?).into_uuid().to_string(),

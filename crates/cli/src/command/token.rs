@@ -102,7 +102,8 @@ async fn revoke(settings: &Settings, name: String) -> Result<Exit, Exit> {
     Ok(Exit::Done)
 }
 
-fn entry(action: &str, name: &str, detail: Value) -> Result<AuditEntry, Exit> {
+/// A row of the audit, of this moment, by whoever has the store itself.
+pub(super) fn entry(action: &str, name: &str, detail: Value) -> Result<AuditEntry, Exit> {
     let at = Clock::system().now();
     let millis = u64::try_from(at.0 / 1_000).unwrap_or(0);
     let id = uuid::Builder::from_unix_timestamp_millis(millis, &draw()?).into_uuid();

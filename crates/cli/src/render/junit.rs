@@ -1,12 +1,18 @@
-//! The results as JUnit: a suite for each variant, a test case for each job.
+//! The results as JUnit: a suite for the gate with a test case for each of its rules, and one for each variant with a test
+//! case for each job.
 
 use std::time::Duration;
 
+use assay_common::gate::Tier;
+use assay_common::verdict::{Decision, RuleVerdict, VersionVerdict};
 use assay_coordinator::report::Report;
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use serde_json::Value;
 
 use crate::exit::Exit;
+
+/// The suite of the gate's rules; no variant is called so, since each names its model.
+const GATE: &str = "gate";
 
 /// The document as it grows; it holds every job, so its size grows with the run.
 pub(crate) struct Junit {
@@ -20,7 +26,16 @@ impl Junit {
         let name = |label: &str, model: &str| format!("{label} on {model}");
         let suites =
             report.variants.iter().map(|variant| TestSuite::new(name(&variant.label, &variant.model_label)));
-        Self { name: report.run.suite.clone(), suites: suites.collect() }
+        let gate = report.verdict.iter().map(|verdict| {
+            let mut gate = TestSuite::new(GATE);
+            let rules = verdict
+                .versions
+                .iter()
+                .flat_map(|version| version.rules.iter().map(move |rule| (version, rule)));
+            rules.for_each(|(version, rule)| _ = gate.add_test_case(self::rule(version, rule)));
+            gate
+        });
+        Self { name: report.run.suite.clone(), suites: gate.chain(suites).collect() }
     }
 
     /// Adds a job: one line of `assay results`.
@@ -43,6 +58,25 @@ impl Junit {
 
 fn text<'v>(result: &'v Value, key: &str) -> &'v str {
     result[key].as_str().unwrap_or_default()
+}
+
+/// A rule that decides fails or errs with the verdict; one that does not is skipped, and says why.
+fn rule(version: &VersionVerdict, rule: &RuleVerdict) -> TestCase {
+    let decides = match rule.outcome {
+        Decision::Pass => true,
+        Decision::Inconclusive => rule.tier == Tier::Critical,
+        Decision::Fail => rule.tier != Tier::Advisory,
+    };
+    let mut status = match rule.outcome {
+        Decision::Pass => TestCaseStatus::success(),
+        _ if !decides => TestCaseStatus::skipped(),
+        Decision::Fail => TestCaseStatus::non_success(NonSuccessKind::Failure),
+        Decision::Inconclusive => TestCaseStatus::non_success(NonSuccessKind::Error),
+    };
+    if rule.outcome != Decision::Pass {
+        status.set_type(rule.outcome.word()).set_message(rule.reason.as_str());
+    }
+    TestCase::new(format!("{} of {} on {}", rule.name, version.label, rule.model_label), status)
 }
 
 fn case(result: &Value) -> TestCase {
@@ -72,4 +106,57 @@ fn case(result: &Value) -> TestCase {
         case.set_time(latency);
     }
     case
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_that_does_not_decide_fails_nothing() {
+        let check = |tier, outcome, expected: &str| {
+            let judged = RuleVerdict {
+                name: "pass_rate".to_owned(),
+                metric: "pass_rate".to_owned(),
+                model: "m/m".to_owned(),
+                slice: None,
+                tier,
+                outcome,
+                observed: None,
+                threshold: 0.9,
+                interval: None,
+                n: 0,
+                reason: "because".to_owned(),
+                model_label: "m/m".to_owned(),
+                needed: None,
+                detectable: None,
+            };
+            let version = VersionVerdict {
+                prompt: "p".to_owned(),
+                label: "new".to_owned(),
+                version: None,
+                outcome,
+                rules: Vec::new(),
+            };
+            let mut suite = TestSuite::new(GATE);
+            suite.add_test_case(rule(&version, &judged));
+            let mut report = quick_junit::Report::new("s");
+            report.add_test_suite(suite);
+            let text = report.to_string().unwrap();
+            assert!(text.contains("<testcase name=\"pass_rate of new on m/m\""), "{text}");
+            let found = ["<failure", "<error", "<skipped"].into_iter().find(|tag| text.contains(tag));
+            assert_eq!(found.unwrap_or("passed"), expected, "{tier:?} {outcome:?}:\n{text}");
+        };
+        use Decision::{Fail, Inconclusive, Pass};
+        use Tier::{Advisory, Critical, Supporting};
+        for tier in [Critical, Supporting, Advisory] {
+            check(tier, Pass, "passed");
+        }
+        check(Critical, Fail, "<failure");
+        check(Supporting, Fail, "<failure");
+        check(Advisory, Fail, "<skipped");
+        check(Critical, Inconclusive, "<error");
+        check(Supporting, Inconclusive, "<skipped");
+        check(Advisory, Inconclusive, "<skipped");
+    }
 }

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use assay_common::verdict::{Decision, Verdict};
-use assay_common::visible::visible;
 use assay_coordinator::report::{NamedFlips, Report};
 use assay_coordinator::verdict::VariantReport;
 
+use super::escape::{cell, fenced};
 use super::percent;
 
 /// The report.
@@ -14,20 +14,33 @@ pub(crate) fn markdown(report: &Report) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let outcome = report.verdict.as_ref().map_or(&*report.run.state, |verdict| word(verdict.outcome));
-    let _ = writeln!(text, "## {}: {outcome}\n", escape(&report.run.suite));
+    let _ = writeln!(text, "## {}: {outcome}\n", cell(&report.run.suite));
     let _ = writeln!(text, "{}", variants(&report.variants));
+    for change in report.changes.iter().filter(|change| !change.diff.is_empty()) {
+        let (candidate, baseline) = (cell(&change.candidate), cell(&change.baseline));
+        let _ = writeln!(text, "<details><summary>{baseline} → {candidate}: the prompt</summary>\n");
+        let _ = writeln!(text, "{}\n</details>\n", fenced("diff", &change.diff));
+    }
     for flips in &report.flips {
         let _ = writeln!(text, "{}", self::flips(flips));
     }
     if let Some(verdict) = &report.verdict {
         let _ = writeln!(text, "{}", rules(verdict));
     }
+    if let Some(quarantine) = &report.quarantine {
+        let cases: Vec<_> = quarantine.cases.iter().map(|held| cell(&held.case)).collect();
+        let outcome = word(quarantine.verdict.outcome);
+        let _ = writeln!(text, "Without what is under quarantine ({}): {outcome}\n", cases.join(", "));
+    }
+    let costs: Option<Vec<f64>> = report.variants.iter().map(|variant| variant.cost_usd).collect();
+    let cost = costs.map_or_else(String::new, |costs| format!(", ${:.4}", costs.iter().sum::<f64>()));
+    let run = &report.run;
     let _ = writeln!(
         text,
-        "Run `{}`, {} jobs, suite revision `{}`.",
-        report.run.id,
-        report.run.jobs,
-        report.run.revision.short()
+        "Run `{}`, {} jobs{cost}, suite revision `{}`.",
+        run.id,
+        run.jobs,
+        run.revision.short()
     );
     text
 }
@@ -41,8 +54,8 @@ fn variants(variants: &[VariantReport]) -> String {
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} – {} | {} | {} | {} | {} | {} |",
-            escape(&variant.label),
-            escape(&variant.model_label),
+            cell(&variant.label),
+            cell(&variant.model_label),
             variant.pass_rate.map_or_else(|| "–".to_owned(), percent),
             percent(variant.interval[0]),
             percent(variant.interval[1]),
@@ -59,9 +72,9 @@ fn variants(variants: &[VariantReport]) -> String {
 fn flips(flips: &NamedFlips) -> String {
     let mut text = format!(
         "**{}** against **{}** on {}: {} better, {} worse, {} the same.\n",
-        escape(&flips.candidate),
-        escape(&flips.baseline),
-        escape(&flips.model),
+        cell(&flips.candidate),
+        cell(&flips.baseline),
+        cell(&flips.model),
         flips.improved,
         flips.regressed,
         flips.unchanged
@@ -70,7 +83,7 @@ fn flips(flips: &NamedFlips) -> String {
         text.push_str("\n| worse | before | after |\n|---|---|---|\n");
     }
     for excerpt in &flips.worse {
-        let cells = [&excerpt.case, &excerpt.before_output, &excerpt.after_output].map(|cell| escape(cell));
+        let cells = [&excerpt.case, &excerpt.before_output, &excerpt.after_output].map(|text| cell(text));
         let _ = writeln!(text, "| {} | {} | {} |", cells[0], cells[1], cells[2]);
     }
     text
@@ -84,10 +97,10 @@ fn rules(verdict: &Verdict) -> String {
                 text,
                 "| {} | {} | {} | {} | {} |",
                 word(rule.outcome),
-                escape(&rule.name),
-                escape(&version.label),
-                escape(&rule.model_label),
-                escape(&rule.reason),
+                cell(&rule.name),
+                cell(&version.label),
+                cell(&rule.model_label),
+                cell(&rule.reason),
             );
         }
     }
@@ -99,42 +112,5 @@ fn word(decision: Decision) -> &'static str {
         Decision::Pass => "✅ pass",
         Decision::Inconclusive => "❔ inconclusive",
         Decision::Fail => "❌ fail",
-    }
-}
-
-/// Text that Markdown and HTML show as it stands, in one table cell.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in visible(text).chars() {
-        match character {
-            '\n' | '\r' => escaped.push(' '),
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            // A mention would notify somebody.
-            '@' => escaped.push_str("&#64;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '#' | '~' | '!' => {
-                escaped.push('\\');
-                escaped.push(character);
-            }
-            other => escaped.push(other),
-        }
-    }
-    escaped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::escape;
-
-    #[test]
-    fn what_a_model_says_stays_text() {
-        let hostile = "<img src=x onerror=alert(1)> | [x](javascript:1) @team\n# `code`";
-        let escaped = escape(hostile);
-        assert_eq!(
-            escaped,
-            r"&lt;img src=x onerror=alert(1)&gt; \| \[x\](javascript:1) &#64;team \# \`code\`"
-        );
-        assert_eq!(escape("a\u{202e}b"), r"a\\u{202e}b");
     }
 }

@@ -1,6 +1,9 @@
 //! What people see. Colour and movement only on a terminal; `anstream` strips colour elsewhere.
 
+pub(crate) mod comparison;
 mod diff;
+mod escape;
+mod flakes;
 mod junit;
 mod markdown;
 mod progress;
@@ -16,6 +19,7 @@ use assay_common::visible::{visible, visible_json};
 use serde::Serialize;
 
 pub(crate) use diff::diff;
+pub(crate) use flakes::{ledger, quarantines};
 pub(crate) use junit::Junit;
 pub(crate) use markdown::markdown;
 pub(crate) use progress::Progress;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use assay_coordinator::api::document::Counts;
 use assay_store::Run;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// How often the line is drawn.
 const TICK: Duration = Duration::from_millis(200);
@@ -17,11 +17,15 @@ impl Progress {
     /// Starts the line; says so when a run is resumed. indicatif hides it where stderr is no terminal.
     pub(crate) fn start(resumed: Option<&Run>) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        let template = "{elapsed_precise} {wide_bar} {pos}/{len} {rate} eta {eta} {msg}";
+        let template = "{elapsed_precise} {wide_bar} {pos}/{len} {rate}{left} {msg}";
         if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            let rate = |state: &ProgressState, out: &mut dyn fmt::Write| {
                 let _ = out.write_str(&rate(state.per_sec()));
-            }));
+            };
+            let left = |state: &ProgressState, out: &mut dyn fmt::Write| {
+                let _ = out.write_str(&left(state.per_sec(), state.eta()));
+            };
+            bar.set_style(style.with_key("rate", rate).with_key("left", left));
         }
         if let Some(run) = resumed {
             bar.println(format!("resuming run {}: {} of {} jobs are done", run.id, run.done(), run.planned));
@@ -62,9 +66,24 @@ fn rate(per_second: f64) -> String {
     }
 }
 
+/// How long it will take; nothing before there is a pace to tell it from.
+fn left(per_second: f64, eta: Duration) -> String {
+    if per_second > 0.0 { format!(" eta {:#}", HumanDuration(eta)) } else { String::new() }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::rate;
+    use super::*;
+
+    #[test]
+    fn there_is_no_end_in_sight_before_there_is_a_pace() {
+        let check = |per_second, seconds, expected| {
+            assert_eq!(left(per_second, Duration::from_secs(seconds)), expected);
+        };
+        check(0.0, 0, "");
+        check(2.0, 45, " eta 45s");
+        check(2.0, 600, " eta 10m");
+    }
 
     #[test]
     fn rates_have_no_more_digits_than_are_read() {

@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 use assay_common::gate::Tier;
 use assay_common::verdict::{Decision, RuleVerdict, Verdict};
 use assay_common::visible::visible;
+use assay_coordinator::flakes::Quarantined;
 use assay_coordinator::report::{Excerpt, NamedFlips, Report};
 use assay_coordinator::verdict::VariantReport;
 
@@ -27,6 +28,9 @@ pub(crate) fn report(report: &Report) -> String {
     let mut text = visible(&text).into_owned();
     if let Some(verdict) = &report.verdict {
         text.push_str(&self::verdict(verdict));
+    }
+    if let Some(quarantine) = &report.quarantine {
+        text.push_str(&self::quarantine(quarantine));
     }
     text
 }
@@ -137,6 +141,23 @@ fn verdict(verdict: &Verdict) -> String {
         }
     }
     let _ = writeln!(text, "Verdict: {}\n", coloured(verdict.outcome));
+    text
+}
+
+/// What the verdict would be without the cases under quarantine, and why they are.
+fn quarantine(quarantine: &Quarantined) -> String {
+    let outcome = coloured(quarantine.verdict.outcome);
+    let (cases, depends) = (quarantine.cases.len(), quarantine.changes_outcome);
+    let depends = if depends { ": the outcome depends on them" } else { "" };
+    let mut text = format!("Without {cases} under quarantine: {outcome}{depends}\n");
+    for held in &quarantine.cases {
+        let line = format!(
+            "{} on {}: {} ({}, until {})",
+            held.case, held.model, held.reason, held.owner, held.expires_at
+        );
+        let _ = writeln!(text, "  {}", visible(&line));
+    }
+    text.push('\n');
     text
 }
 

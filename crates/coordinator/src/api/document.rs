@@ -5,6 +5,8 @@ use assay_common::verdict::Verdict;
 use assay_store::Run;
 use serde::{Deserialize, Serialize};
 
+use crate::compare::text::PromptChange;
+use crate::flakes::Quarantined;
 use crate::release::document::VerdictEntry;
 use crate::report::{Errors, NamedFlips, Report, RunSummary, civil};
 use crate::verdict::VariantReport;
@@ -53,8 +55,8 @@ pub struct RunEntry {
     pub run: RunSummary,
     /// How far it is.
     pub counts: Counts,
-    /// What it is known to have cost so far, in US dollars.
-    pub cost_usd: f64,
+    /// What it is known to have cost so far, in US dollars; null where nothing is known to have cost anything.
+    pub cost_usd: Option<f64>,
     /// When it was submitted, in RFC 3339, in UTC.
     pub created_at: String,
     /// When it is given up, in RFC 3339, in UTC.
@@ -94,6 +96,12 @@ pub struct RunDocument {
     /// The verdicts as they were recorded: what releases stand on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recorded: Vec<VerdictEntry>,
+    /// What the gate would say without the cases under quarantine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Quarantined>,
+    /// What changed in the prompts against the baseline.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<PromptChange>,
     /// Which cases changed sides against the baseline.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flips: Vec<NamedFlips>,
@@ -153,7 +161,7 @@ impl RunEntry {
         Self {
             run: RunSummary::of(run),
             counts: Counts::of(run),
-            cost_usd: run.cost.usd(),
+            cost_usd: (run.cost.0 > 0).then(|| run.cost.usd()),
             created_at: civil(run.created_at),
             deadline_at: civil(run.deadline_at),
         }
@@ -169,6 +177,8 @@ impl RunDocument {
             variants: Vec::new(),
             verdict: None,
             recorded: Vec::new(),
+            quarantine: None,
+            changes: Vec::new(),
             flips: Vec::new(),
             errors: Vec::new(),
         }
@@ -176,13 +186,15 @@ impl RunDocument {
 
     /// Of a run with its report.
     pub fn reported(run: &Run, report: Report) -> Self {
-        let Report { run: _, variants, verdict, flips, errors } = report;
+        let Report { run: _, variants, verdict, quarantine, changes, flips, errors } = report;
         Self {
             entry: RunEntry::of(run),
             reasons: Vec::new(),
             variants,
             verdict,
             recorded: Vec::new(),
+            quarantine,
+            changes,
             flips,
             errors,
         }
@@ -190,7 +202,8 @@ impl RunDocument {
 
     /// The report in it.
     pub fn into_report(self) -> Report {
-        let Self { entry, variants, verdict, flips, errors, reasons: _, recorded: _ } = self;
-        Report { run: entry.run, variants, verdict, flips, errors }
+        let Self { entry, variants, verdict, quarantine, changes, flips, errors, reasons: _, recorded: _ } =
+            self;
+        Report { run: entry.run, variants, verdict, quarantine, changes, flips, errors }
     }
 }

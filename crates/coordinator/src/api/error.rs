@@ -31,6 +31,8 @@ pub(super) enum ApiError {
     MethodNotAllowed,
     #[error("there is no run {0}")]
     NoRun(RunId),
+    #[error("{0}")]
+    NothingSuch(String),
     #[error("nothing is stored under {0}")]
     NoUpload(Digest),
     #[error("{0}")]
@@ -66,7 +68,9 @@ impl ApiError {
                 StatusCode::UNAUTHORIZED
             }
             Self::MissingScope { .. } => StatusCode::FORBIDDEN,
-            Self::NoRoute | Self::NoRun(_) | Self::NoUpload(_) => StatusCode::NOT_FOUND,
+            Self::NoRoute | Self::NoRun(_) | Self::NothingSuch(_) | Self::NoUpload(_) => {
+                StatusCode::NOT_FOUND
+            }
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -94,6 +98,7 @@ impl ApiError {
             Self::NoRoute => ("no-route", "No such route"),
             Self::MethodNotAllowed => ("method-not-allowed", "Method not allowed"),
             Self::NoRun(_) => ("unknown-run", "Unknown run"),
+            Self::NothingSuch(_) => ("unknown", "There is nothing such"),
             Self::NoUpload(_) => ("unknown-digest", "Nothing under this digest"),
             Self::BadRequest(_) => ("bad-request", "The request cannot be read"),
             Self::MediaType(_) => ("media-type", "Another media type is wanted"),

@@ -7,7 +7,7 @@
 //! - `authenticate`: whose it is and what that token allows; [`token`]: what a token looks like
 //! - `path`: what stands in its path, as a type; `body`: bounded, with a limit on silence
 //! - one file a resource: `uploads`, `submit` (with `estimate`), `runs` (with `reasons`), `results`, `steer`,
-//!   `releases`, `incidents`
+//!   `compare`, `flakes`, `releases`, `incidents`
 //! - [`document`]: the shapes that go out, which the client reads; [`problem`]: the shape of a refusal; `error`
 //!
 //! **Invariant:** a token or another secret stands in no log line, row, reply or error.
@@ -15,9 +15,11 @@
 
 mod authenticate;
 mod body;
+mod compare;
 pub mod document;
 mod error;
 mod estimate;
+mod flakes;
 mod incidents;
 mod observe;
 mod path;
@@ -75,6 +77,8 @@ pub fn router(environment: Environment) -> Router {
         .route("/v1/recordings/{digest}", get(uploads::recording).put(uploads::put_recording))
         .route("/v1/runs", get(runs::list).post(submit::submit))
         .route("/v1/runs/{id}", get(runs::show))
+        .route("/v1/comparison", get(compare::comparison))
+        .route("/v1/flakes", get(flakes::ledger))
         .route("/v1/runs/{id}/results", get(results::results))
         .route("/v1/runs/{id}/cancel", post(steer::cancel))
         .route("/v1/runs/{id}/pause", post(steer::pause))

@@ -217,6 +217,24 @@ pub(super) async fn find_version(
     })
 }
 
+/// A version of a prompt by its number or digest, or that which is live on a channel of this name.
+pub(crate) async fn resolve(store: &Store, name: &str, text: &str) -> Result<Version, ReleaseError> {
+    let prompt = find(store, name).await?;
+    match find_version(store, &prompt, &Which(text.to_owned())).await {
+        Err(ReleaseError::Input(no_version)) => match store.live(name, text, None).await? {
+            Some(release) => {
+                let version = store.version_numbered(name, release.number).await?;
+                version.ok_or_else(|| gone(&release))
+            }
+            None => {
+                channel::known(store, text).await.map_err(|_| ReleaseError::Input(no_version))?;
+                Err(nothing_live(name, text))
+            }
+        },
+        found => found,
+    }
+}
+
 /// How a version is named.
 pub(super) fn named(version: &Version) -> Named {
     Named { prompt: version.prompt.clone(), number: version.number, digest: version.digest.clone() }

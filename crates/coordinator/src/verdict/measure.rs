@@ -47,6 +47,11 @@ impl Scale {
         self.one
     }
 
+    /// A value in multiples of 1/`one`, the nearest.
+    pub(super) fn rescaled(self, value: i64, one: i64) -> i64 {
+        round_div(i128::from(value) * i128::from(one), i128::from(self.one))
+    }
+
     /// The nearest millionth, for people.
     pub(super) fn millionths(self, value: i64) -> Millionths {
         let millionths = i128::from(value) * i128::from(Millionths::ONE.0);

@@ -8,6 +8,7 @@
 //!   - [`flips`]: which cases changed sides against the baseline
 //!   - `evidence`: what one rule of the gate saw of one candidate
 //!   - [`quantiles`]: latencies that the store looks up
+//! - [`paired`]: two arms on the same cases, of one run or of two, for comparisons
 //! - [`stats`]: intervals and tests
 //! - [`gate`]: the evidence is held against the rules
 //! - [`Outlook`]: before a run, what a suite can be expected to see
@@ -20,6 +21,7 @@ pub mod flips;
 pub mod gate;
 mod measure;
 mod outlook;
+pub mod paired;
 pub mod quantiles;
 pub mod report;
 pub mod stats;
@@ -29,4 +31,4 @@ pub use flips::{Flip, Flips};
 pub use gate::judge;
 pub use outlook::Outlook;
 pub use quantiles::Quantiles;
-pub use report::{LatencyMs, VariantReport};
+pub use report::{LatencyMs, VariantReport, confidence_of};

@@ -151,6 +151,11 @@ impl Tally {
     }
 }
 
+/// The confidence of a suite's intervals: its gate's, or the default.
+pub fn confidence_of(suite: &Suite) -> f64 {
+    confidence(suite.gate.as_ref())
+}
+
 /// A gate's confidence, or the default.
 pub(super) fn confidence(gate: Option<&Gate>) -> f64 {
     gate.map_or(DEFAULT_CONFIDENCE, |gate| gate.confidence.as_f64())

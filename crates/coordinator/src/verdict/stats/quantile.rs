@@ -34,6 +34,14 @@ pub fn student_t(p: f64, degrees: u64) -> f64 {
     z + (z.powi(3) + z) / (4.0 * nu) + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * nu * nu)
 }
 
+/// The chance that Student's t with `degrees` ≥ 1 degrees of freedom falls below `t`; for very many degrees the normal's.
+pub fn student_t_below(t: f64, degrees: u64) -> f64 {
+    if degrees >= MANY_DEGREES {
+        return normal_below(t);
+    }
+    StudentsT::new(0.0, 1.0, degrees.max(1) as f64).map_or(f64::NAN, |distribution| distribution.cdf(t))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

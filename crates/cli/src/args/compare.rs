@@ -1,0 +1,21 @@
+//! What `assay compare` takes.
+
+use assay_coordinator::compare::DEFAULT_FLIPS;
+
+use super::Pages;
+
+/// Two sides, and how much of their difference is shown.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompareArgs {
+    /// What is compared with: RUN or NAME@VERSION
+    #[arg(value_name = "A")]
+    pub(crate) before: String,
+    /// What is compared: RUN or NAME@VERSION
+    #[arg(value_name = "B")]
+    pub(crate) after: String,
+    /// How many flipped cases to show each way, with both answers, at most 100
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_FLIPS)]
+    pub(crate) flips: usize,
+    #[command(flatten)]
+    pub(crate) pages: Pages,
+}

@@ -1,0 +1,159 @@
+//! `assay quarantine`: cases known to waver. It writes to the store, with a row of the audit.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use assay_common::clock::{Clock, Micros};
+use assay_coordinator::flakes::{self, Ledger, LedgerLine, quarantine};
+use assay_coordinator::report::civil;
+use assay_store::{Quarantine, Schema, Store};
+use serde_json::{Value, json};
+
+use super::token::entry;
+use crate::args::QuarantineCommand;
+use crate::exit::Exit;
+use crate::render;
+use crate::settings::Settings;
+
+/// Runs whose repeats are evidence.
+const RUNS: u32 = 100;
+
+/// Adds, lists or removes.
+pub(crate) async fn call(settings: &Settings, command: QuarantineCommand) -> Result<Exit, Exit> {
+    if settings.server.is_some() {
+        return Err(Exit::Input(anyhow!("a quarantine is made in the store: give --store URL")));
+    }
+    let store = Store::open(&settings.store, Schema::Require).await?;
+    match command {
+        QuarantineCommand::Add { case, model, suite, owner, reason, expires } => {
+            let now = Clock::system().now();
+            let ledger = flakes::read(&store, suite, RUNS, now).await?;
+            let ledger = ledger.ok_or_else(|| Exit::Input(anyhow!("no run of the suite is over yet")))?;
+            let line = convicted(&ledger, &case, model.as_deref())?;
+            let added = Quarantine {
+                suite: ledger.suite.clone(),
+                case,
+                model: line.model.clone(),
+                added_at: now,
+                expires_at: now.plus(bounded(expires.0)?),
+                removed_at: None,
+                owner,
+                reason,
+                trials: line.trials,
+                passed: line.passed,
+            };
+            add(&store, added, ledger.cases).await
+        }
+        QuarantineCommand::List { suite, all } => list(settings, &store, suite, all).await,
+        QuarantineCommand::Remove { case, model, suite } => {
+            let now = Clock::system().now();
+            let detail = json!({"suite": suite, "model": model});
+            let removed = entry("quarantine.remove", &case, detail)?;
+            if !store.remove_quarantine(suite, case.clone(), model, now, removed).await? {
+                return Err(Exit::Input(anyhow!(
+                    "the case `{case}` is not under quarantine there; `assay quarantine list` shows what is"
+                )));
+            }
+            let _ = writeln!(std::io::stderr(), "the case `{case}` counts again in runs to come");
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// The evidence against a case, from the baseline's history alone.
+fn convicted<'l>(ledger: &'l Ledger, case: &str, model: Option<&str>) -> Result<&'l LedgerLine, Exit> {
+    let found = match model {
+        Some(model) => quarantine::evidence(ledger, case, model),
+        None => {
+            let models = ledger.lines.iter().filter(|line| line.case == case).map(|line| &line.model);
+            let mut models: Vec<_> = models.collect();
+            models.sort_unstable();
+            models.dedup();
+            if models.len() > 1 {
+                return Err(Exit::Input(anyhow!(
+                    "`{case}` wavers on several models; say which with --model MODEL"
+                )));
+            }
+            models.first().and_then(|model| quarantine::evidence(ledger, case, model))
+        }
+    };
+    found.ok_or_else(|| {
+        Exit::Input(anyhow!(
+            "the baseline of `{}` is not flaky on `{case}`: quarantine needs {} repeats that disagree too often; `assay flaky` \
+             shows what there is",
+            ledger.suite,
+            flakes::ledger::MIN_TRIALS
+        ))
+    })
+}
+
+fn bounded(expires: Duration) -> Result<Duration, Exit> {
+    if expires.is_zero() || expires > quarantine::LONGEST {
+        return Err(Exit::Input(anyhow!(
+            "--expires: a quarantine lasts at most 30d; look at the case again then"
+        )));
+    }
+    Ok(expires)
+}
+
+/// The number of the suite's cases bounds how many may be under quarantine on a model.
+async fn add(store: &Store, added: Quarantine, cases: u64) -> Result<Exit, Exit> {
+    let known = store.quarantines(Some(added.suite.clone())).await?;
+    let holding: Vec<_> = known.iter().filter(|held| held.holds_at(added.added_at)).collect();
+    if holding.iter().any(|held| (&held.case, &held.model) == (&added.case, &added.model)) {
+        return Err(Exit::Input(anyhow!("`{}` is under quarantine on {} already", added.case, added.model)));
+    }
+    let on_model = holding.iter().filter(|held| held.model == added.model).count() as u64;
+    if (on_model + 1) * quarantine::ONE_OF > cases.max(quarantine::ONE_OF) {
+        return Err(Exit::Input(anyhow!(
+            "{on_model} of {cases} cases are under quarantine on {}; more than one in {} would hide the suite from its gate",
+            added.model,
+            quarantine::ONE_OF
+        )));
+    }
+    let detail = json!({"suite": added.suite, "model": added.model, "owner": added.owner, "reason": added.reason,
+        "expires_at": civil(added.expires_at), "trials": added.trials, "passed": added.passed});
+    let row = entry("quarantine.add", &added.case, detail)?;
+    let told = format!(
+        "`{}` is under quarantine on {} until {}: {} of {} repeats of the baseline passed",
+        added.case,
+        added.model,
+        civil(added.expires_at),
+        added.passed,
+        added.trials
+    );
+    store.add_quarantine(added, row).await?;
+    // Nobody is left to tell when stderr is gone.
+    let _ = writeln!(std::io::stderr(), "{told}");
+    Ok(Exit::Done)
+}
+
+async fn list(settings: &Settings, store: &Store, suite: Option<String>, all: bool) -> Result<Exit, Exit> {
+    let now: Micros = Clock::system().now();
+    let mut held = store.quarantines(suite).await?;
+    held.retain(|held| all || held.holds_at(now));
+    let mut out = anstream::stdout().lock();
+    if settings.json {
+        let held: Vec<_> = held.iter().map(document).collect();
+        writeln!(out, "{}", render::json(&held)?)?;
+    } else {
+        write!(out, "{}", render::quarantines(&held))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn document(held: &Quarantine) -> Value {
+    json!({
+        "suite": held.suite,
+        "case": held.case,
+        "model": held.model,
+        "owner": held.owner,
+        "reason": held.reason,
+        "added_at": civil(held.added_at),
+        "expires_at": civil(held.expires_at),
+        "removed_at": held.removed_at.map(civil),
+        "trials": held.trials,
+        "passed": held.passed,
+    })
+}
