@@ -1,11 +1,12 @@
 //! What the store promises, whichever database is behind it. Each function takes a place where no store is yet;
 //! `tests/store.rs` runs them all on every database.
 //!
-//! In the order of a run: [`opening`], [`frozen`], [`runs`], [`claiming`], [`settling`], [`giving_back`], [`ending`],
+//! In the order of a run: [`opening`], [`frozen`], [`runs`], [`claiming`], [`budgets`], [`settling`], [`giving_back`], [`ending`],
 //! [`reading`]; [`asking`] is what the API needs; of a fleet: [`leading`]; [`fixture`] makes what they need.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 pub mod asking;
+pub mod budgets;
 pub mod claiming;
 pub mod ending;
 pub mod fixture;

@@ -2,7 +2,8 @@
 
 use assay_store::{FileLock, Schema, Store, StoreError, StoreUrl};
 use assay_tests::store_conformance::{
-    asking, claiming, ending, fixture, frozen, giving_back, leading, opening, reading, runs, settling,
+    asking, budgets, claiming, ending, fixture, frozen, giving_back, leading, opening, reading, runs,
+    settling,
 };
 
 macro_rules! conforms {
@@ -44,6 +45,10 @@ conforms!(
     claiming::attempts_grow_and_the_first_claim_stays,
     claiming::only_members_claim,
     claiming::a_job_has_one_holder,
+    budgets::no_more_is_set_aside_than_there_is,
+    budgets::askers_at_once_share_a_budget,
+    budgets::lost_calls_stay_on_the_books,
+    budgets::tries_outlive_their_claim,
     settling::a_batch_sent_twice_counts_once,
     settling::an_answer_is_kept_until_its_job_is_settled,
     settling::senders_at_once_count_once,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use assay_common::config::Span;
 use assay_common::id::RunId;
+use assay_common::suite::Priority;
 use assay_store::Scope;
 use clap::parser::ValueSource;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
@@ -91,6 +92,7 @@ pub(crate) enum Command {
     #[command(after_help = concat!("\
 Examples:
   assay run suite.yaml                                  the table and the verdict
+  assay run suite.yaml --estimate                       jobs, tokens and dollars, before anything is paid
   assay run suite.yaml --json > report.json             one document, for scripts
   assay run suite.yaml --markdown report.md             for a pull request
   assay run suite.yaml --new --store postgres://assay@db/assay
@@ -164,6 +166,7 @@ Exit codes:
     #[command(after_help = "\
 Examples:
   assay submit suite.yaml --server http://127.0.0.1:8080
+  assay submit suite.yaml --priority sweep              yields to everything else
   assay submit suite.yaml --wait --json --idempotency-key \"$CI_PIPELINE_ID\" > report.json")]
     Submit(SubmitArgs),
     /// Follow a run of a coordinator to its end; print the report and exit with its verdict
@@ -291,6 +294,9 @@ pub(crate) struct SubmitArgs {
     /// Follow the run to its end, print the report, and exit with its verdict
     #[arg(long)]
     pub(crate) wait: bool,
+    /// Its weight against other runs: `interactive`, `normal` or `sweep` (default: what the suite says)
+    #[arg(long, value_name = "PRIORITY")]
+    pub(crate) priority: Option<Priority>,
     /// Submitted again under the same key, the same suite is the same run (default: a fresh key)
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
@@ -336,6 +342,9 @@ pub(crate) struct RunArgs {
     /// The suite file
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) suite: PathBuf,
+    /// Say what the run may take, in jobs, tokens and dollars for each model; nothing is stored or called
+    #[arg(long, conflicts_with = "new")]
+    pub(crate) estimate: bool,
     /// Start a new run even if an unfinished one could be resumed
     #[arg(long)]
     pub(crate) new: bool,

@@ -3,6 +3,7 @@
 //! In the order in which a run meets them:
 //!
 //! - [`suite`]: a suite file is loaded, validated as a whole and frozen
+//! - [`estimate`]: what its run may take, before it costs anything; pure
 //! - [`order`]: the committed order of its units
 //! - [`run`]: jobs are expanded, dispatched and swept until the run has ended
 //! - [`fleet`]: the coordinator of a fleet: one leads, and drives every open run
@@ -15,6 +16,7 @@
 
 pub mod api;
 mod environment;
+pub mod estimate;
 pub mod fleet;
 pub mod order;
 pub mod report;

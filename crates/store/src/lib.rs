@@ -10,8 +10,8 @@
 //!
 //! - [`dataset`], [`recording`], [`revision`]: what is frozen before a run exists
 //! - [`run`]: a run and its state; [`expand`]: its jobs; [`due`]: which of them may be dispatched
-//! - [`member`]: who can hold claims; [`claim`], [`settle`], [`release`]: a job taken and given back; [`response`]: what
-//!   was answered in between
+//! - [`member`]: who can hold claims; [`claim`], [`settle`], [`release`]: a job taken and given back; [`reserve`]: money set
+//!   aside in between, [`response`]: what was answered
 //! - [`cancel`], [`finish`]: how a run ends; [`account`]: what a provider account suffers from
 //! - [`leader`]: whose word counts in a fleet; [`pool`]: the queues its open runs need
 //! - [`submission`], [`steer`]: a run asked for, paused, resumed and stopped by somebody; [`standing`]: what it waits for
@@ -41,6 +41,7 @@ pub mod pool;
 mod pools;
 pub mod recording;
 pub mod release;
+pub mod reserve;
 pub mod response;
 pub mod result;
 pub mod revision;

@@ -28,8 +28,11 @@ pub struct ResultRow {
     pub output: Option<Output>,
     /// Why the model stopped, in the provider's word.
     pub finish_reason: Option<String>,
+    /// Calls of this generation that the provider took: those that met a limit or a trouble of the account, or were never
+    /// sent, are none.
+    pub attempts: u64,
     /// Claims of this generation.
-    pub attempts: u32,
+    pub claims: u32,
     /// Claims that ended with the death of their member.
     pub crash_claims: u32,
     /// Calls of this generation on the ledger.
@@ -44,7 +47,10 @@ const RESULTS: &str = "
         results.output_tokens, results.cost_nano, results.latency_us, jobs.attempt, jobs.crash_claims, results.error,
         results.finish_reason, results.finished_at, results.output, results.output_bytes,
         (SELECT COUNT(*) FROM calls WHERE calls.run_id = jobs.run_id AND calls.ordinal = jobs.ordinal
-            AND calls.generation = jobs.generation) AS calls
+            AND calls.generation = jobs.generation) AS calls,
+        (SELECT COUNT(*) FROM calls WHERE calls.run_id = jobs.run_id AND calls.ordinal = jobs.ordinal
+            AND calls.generation = jobs.generation
+            AND calls.class NOT IN ('rate_limited', 'account', 'unsent')) AS attempts
     FROM jobs
     JOIN cases ON cases.position = jobs.position AND cases.dataset = (
         SELECT suite_revisions.dataset FROM runs
@@ -67,6 +73,7 @@ struct FullRow {
     output: Option<String>,
     output_bytes: Option<Vec<u8>>,
     calls: i64,
+    attempts: i64,
 }
 
 impl Store {
@@ -94,7 +101,8 @@ impl FullRow {
             error: self.error,
             output: output(self.output, self.output_bytes),
             finish_reason: self.finish_reason,
-            attempts: whole(self.attempt, "jobs.attempt")?,
+            attempts: whole(self.attempts, "attempts")?,
+            claims: whole(self.attempt, "jobs.attempt")?,
             crash_claims: whole(self.crash_claims, "jobs.crash_claims")?,
             calls: whole(self.calls, "calls")?,
             finished_at: self.finished_at.map(Micros),

@@ -89,6 +89,14 @@ pub struct Run {
     pub cancelled: u64,
     /// What is known to have been spent.
     pub cost: NanoUsd,
+    /// The most it may cost.
+    pub budget: Option<NanoUsd>,
+    /// What is set aside for calls whose cost is not known yet.
+    pub reserved: NanoUsd,
+    /// What a call needed and the budget had not left, since nothing was freed that is enough for it.
+    pub short: Option<NanoUsd>,
+    /// Its weight against other runs.
+    pub priority: Priority,
     /// When it was submitted.
     pub created_at: Micros,
     /// When its first job was claimed.
@@ -97,6 +105,8 @@ pub struct Run {
     pub finished_at: Option<Micros>,
     /// When it is given up.
     pub deadline_at: Micros,
+    /// When its jobs, results and calls were removed.
+    pub pruned_at: Option<Micros>,
     /// The span that submitted it.
     pub trace: Option<TraceParent>,
 }
@@ -214,6 +224,11 @@ pub(crate) struct RunRow {
     finished_at: Option<i64>,
     deadline_at: i64,
     traceparent: Option<String>,
+    priority: String,
+    budget_nano: Option<i64>,
+    reserved_nano: i64,
+    short_nano: Option<i64>,
+    pruned_at: Option<i64>,
 }
 
 impl RunRow {
@@ -235,6 +250,11 @@ impl RunRow {
             errored: whole(self.errored, "runs.errored")?,
             cancelled: whole(self.cancelled, "runs.cancelled")?,
             cost: NanoUsd(self.cost_nano),
+            budget: self.budget_nano.map(NanoUsd),
+            reserved: NanoUsd(self.reserved_nano),
+            short: self.short_nano.map(NanoUsd),
+            priority: parsed(&self.priority, "runs.priority")?,
+            pruned_at: self.pruned_at.map(Micros),
             created_at: Micros(self.created_at),
             started_at: self.started_at.map(Micros),
             finished_at: self.finished_at.map(Micros),
@@ -246,7 +266,8 @@ impl RunRow {
 
 pub(crate) const RUN: &str = "
     SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
-        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent
+        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent, priority, budget_nano, reserved_nano,
+        short_nano, pruned_at
     FROM runs WHERE id = $1";
 
 impl Store {
@@ -261,7 +282,8 @@ impl Store {
 
 const RUNS: &str = "
     SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
-        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent
+        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent, priority, budget_nano, reserved_nano,
+        short_nano, pruned_at
     FROM runs WHERE CAST($1 AS TEXT) IS NULL OR id < $1 ORDER BY id DESC LIMIT $2";
 
 impl Store {
@@ -278,7 +300,8 @@ impl Store {
 
 const OPEN_RUNS: &str = "
     SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
-        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent
+        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent, priority, budget_nano, reserved_nano,
+        short_nano, pruned_at
     FROM runs WHERE state IN ('running', 'paused', 'cancelling') ORDER BY id";
 
 impl Store {

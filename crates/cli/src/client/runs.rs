@@ -1,7 +1,7 @@
 //! Submitting, reading and steering runs.
 
 use assay_common::id::RunId;
-use assay_common::suite::Suite;
+use assay_common::suite::{Priority, Suite};
 use assay_coordinator::api::document::{Accepted, Page, RunDocument, RunEntry};
 use reqwest::header::ACCEPT;
 use serde_json::json;
@@ -11,9 +11,14 @@ use crate::exit::Exit;
 
 impl Client {
     /// Submits a suite whose files were uploaded.
-    pub(crate) async fn submit(&self, suite: &Suite, key: &str) -> Result<Accepted, ClientError> {
+    pub(crate) async fn submit(
+        &self,
+        suite: &Suite,
+        key: &str,
+        priority: Option<Priority>,
+    ) -> Result<Accepted, ClientError> {
         let request = self.http.post(self.url("/v1/runs")).header("idempotency-key", key);
-        self.json(request.json(&json!({ "suite": suite }))).await
+        self.json(request.json(&json!({ "suite": suite, "priority": priority }))).await
     }
 
     /// The latest runs.

@@ -2,6 +2,7 @@
 
 mod conclude;
 mod coordinator;
+mod estimate;
 mod files;
 mod fleet;
 mod follow;

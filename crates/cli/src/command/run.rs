@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::conclude::{exit_of, print};
-use super::{files, keys};
+use super::{estimate, files, keys};
 use crate::args::{Files, RunArgs};
 use crate::exit::Exit;
 use crate::render::{Progress, warn};
@@ -44,6 +44,9 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     let loaded = load(&args.suite, &settings.config).map_err(Exit::input)?;
     warn(&loaded.warnings);
     let suite = &loaded.suite;
+    if args.estimate {
+        return estimate::call(settings, &loaded).await;
+    }
     if suite.gate.as_ref().is_some_and(|gate| gate.stop_early) {
         warn(&["warning: `stop_early` has no effect yet: every case is run"]);
     }

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use assay_common::suite::Suite;
+use assay_common::suite::{Priority, Suite};
 use assay_coordinator::api::document::Accepted;
 use assay_coordinator::suite::{Loaded, load_structure};
 use tracing::Instrument as _;
@@ -27,7 +27,7 @@ pub(crate) async fn call(settings: &Settings, args: &SubmitArgs) -> Result<Exit,
         None => uuid::Builder::from_random_bytes(draw()?).into_uuid().to_string(),
     };
     let span = tracing::info_span!("submit", run.suite = loaded.suite.name, run.id = Empty);
-    let accepted = send(&client, &loaded, &key).instrument(span.clone()).await?;
+    let accepted = send(&client, &loaded, &key, args.priority).instrument(span.clone()).await?;
     span.record("run.id", tracing::field::display(accepted.run));
     drop(span);
     if args.wait {
@@ -44,13 +44,23 @@ pub(crate) async fn call(settings: &Settings, args: &SubmitArgs) -> Result<Exit,
     Ok(Exit::Done)
 }
 
-async fn send(client: &Client, loaded: &Loaded, key: &str) -> Result<Accepted, Exit> {
+async fn send(
+    client: &Client,
+    loaded: &Loaded,
+    key: &str,
+    priority: Option<Priority>,
+) -> Result<Accepted, Exit> {
     client.upload(loaded).await?;
-    submit(client, &loaded.suite, key).await
+    submit(client, &loaded.suite, key, priority).await
 }
 
-async fn submit(client: &Client, suite: &Suite, key: &str) -> Result<Accepted, Exit> {
-    let accepted = client.submit(suite, key).await.map_err(|error| match error {
+async fn submit(
+    client: &Client,
+    suite: &Suite,
+    key: &str,
+    priority: Option<Priority>,
+) -> Result<Accepted, Exit> {
+    let accepted = client.submit(suite, key, priority).await.map_err(|error| match error {
         // Whether it arrived is not known: the key makes it safe to ask again.
         error if error.may_pass() => Exit::Unfinished(anyhow::Error::new(error).context(format!(
             "whether the run was created is not known; `--idempotency-key {key}` makes it safe to send again"
@@ -68,7 +78,11 @@ async fn submit(client: &Client, suite: &Suite, key: &str) -> Result<Accepted, E
 /// Says what was submitted, on stderr: stdout belongs to the result.
 fn tell(accepted: &Accepted) {
     let Accepted { run, jobs, estimate, created, .. } = accepted;
-    let cost = estimate.cost_usd.map_or_else(String::new, |usd| format!(", at most about ${usd:.2}"));
+    let cost = match (estimate.cost_usd, estimate.requests_usd) {
+        (Some(usd), _) => format!(", at most about ${usd:.2}"),
+        (None, Some(usd)) => format!(", about ${usd:.2} for the requests alone"),
+        (None, None) => String::new(),
+    };
     let tokens =
         estimate.input_tokens.map_or_else(String::new, |tokens| format!(", about {tokens} tokens to send"));
     let what = if *created { "submitted" } else { "submitted before, under the same key:" };

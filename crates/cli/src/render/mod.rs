@@ -1,5 +1,6 @@
 //! What people see. Colour and movement only on a terminal; `anstream` strips colour elsewhere.
 
+mod estimate;
 mod junit;
 mod markdown;
 mod progress;
@@ -13,6 +14,7 @@ use std::io::Write as _;
 use assay_common::visible::{visible, visible_json};
 use serde::Serialize;
 
+pub(crate) use estimate::estimate;
 pub(crate) use junit::Junit;
 pub(crate) use markdown::markdown;
 pub(crate) use progress::Progress;

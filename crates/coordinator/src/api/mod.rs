@@ -6,7 +6,7 @@
 //! - `observe`: its id, its span, its line in the log; what was refused is written to the audit
 //! - `authenticate`: whose it is and what that token allows; [`token`]: what a token looks like
 //! - `path`: what stands in its path, as a type; `body`: bounded, with a limit on silence
-//! - one file a resource: `uploads`, `submit` (with `estimate`), `runs` (with `reasons`), `results`, `steer`
+//! - one file a resource: `uploads`, `submit`, `runs` (with `reasons`), `results`, `steer`
 //! - [`document`]: the shapes that go out, which the client reads; [`problem`]: the shape of a refusal; `error`
 //!
 //! **Invariant:** a token or another secret stands in no log line, row, reply or error.
@@ -16,7 +16,6 @@ mod authenticate;
 mod body;
 pub mod document;
 mod error;
-mod estimate;
 mod observe;
 mod path;
 pub mod problem;
