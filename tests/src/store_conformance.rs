@@ -2,7 +2,7 @@
 //! `tests/store.rs` runs them all on every database.
 //!
 //! In the order of a run: [`opening`], [`frozen`], [`runs`], [`claiming`], [`budgets`], [`settling`], [`giving_back`], [`ending`],
-//! [`reading`]; [`asking`] is what the API needs; of a fleet: [`leading`]; [`fixture`] makes what they need.
+//! [`reading`], [`renewing`]; [`asking`] is what the API needs; of a fleet: [`leading`]; [`fixture`] makes what they need.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 pub mod asking;
@@ -15,5 +15,6 @@ pub mod giving_back;
 pub mod leading;
 pub mod opening;
 pub mod reading;
+pub mod renewing;
 pub mod runs;
 pub mod settling;

@@ -2,8 +2,8 @@
 
 use assay_store::{FileLock, Schema, Store, StoreError, StoreUrl};
 use assay_tests::store_conformance::{
-    asking, budgets, claiming, ending, fixture, frozen, giving_back, leading, opening, reading, runs,
-    settling,
+    asking, budgets, claiming, ending, fixture, frozen, giving_back, leading, opening, reading, renewing,
+    runs, settling,
 };
 
 macro_rules! conforms {
@@ -74,6 +74,8 @@ conforms!(
     reading::outcomes_come_in_pages,
     reading::results_have_everything,
     reading::quantiles_are_of_the_nearest_rank,
+    renewing::what_errored_is_asked_again,
+    renewing::old_runs_leave_their_report,
     asking::a_token_is_found_by_its_hash,
     asking::the_audit_is_read_backwards,
     asking::a_key_makes_one_run,
@@ -87,7 +89,11 @@ conforms!(
 #[tokio::test]
 async fn a_file_has_one_owner() {
     let folder = tempfile::tempdir().unwrap();
-    let place = StoreUrl::Sqlite(folder.path().join("new/assay.db"));
+    let mistyped = StoreUrl::Sqlite(folder.path().join("new/assay.db"));
+    let error = FileLock::take(&mistyped).unwrap_err();
+    assert!(matches!(error, StoreError::NoFolder { .. }), "{error}");
+    assert!(!folder.path().join("new").exists());
+    let place = StoreUrl::Sqlite(folder.path().join(".assay/assay.db"));
     let lock = FileLock::take(&place).unwrap().unwrap();
     let error = FileLock::take(&place).unwrap_err();
     assert!(matches!(error, StoreError::Locked { pid, .. } if pid == Some(std::process::id())), "{error}");

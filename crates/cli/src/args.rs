@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use assay_common::config::Span;
 use assay_common::id::RunId;
+use assay_common::outcome::ErrorKind;
 use assay_common::suite::Priority;
 use assay_store::Scope;
 use clap::parser::ValueSource;
@@ -159,6 +160,9 @@ Exit codes:
     Results {
         /// The run's id; the latest run when absent
         run: Option<RunId>,
+        /// Print the results that later generations have replaced, instead of those that count
+        #[arg(long)]
+        earlier: bool,
     },
     /// Submit a suite to a coordinator and print the run's id
     ///
@@ -179,19 +183,56 @@ Examples:
         #[command(flatten)]
         files: Files,
     },
-    /// Stop a run of a coordinator for good: nothing more of it is asked
+    /// Stop a run for good: nothing more of it is asked
     Cancel(Steer),
-    /// Pause a run of a coordinator: what is in flight finishes
+    /// Pause a run: what is in flight finishes
     Pause(Steer),
-    /// Let a paused run of a coordinator go on
+    /// Let a paused run go on
     Resume(Steer),
+    /// Ask again what errored in a run; the run opens again
+    ///
+    /// Each of these jobs begins a new generation. Its earlier result stays: `assay results RUN --earlier`.
+    #[command(after_help = "\
+Examples:
+  assay retry 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --errored
+  assay retry 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --errored --kind provider --reason \"the outage is over\"
+
+A coordinator goes on with it by itself; in a store of your own, the same `assay run SUITE` does.")]
+    Retry(RetryArgs),
     /// Make, list and revoke the tokens of a coordinator's API, in its store
     Token {
         #[command(subcommand)]
         command: TokenCommand,
     },
     /// Create or upgrade the schema of a store
-    Migrate,
+    #[command(after_help = "\
+Exit codes:
+  0  the schema is the one this assay needs, or is now
+  4  it is not, and stderr says what to do")]
+    Migrate {
+        /// Change nothing: say whether this assay can work on the store as it is
+        #[arg(long)]
+        check: bool,
+    },
+    /// Remove the results, calls and jobs of old runs; their reports, verdicts and prompt versions stay
+    ///
+    /// A dataset that no remaining run refers to goes too. Reads and writes the store alone, in portions.
+    #[command(after_help = "\
+Examples:
+  assay prune --older-than 90d --dry-run                what would go
+  assay prune --older-than 90d --store postgres://assay@db/assay
+
+Exit codes:
+  0  done
+  4  could not finish; what is left goes with the next one")]
+    Prune {
+        /// Runs that ended so long ago, such as `90d`
+        #[arg(long, value_name = "DURATION")]
+        older_than: Span,
+        /// Say what would go, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Drive every open run of a store: expand, dispatch to workers, finish; and serve the API
     ///
     /// Any number may run on one store: one leads, the others take over when it is gone. Workers take their jobs from
@@ -251,7 +292,26 @@ pub(crate) struct WorkerArgs {
     pub(crate) listen: Option<String>,
 }
 
-/// A run of a coordinator, and why it is steered.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RetryArgs {
+    #[command(flatten)]
+    pub(crate) steer: Steer,
+    /// Ask again every job that errored
+    #[arg(long, required = true)]
+    pub(crate) errored: bool,
+    /// Only those that errored in this way, such as `provider`, `malformed` or `gave_up`
+    #[arg(long, value_name = "KIND", value_parser = error_kind)]
+    pub(crate) kind: Option<ErrorKind>,
+}
+
+fn error_kind(word: &str) -> Result<ErrorKind, String> {
+    ErrorKind::from_word(word).ok_or_else(|| {
+        let kinds: Vec<_> = ErrorKind::ALL.into_iter().map(ErrorKind::word).collect();
+        format!("jobs error as {}", kinds.join(", "))
+    })
+}
+
+/// A run, and why it is steered.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Steer {
     /// The run's id

@@ -10,7 +10,8 @@
 //! - [`verdict`]: results become pass rates and a verdict; pure
 //! - [`report`]: the document that tables, JSON and exit codes are made of
 //!
-//! and beside it [`api`]: how others ask for all this over HTTP.
+//! and beside it [`api`]: how others ask for all this over HTTP; [`steer`]: a run stopped, paused, resumed or asked again;
+//! [`reasons`]: why it stands still, and what to do; [`prune`]: what is removed of it after a time.
 //!
 //! **Invariant:** nothing here talks to a provider; workers and coordinator meet only in the store and the queue.
 
@@ -19,8 +20,11 @@ mod environment;
 pub mod estimate;
 pub mod fleet;
 pub mod order;
+pub mod prune;
+pub mod reasons;
 pub mod report;
 pub mod run;
+pub mod steer;
 pub mod suite;
 pub mod verdict;
 

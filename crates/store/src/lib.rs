@@ -14,9 +14,10 @@
 //!   aside in between, [`response`]: what was answered
 //! - [`cancel`], [`finish`]: how a run ends; [`account`]: what a provider account suffers from
 //! - [`leader`]: whose word counts in a fleet; [`pool`]: the queues its open runs need
-//! - [`submission`], [`steer`]: a run asked for, paused, resumed and stopped by somebody; [`standing`]: what it waits for
+//! - [`submission`], [`steer`], [`redrive`]: a run asked for, paused, resumed, stopped and asked again by somebody;
+//!   [`standing`]: what it waits for
 //! - [`token`], [`audit`]: who may ask, and what was asked
-//! - [`outcome`], [`result`]: reading what came out; [`maintenance`]: around the store rather than in it
+//! - [`outcome`], [`result`]: reading what came out; [`prune`]: removing what is old; [`maintenance`]: around the store rather than in it
 //!
 //! **Invariant:** every write is one transaction in a task of its own that no caller can cancel half-way.
 
@@ -39,7 +40,9 @@ pub mod open;
 pub mod outcome;
 pub mod pool;
 mod pools;
+pub mod prune;
 pub mod recording;
+pub mod redrive;
 pub mod release;
 pub mod reserve;
 pub mod response;

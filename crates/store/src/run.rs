@@ -11,10 +11,11 @@ use assay_common::trace::TraceParent;
 use crate::error::StoreError;
 use crate::open::Store;
 use crate::pool::RunPool;
-use crate::pools::{reading, writing};
+use crate::pools::{Locking, locking, reading, writing};
 use crate::row::{parsed, whole};
 
-pub(crate) const SQL: &[&str] = &[CREATE_RUN, UNFINISHED_RUN, RUN, RUNS, OPEN_RUNS];
+pub(crate) const SQL: &[&str] =
+    &[CREATE_RUN, HOLD_DATASET.sqlite, HOLD_DATASET.postgres, UNFINISHED_RUN, RUN, RUNS, OPEN_RUNS];
 
 /// A run to create.
 #[derive(Clone, Debug)]
@@ -145,6 +146,13 @@ pub(crate) const CREATE_RUN: &str = "
         passed, failed, errored, cancelled, cost_nano, created_at, deadline_at, traceparent)
     VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, 0, FALSE, 0, 0, 0, 0, 0, $8, $9, $10)";
 
+// Against `prune`: a dataset that is being removed is waited for, one that is held stays.
+pub(crate) const HOLD_DATASET: Locking = locking!(
+    "SELECT datasets.digest FROM suite_revisions JOIN datasets ON datasets.digest = suite_revisions.dataset
+    WHERE suite_revisions.revision = $1",
+    "FOR KEY SHARE OF datasets"
+);
+
 impl Run {
     /// Jobs with an outcome.
     pub fn done(&self) -> u64 {
@@ -169,6 +177,12 @@ macro_rules! insert_run {
             .bind(run.trace.map(|trace| trace.to_string()))
             .execute(&mut *$conn)
             .await?;
+        let text = $crate::run::HOLD_DATASET.text($crate::pools::Speaks::dialect(&*$conn));
+        let dataset: Option<String> =
+            sqlx::query_scalar(text).bind(run.revision.as_str()).fetch_optional(&mut *$conn).await?;
+        if dataset.is_none() {
+            return Err($crate::error::StoreError::NoDataset { revision: run.revision.clone() });
+        }
         for $crate::pool::RunPool { pool, provider, model } in &run.pools {
             let query = sqlx::query($crate::pool::PUT_POOL).bind(run.id.to_string()).bind(pool);
             query.bind(provider).bind(model).execute(&mut *$conn).await?;

@@ -30,7 +30,7 @@ pub(crate) async fn write(files: &Files, source: &Source, report: &Report) -> Re
     }
     if let Some(path) = &files.junit {
         let mut junit = render::Junit::new(report);
-        source.each_result(report.run.id, |line| junit.add(line)).await?;
+        source.each_result(report.run.id, false, |line| junit.add(line)).await?;
         put(path, &junit.finish()?)?;
     }
     Ok(())

@@ -10,13 +10,14 @@ use assay_common::clock::Clock;
 use assay_common::id::MemberId;
 use assay_common::suite::Suite;
 use assay_coordinator::api::document::Counts;
+use assay_coordinator::reasons::{Reason, of_account};
 use assay_coordinator::report::Reader;
 use assay_coordinator::run::begin::Draw;
 use assay_coordinator::run::{Begun, Driver, Ended, begin};
 use assay_coordinator::suite::{FreezeError, Loaded, load};
 use assay_coordinator::{Environment, Timings};
 use assay_queue::Queue;
-use assay_store::{FileLock, Run, RunPool, Schema, Store};
+use assay_store::{AccountProblem, FileLock, Run, RunPool, Schema, Store};
 use assay_worker::{Keys, PoolSpec, Serve, Shutdown, WorkerError};
 use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt as _, SeedableRng as _};
@@ -180,12 +181,8 @@ impl Session {
                 return Err(Exit::Unfinished(stopped(&run)));
             }
             Ended::NeedsAttention(run, problems) => {
-                let what: Vec<_> = problems
-                    .iter()
-                    .map(|(account, problem)| {
-                        format!("{account} needs attention: {}: {}", problem.kind, problem.detail)
-                    })
-                    .collect();
+                let what: Vec<_> =
+                    problems.into_iter().map(|(account, problem)| told(&account, problem)).collect();
                 return Err(Exit::Unfinished(anyhow!("{}\n{}", what.join("\n"), how_to_resume(&run))));
             }
         };
@@ -217,6 +214,12 @@ fn worker(environment: &Environment, keys: Keys, rng: &mut StdRng) -> assay_work
         seed: rng.random(),
         tracer,
     }
+}
+
+/// A problem as `assay status` tells it, and what to do about it.
+fn told(account: &str, problem: AccountProblem) -> String {
+    let Reason { detail, hint, .. } = of_account(account, problem);
+    hint.map_or_else(|| detail.clone(), |hint| format!("{detail}\n  help: {hint}"))
 }
 
 fn stopped(run: &Run) -> anyhow::Error {

@@ -9,6 +9,7 @@ use assay_store::Run;
 use serde::{Deserialize, Serialize};
 
 use crate::estimate::Estimate;
+use crate::reasons::Reason;
 use crate::report::{Errors, NamedFlips, Report, RunSummary, civil};
 use crate::verdict::VariantReport;
 
@@ -93,43 +94,6 @@ pub struct RunDocument {
     /// Why jobs errored, by kind.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Errors>,
-}
-
-/// Why nothing of a run moves, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reason {
-    /// In one word.
-    pub kind: ReasonKind,
-    /// For a person.
-    pub detail: String,
-    /// What to do, where anything is to be done.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
-}
-
-/// Why nothing of a run moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReasonKind {
-    /// Somebody paused it.
-    Paused,
-    /// It is being cancelled.
-    Cancelling,
-    /// A provider account needs attention.
-    Account,
-    /// No worker is alive.
-    NoWorker,
-    /// Every open job waits for its next try.
-    Waiting,
-    /// Its deadline has passed.
-    Deadline,
-}
-
-impl ReasonKind {
-    /// Whether somebody has to do something before the run moves.
-    pub fn needs_attention(self) -> bool {
-        matches!(self, Self::Account | Self::NoWorker)
-    }
 }
 
 impl Counts {

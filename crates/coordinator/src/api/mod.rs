@@ -6,7 +6,7 @@
 //! - `observe`: its id, its span, its line in the log; what was refused is written to the audit
 //! - `authenticate`: whose it is and what that token allows; [`token`]: what a token looks like
 //! - `path`: what stands in its path, as a type; `body`: bounded, with a limit on silence
-//! - one file a resource: `uploads`, `submit`, `runs` (with `reasons`), `results`, `steer`
+//! - one file a resource: `uploads`, `submit`, `runs`, `results`, `steer`
 //! - [`document`]: the shapes that go out, which the client reads; [`problem`]: the shape of a refusal; `error`
 //!
 //! **Invariant:** a token or another secret stands in no log line, row, reply or error.
@@ -19,7 +19,6 @@ mod error;
 mod observe;
 mod path;
 pub mod problem;
-mod reasons;
 mod results;
 mod runs;
 mod steer;
@@ -75,6 +74,7 @@ pub fn router(environment: Environment) -> Router {
         .route("/v1/runs/{id}/cancel", post(steer::cancel))
         .route("/v1/runs/{id}/pause", post(steer::pause))
         .route("/v1/runs/{id}/resume", post(steer::resume))
+        .route("/v1/runs/{id}/retry", post(steer::retry))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .fallback(async || ApiError::NoRoute)
         .layer(from_fn_with_state(Arc::clone(&api), observe::observe))

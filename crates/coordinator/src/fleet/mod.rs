@@ -23,6 +23,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::environment::Environment;
 use crate::run::DriveError;
+pub(crate) use attention::UNSERVED;
+pub(crate) use lead::BROKER;
+
 use election::Election;
 use member::Membership;
 
