@@ -17,6 +17,9 @@ const WORKER: &str = "worker";
 const COORDINATOR: &str = "coordinator";
 const RUN: &str = "run";
 
+/// The kind of a problem that is none of an account: every open job was told to come back later.
+pub(crate) const WAITING: &str = "waiting";
+
 /// Why nothing of a run moves, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
@@ -164,6 +167,10 @@ pub fn of_account(account: &str, problem: AccountProblem) -> Reason {
         let detail = format!("{what}, since {since}");
         return Reason { kind: ReasonKind::Unserved, detail, hint: Some(hint.to_owned()) };
     }
+    if kind == WAITING {
+        let hint = "go on with it then, or raise --patience";
+        return Reason { kind: ReasonKind::Waiting, detail, hint: Some(hint.to_owned()) };
+    }
     let detail = format!("{account} needs attention since {since}: {kind}: {detail}");
     let (kind, hint) = match kind.as_str() {
         AccountProblem::RATE_LIMITED => (
@@ -186,6 +193,10 @@ pub fn of_account(account: &str, problem: AccountProblem) -> Reason {
         "failing" => (
             ReasonKind::Account,
             "every call fails: look at the provider's status; the run goes on by itself",
+        ),
+        "refusing" => (
+            ReasonKind::Account,
+            "look at the model's name and parameters in the suite, or go on with the rest as it is",
         ),
         _ => (ReasonKind::Account, "mend the account; the run goes on by itself"),
     };

@@ -17,9 +17,9 @@ use crate::settings::Settings;
 pub(crate) async fn call(settings: &Settings, older_than: Duration, dry_run: bool) -> Result<Exit, Exit> {
     let age = i64::try_from(older_than.as_micros()).unwrap_or(i64::MAX);
     let before = Micros(Clock::system().now().0.saturating_sub(age));
-    // One writer at a time has a file to himself; looking disturbs nobody.
-    let _lock = if dry_run { None } else { FileLock::take(&settings.store)? };
     let store = Store::open(&settings.store, Schema::Require).await?;
+    // Whoever runs on a file has it to himself; looking disturbs nobody.
+    let _lock = if dry_run { None } else { FileLock::take(&settings.store)? };
     let pruned = if dry_run {
         prunable(&store, before).await?
     } else {

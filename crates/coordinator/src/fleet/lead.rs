@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use assay_common::id::RunId;
-use assay_store::{AccountProblem, Mandate, Run, StoreError};
+use assay_store::{Mandate, Run, StoreError};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::attention::Attention;
+use super::broker::Broker;
 use crate::environment::Environment;
+use crate::run::DriveError;
 use crate::run::course::Standing;
 use crate::run::dispatch::Dispatch;
-use crate::run::round::{Outage, Rounds, with_sources};
-use crate::run::{DispatchError, DriveError};
+use crate::run::round::{Outage, Rounds};
 
 /// Makes rounds until `stop`. Only what no waiting cures ends it: another leader, or a store that cannot be read.
 pub(super) async fn lead(
@@ -27,7 +28,7 @@ pub(super) async fn lead(
         rounds: None,
         attention: Attention::default(),
         left_out: BTreeSet::new(),
-        broker_away: None,
+        broker: Broker::default(),
     };
     let (mut outage, mut undispatched) = (Outage::default(), Outage::default());
     while !stop.is_cancelled() {
@@ -47,9 +48,6 @@ pub(super) async fn lead(
     Ok(())
 }
 
-/// What the broker's troubles are reported under: no provider has a name with a `/`.
-pub(crate) const BROKER: &str = "/broker";
-
 struct Leader {
     environment: Environment,
     mandate: Mandate,
@@ -58,14 +56,13 @@ struct Leader {
     attention: Attention,
     /// Runs that cannot be driven: said once.
     left_out: BTreeSet<RunId>,
-    /// Whether the store was told that the broker is away; nothing yet at first.
-    broker_away: Option<bool>,
+    broker: Broker,
 }
 
 impl Leader {
     /// One round; returns the pause after it.
     async fn round(&mut self, undispatched: &mut Outage) -> Result<Duration, DriveError> {
-        let Self { environment, mandate, attention, left_out, broker_away, .. } = self;
+        let Self { environment, mandate, attention, left_out, broker, .. } = self;
         let rounds = match &mut self.rounds {
             Some(rounds) => rounds,
             None => {
@@ -91,7 +88,7 @@ impl Leader {
         if let Some(workers) = seen.workers {
             attention.look(environment, &rounds.pools(), &workers).await?;
         }
-        tell_of_broker(environment, broker_away, seen.undispatched.as_ref()).await?;
+        broker.look(environment, seen.undispatched.as_ref()).await?;
         match seen.undispatched {
             None => {
                 undispatched.ends();
@@ -101,25 +98,6 @@ impl Leader {
             Some(error) => Ok(undispatched.goes_on(&error.into()).1),
         }
     }
-}
-
-/// Tells the store when the broker goes away and when it is back, for whoever asks why nothing moves.
-async fn tell_of_broker(
-    environment: &Environment,
-    told: &mut Option<bool>,
-    undispatched: Option<&DispatchError>,
-) -> Result<(), StoreError> {
-    let away = match undispatched {
-        Some(DispatchError::Queue(error)) => Some(with_sources(error)),
-        Some(DispatchError::Store(_)) | None => None,
-    };
-    if *told == Some(away.is_some()) {
-        return Ok(());
-    }
-    let now = environment.clock.now();
-    *told = Some(away.is_some());
-    let problem = away.map(|detail| AccountProblem { kind: "unreachable".to_owned(), detail, since: now });
-    environment.store.report_account(BROKER.to_owned(), problem, now).await
 }
 
 async fn conclude(
