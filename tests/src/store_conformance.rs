@@ -1,12 +1,13 @@
 //! What the store promises, whichever database is behind it. Each function takes a place where no store is yet;
 //! `tests/store.rs` runs them all on every database.
 //!
-//! In the order of a run: [`opening`], [`frozen`], [`runs`], [`claiming`], [`settling`], [`giving_back`], [`ending`],
-//! [`reading`], [`comparing`]; [`asking`] is what the API needs, [`releasing`] what releases do; of a fleet: [`leading`]; [`fixture`]
-//! makes what they need.
+//! In the order of a run: [`opening`], [`frozen`], [`runs`], [`claiming`], [`budgets`], [`settling`], [`giving_back`], [`ending`],
+//! [`reading`], [`comparing`], [`renewing`]; [`asking`] is what the API needs, [`releasing`] what releases do; of a fleet:
+//! [`leading`]; [`fixture`] makes what they need.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 pub mod asking;
+pub mod budgets;
 pub mod claiming;
 pub mod comparing;
 pub mod ending;
@@ -17,5 +18,6 @@ pub mod leading;
 pub mod opening;
 pub mod reading;
 pub mod releasing;
+pub mod renewing;
 pub mod runs;
 pub mod settling;

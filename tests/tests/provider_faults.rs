@@ -115,11 +115,9 @@ async fn a_wait_beyond_patience_ends_with_its_reason() {
     let late = Reaction::retry_after(3_600);
     let (ran, provider, _place) = run(script().rule(When::always(), late), &["--patience", "1s"]).await;
     let ran = ran.expect(4);
-    assert!(
-        ran.stderr.contains("fake needs attention: rate_limited: it is over its rate limit"),
-        "{}",
-        ran.stderr
-    );
+    for part in ["fake needs attention since 2", "rate_limited: it is over its rate limit", "help: wait"] {
+        assert!(ran.stderr.contains(part), "{part} is missing in:\n{}", ran.stderr);
+    }
     assert!(ran.stderr.contains("the same command goes on"), "{}", ran.stderr);
     assert!(provider.bill().totals().calls <= 4, "no more than were in flight");
 

@@ -2,8 +2,8 @@
 
 use assay_store::{FileLock, Schema, Store, StoreError, StoreUrl};
 use assay_tests::store_conformance::{
-    asking, claiming, comparing, ending, fixture, frozen, giving_back, leading, opening, reading, releasing,
-    runs, settling,
+    asking, budgets, claiming, comparing, ending, fixture, frozen, giving_back, leading, opening, reading,
+    releasing, renewing, runs, settling,
 };
 
 macro_rules! conforms {
@@ -45,6 +45,10 @@ conforms!(
     claiming::attempts_grow_and_the_first_claim_stays,
     claiming::only_members_claim,
     claiming::a_job_has_one_holder,
+    budgets::no_more_is_set_aside_than_there_is,
+    budgets::askers_at_once_share_a_budget,
+    budgets::lost_calls_stay_on_the_books,
+    budgets::tries_outlive_their_claim,
     settling::a_batch_sent_twice_counts_once,
     settling::an_answer_is_kept_until_its_job_is_settled,
     settling::senders_at_once_count_once,
@@ -73,6 +77,8 @@ conforms!(
     comparing::versions_lead_to_their_runs,
     comparing::trials_are_counted_by_case,
     comparing::a_quarantine_holds_for_a_time,
+    renewing::what_errored_is_asked_again,
+    renewing::old_runs_leave_their_report,
     asking::a_token_is_found_by_its_hash,
     asking::the_audit_is_read_backwards,
     asking::a_key_makes_one_run,
@@ -92,7 +98,11 @@ conforms!(
 #[tokio::test]
 async fn a_file_has_one_owner() {
     let folder = tempfile::tempdir().unwrap();
-    let place = StoreUrl::Sqlite(folder.path().join("new/assay.db"));
+    let mistyped = StoreUrl::Sqlite(folder.path().join("new/assay.db"));
+    let error = FileLock::take(&mistyped).unwrap_err();
+    assert!(matches!(error, StoreError::NoFolder { .. }), "{error}");
+    assert!(!folder.path().join("new").exists());
+    let place = StoreUrl::Sqlite(folder.path().join(".assay/assay.db"));
     let lock = FileLock::take(&place).unwrap().unwrap();
     let error = FileLock::take(&place).unwrap_err();
     assert!(matches!(error, StoreError::Locked { pid, .. } if pid == Some(std::process::id())), "{error}");

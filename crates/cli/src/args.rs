@@ -12,6 +12,8 @@ use std::path::PathBuf;
 
 use assay_common::config::Span;
 use assay_common::id::RunId;
+use assay_common::outcome::ErrorKind;
+use assay_common::suite::Priority;
 use assay_store::Scope;
 use clap::parser::ValueSource;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
@@ -104,6 +106,7 @@ pub(crate) enum Command {
     #[command(after_help = concat!("\
 Examples:
   assay run suite.yaml                                  the table and the verdict
+  assay run suite.yaml --estimate                       jobs, tokens and dollars, before anything is paid
   assay run suite.yaml --json > report.json             one document, for scripts
   assay run suite.yaml --markdown report.md             for a pull request
   assay run suite.yaml --new --store postgres://assay@db/assay
@@ -170,6 +173,9 @@ Exit codes:
     Results {
         /// The run's id; the latest run when absent
         run: Option<RunId>,
+        /// Print the results that later generations have replaced, instead of those that count
+        #[arg(long)]
+        earlier: bool,
     },
     /// Show what changed between two runs, or two versions of a prompt
     ///
@@ -223,6 +229,7 @@ Exit codes:
     #[command(after_help = "\
 Examples:
   assay submit suite.yaml --server http://127.0.0.1:8080
+  assay submit suite.yaml --priority sweep              yields to everything else
   assay submit suite.yaml --wait --json --idempotency-key \"$CI_PIPELINE_ID\" > report.json")]
     Submit(SubmitArgs),
     /// Follow a run of a coordinator to its end; print the report and exit with its verdict
@@ -235,11 +242,11 @@ Examples:
         #[command(flatten)]
         files: Files,
     },
-    /// Stop a run of a coordinator for good: nothing more of it is asked
+    /// Stop a run for good: nothing more of it is asked
     Cancel(Steer),
-    /// Pause a run of a coordinator: what is in flight finishes
+    /// Pause a run: what is in flight finishes
     Pause(Steer),
-    /// Let a paused run of a coordinator go on
+    /// Let a paused run go on
     Resume(Steer),
     /// Prompts and their versions: what is live where, and how it gets there
     Prompt {
@@ -251,13 +258,50 @@ Examples:
         #[command(subcommand)]
         command: IncidentCommand,
     },
+    /// Ask again what errored in a run; the run opens again
+    ///
+    /// Each of these jobs begins a new generation. Its earlier result stays: `assay results RUN --earlier`.
+    #[command(after_help = "\
+Examples:
+  assay retry 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --errored
+  assay retry 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --errored --kind provider --reason \"the outage is over\"
+
+A coordinator goes on with it by itself; in a store of your own, the same `assay run SUITE` does.")]
+    Retry(RetryArgs),
     /// Make, list and revoke the tokens of a coordinator's API, in its store
     Token {
         #[command(subcommand)]
         command: TokenCommand,
     },
     /// Create or upgrade the schema of a store
-    Migrate,
+    #[command(after_help = "\
+Exit codes:
+  0  the schema is the one this assay needs, or is now
+  4  it is not, and stderr says what to do")]
+    Migrate {
+        /// Change nothing: say whether this assay can work on the store as it is
+        #[arg(long)]
+        check: bool,
+    },
+    /// Remove the results, calls and jobs of old runs; their reports, verdicts and prompt versions stay
+    ///
+    /// A dataset that no remaining run refers to goes too. Reads and writes the store alone, in portions.
+    #[command(after_help = "\
+Examples:
+  assay prune --older-than 90d --dry-run                what would go
+  assay prune --older-than 90d --store postgres://assay@db/assay
+
+Exit codes:
+  0  done
+  4  could not finish; what is left goes with the next one")]
+    Prune {
+        /// Runs that ended so long ago, such as `90d`
+        #[arg(long, value_name = "DURATION")]
+        older_than: Span,
+        /// Say what would go, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Drive every open run of a store: expand, dispatch to workers, finish; and serve the API
     ///
     /// Any number may run on one store: one leads, the others take over when it is gone. Workers take their jobs from
@@ -317,7 +361,26 @@ pub(crate) struct WorkerArgs {
     pub(crate) listen: Option<String>,
 }
 
-/// A run of a coordinator, and why it is steered.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RetryArgs {
+    #[command(flatten)]
+    pub(crate) steer: Steer,
+    /// Ask again every job that errored
+    #[arg(long, required = true)]
+    pub(crate) errored: bool,
+    /// Only those that errored in this way, such as `provider`, `malformed` or `gave_up`
+    #[arg(long, value_name = "KIND", value_parser = error_kind)]
+    pub(crate) kind: Option<ErrorKind>,
+}
+
+fn error_kind(word: &str) -> Result<ErrorKind, String> {
+    ErrorKind::from_word(word).ok_or_else(|| {
+        let kinds: Vec<_> = ErrorKind::ALL.into_iter().map(ErrorKind::word).collect();
+        format!("jobs error as {}", kinds.join(", "))
+    })
+}
+
+/// A run, and why it is steered.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Steer {
     /// The run's id
@@ -360,6 +423,9 @@ pub(crate) struct SubmitArgs {
     /// Follow the run to its end, print the report, and exit with its verdict
     #[arg(long)]
     pub(crate) wait: bool,
+    /// Its weight against other runs: `interactive`, `normal` or `sweep` (default: what the suite says)
+    #[arg(long, value_name = "PRIORITY")]
+    pub(crate) priority: Option<Priority>,
     /// Submitted again under the same key, the same suite is the same run (default: a fresh key)
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
@@ -410,6 +476,9 @@ pub(crate) struct RunArgs {
     /// The suite file
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) suite: PathBuf,
+    /// Say what the run may take, in jobs, tokens and dollars for each model; nothing is stored or called
+    #[arg(long, conflicts_with = "new")]
+    pub(crate) estimate: bool,
     /// Start a new run even if an unfinished one could be resumed
     #[arg(long)]
     pub(crate) new: bool,

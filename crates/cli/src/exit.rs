@@ -79,7 +79,11 @@ impl From<Decision> for Exit {
 
 impl From<StoreError> for Exit {
     fn from(error: StoreError) -> Self {
-        Self::unfinished(error)
+        match error {
+            // A path that was mistyped.
+            StoreError::NoFolder { .. } => Self::input(error),
+            error => Self::unfinished(error),
+        }
     }
 }
 

@@ -7,11 +7,12 @@
 //! - [`client`]: a coordinator over HTTP; [`releases`]: a store or a coordinator, for what is live
 //! - [`provenance`]: where new prompt versions come from
 //! - [`render`]: tables and progress for people
-//! - [`chance`]: randomness of the system
+//! - [`chance`]: randomness of the system; [`audit`]: who did what to a store by hand
 //! - [`exit`]: exit codes, and the errors that lead to them
 //! - [`telemetry`]: logs on stderr, spans to a collector; [`listen`]: health over HTTP; [`signals`]: how a process is told to stop
 
 mod args;
+mod audit;
 mod chance;
 mod client;
 mod command;

@@ -3,15 +3,19 @@
 use assay_common::clock::Clock;
 use assay_common::id::RunId;
 use assay_common::suite::Suite;
-use assay_coordinator::api::document::{Reason, ReasonKind, RunDocument, RunEntry};
+use assay_coordinator::api::document::{RunDocument, RunEntry};
 use assay_coordinator::compare::{Comparison, Request, compare};
 use assay_coordinator::flakes::{self, Ledger};
+use assay_coordinator::prune::kept_report;
+use assay_coordinator::reasons::{Asker, reasons};
 use assay_coordinator::release::document::VerdictEntry;
-use assay_coordinator::report::{assemble, result_line};
-use assay_store::{Run, Schema, Store};
+use assay_coordinator::report::{assemble, civil, result_line};
+use assay_coordinator::steer::{Action, SteerError, steer};
+use assay_store::{Mandate, Run, Schema, Store};
 
 use anyhow::anyhow;
 
+use crate::audit::entry;
 use crate::client::Client;
 use crate::exit::Exit;
 use crate::settings::Settings;
@@ -56,20 +60,44 @@ impl Source {
 
     /// A run with its report; one that is not there is wrong input.
     pub(crate) async fn run(&self, id: RunId) -> Result<RunDocument, Exit> {
-        match self {
-            Self::Store(store) => {
-                let run = stored(store, id).await?;
-                let report = assemble(store, &suite_of(store, &run).await?, &run).await?;
-                let mut document = RunDocument::reported(&run, report);
-                document.recorded = store.verdicts_of_run(id).await?.iter().map(VerdictEntry::of).collect();
-                for (account, problem) in store.account_problems().await? {
-                    let detail = format!("{account} needs attention: {}: {}", problem.kind, problem.detail);
-                    document.reasons.push(Reason { kind: ReasonKind::Account, detail, hint: None });
-                }
-                Ok(document)
-            }
-            Self::Server(client) => Ok(client.run(id).await?),
+        let store = match self {
+            Self::Server(client) => return Ok(client.run(id).await?),
+            Self::Store(store) => store,
+        };
+        let run = stored(store, id).await?;
+        if let Some(kept) = kept_report(store, &run).await? {
+            return Ok(kept);
         }
+        let suite = suite_of(store, &run).await?;
+        let mut document = RunDocument::reported(&run, assemble(store, &suite, &run).await?);
+        document.recorded = store.verdicts_of_run(id).await?.iter().map(VerdictEntry::of).collect();
+        if !run.state.is_over() {
+            let now = Clock::system().now();
+            document.reasons = reasons(store, &suite, &run, Asker::Reader, now).await?;
+        }
+        Ok(document)
+    }
+
+    /// Steers a run; what its state does not allow is wrong input.
+    pub(crate) async fn steer(&self, id: RunId, action: Action, reason: &str) -> Result<RunEntry, Exit> {
+        let store = match self {
+            Self::Server(client) => return Ok(client.steer(id, action, reason).await?),
+            Self::Store(store) => store,
+        };
+        let entry = entry(action.word(), &id.to_string(), action.detail(reason))?;
+        let now = entry.at;
+        let mut run = steer(store, id, action, reason, entry).await.map_err(|error| match error {
+            SteerError::Store(error) => error.into(),
+            SteerError::NoRun(id) => no_run(id),
+            wrong => Exit::input(wrong),
+        })?;
+        if action == Action::Cancel
+            && let Some(over) = store.finish(Mandate::Own, id, now).await?
+        {
+            // Nothing of it was running: nobody else is needed to end it.
+            run = over;
+        }
+        Ok(RunEntry::of(&run))
     }
 
     /// What changed between two runs or versions; a side that is not there is wrong input.
@@ -88,23 +116,35 @@ impl Source {
         }
     }
 
-    /// Calls `on_line` for every result of a run, one JSON object a line, in constant memory.
+    /// Calls `on_line` for every result of a run that counts, or for those that later ones have replaced: one JSON object
+    /// a line, in constant memory.
     pub(crate) async fn each_result(
         &self,
         id: RunId,
+        earlier: bool,
         mut on_line: impl FnMut(&[u8]) -> Result<(), Exit>,
     ) -> Result<(), Exit> {
         let store = match self {
-            Self::Server(client) => return client.each_result(id, on_line).await,
+            Self::Server(client) => return client.each_result(id, earlier, on_line).await,
             Self::Store(store) => store,
         };
         let run = stored(store, id).await?;
+        if let Some(pruned_at) = run.pruned_at {
+            let when = civil(pruned_at);
+            return Err(Exit::Input(anyhow!(
+                "the results of run {id} were removed by `assay prune` at {when}; `assay status {id}` shows its report"
+            )));
+        }
         let suite = suite_of(store, &run).await?;
         let mut after = None;
         loop {
-            let page = store.results(run.id, after, PAGE).await?;
+            let page = if earlier {
+                store.earlier_results(run.id, after, PAGE).await?
+            } else {
+                store.results(run.id, after.map(|(ordinal, _)| ordinal), PAGE).await?
+            };
             let Some(last) = page.last() else { return Ok(()) };
-            after = Some(last.row.ordinal);
+            after = Some((last.row.ordinal, last.row.generation));
             for row in &page {
                 on_line(result_line(&suite, row).to_string().as_bytes())?;
             }
@@ -112,9 +152,13 @@ impl Source {
     }
 }
 
+fn no_run(id: RunId) -> Exit {
+    Exit::Input(anyhow!("the store has no run {id}; `assay status` lists the latest"))
+}
+
 async fn stored(store: &Store, id: RunId) -> Result<Run, Exit> {
     let run = store.run(id).await?;
-    run.ok_or_else(|| Exit::Input(anyhow!("the store has no run {id}; `assay status` lists the latest")))
+    run.ok_or_else(|| no_run(id))
 }
 
 /// The frozen suite of a run.

@@ -22,6 +22,8 @@ fn help_teaches_commands_exit_codes_and_where_to_start() {
         "cancel",
         "pause",
         "resume",
+        "retry",
+        "prune",
         "token",
         "prompt",
         "incident",

@@ -87,6 +87,9 @@ pub const DEFAULT_IN_FLIGHT: u32 = 50;
 /// How long a job may take from its first claim on, where assay.toml does not say.
 pub const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_secs(15 * 60);
 
+/// Tokens of an answer that are set aside for where a model has no `max_tokens`.
+pub const ASSUMED_MAX_TOKENS: u32 = 4_096;
+
 /// A price as people write it: US dollars for 10⁶ tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -71,14 +71,26 @@ pub struct Grant {
     pub variant: u32,
     /// Its trial, from 1.
     pub trial: u32,
-    /// Calls already made for it that count against its retries.
-    pub tries: u32,
+    /// The calls of earlier claims of this generation that count against its retries.
+    pub tries: Tries,
     /// When it was first claimed.
     pub first_claimed: Micros,
     /// What is asked.
     pub case: Case,
     /// What was answered to an earlier claim that did not live to settle it.
     pub response: Option<Box<Response>>,
+}
+
+/// Calls made for a job that brought nothing and count against its retries. A 429, a trouble of the account and what was
+/// never sent do not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tries {
+    /// All of them.
+    pub counted: u32,
+    /// Those that may have been billed: sent, and no reply came. A claim that ended with its member counts as one.
+    pub ambiguous: u32,
+    /// Those that were answered with something that is no answer.
+    pub malformed: u32,
 }
 
 /// An answer that was paid for, committed before it is scored: whatever becomes of the process, nobody pays for it
@@ -180,8 +192,8 @@ pub struct Parked {
     pub attempt: u32,
     /// The earliest moment of its next claim.
     pub not_before: Micros,
-    /// Calls made for it so far that count against its retries; a 429 does not.
-    pub tries: u32,
+    /// The calls made for it so far that count against its retries.
+    pub tries: Tries,
     /// Every call made for it and not yet in the ledger, in order.
     pub calls: Vec<Call>,
 }
@@ -206,4 +218,25 @@ pub struct Call {
     pub cost: Option<NanoUsd>,
     /// Whether it was surely billed, surely not, or (`None`) nobody knows.
     pub billed: Option<bool>,
+    /// Whether a part of the run's budget was set aside for it that is free again, since it is known what it cost.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub frees: bool,
+}
+
+/// A part of a run's budget set aside for a call before it is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    /// The job.
+    pub key: JobKey,
+    /// The claim the call is made under.
+    pub attempt: u32,
+    /// The call's place among the calls of that claim, from 0.
+    pub seq: u32,
+    /// The most it may cost.
+    pub amount: NanoUsd,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }

@@ -71,6 +71,9 @@ pub enum Priority {
 }
 
 impl Priority {
+    /// Every priority, the heaviest first.
+    pub const ALL: [Self; 3] = [Self::Interactive, Self::Normal, Self::Sweep];
+
     /// The word in a suite and in rows.
     pub fn word(self) -> &'static str {
         match self {
@@ -78,6 +81,15 @@ impl Priority {
             Self::Normal => "normal",
             Self::Sweep => "sweep",
         }
+    }
+}
+
+impl std::str::FromStr for Priority {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|priority| priority.word() == word);
+        found.ok_or_else(|| format!("`{word}` is no priority; use interactive, normal or sweep"))
     }
 }
 

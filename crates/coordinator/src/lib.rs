@@ -3,6 +3,7 @@
 //! In the order in which a run meets them:
 //!
 //! - [`suite`]: a suite file is loaded, validated as a whole and frozen
+//! - [`estimate`]: what its run may take, before it costs anything; pure
 //! - [`order`]: the committed order of its units
 //! - [`run`]: jobs are expanded, dispatched and swept until the run has ended
 //! - [`fleet`]: the coordinator of a fleet: one leads, and drives every open run
@@ -12,20 +13,25 @@
 //! - [`flakes`]: cases that waver, over runs
 //! - [`compare`]: what changed between two runs, or two versions of a prompt
 //!
-//! and beside it [`api`]: how others ask for all this over HTTP.
+//! and beside it [`api`]: how others ask for all this over HTTP; [`steer`]: a run stopped, paused, resumed or asked again;
+//! [`reasons`]: why it stands still, and what to do; [`prune`]: what is removed of it after a time.
 //!
 //! **Invariant:** nothing here talks to a provider; workers and coordinator meet only in the store and the queue.
 
 pub mod api;
 pub mod compare;
 mod environment;
+pub mod estimate;
 pub mod flakes;
 pub mod fleet;
 pub mod judge;
 pub mod order;
+pub mod prune;
+pub mod reasons;
 pub mod release;
 pub mod report;
 pub mod run;
+pub mod steer;
 pub mod suite;
 pub mod verdict;
 

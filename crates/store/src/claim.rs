@@ -8,7 +8,7 @@ use assay_common::case::Case;
 use assay_common::clock::Micros;
 use assay_common::committed::Committed;
 use assay_common::id::MemberId;
-use assay_common::job::{Answer, Decline, Grant, Hint, JobKey};
+use assay_common::job::{Answer, Decline, Grant, Hint, JobKey, Tries};
 
 use self::decide::{Decision, Held, decide};
 use crate::bulk::{Bulk, executed, fetched};
@@ -29,8 +29,9 @@ static CLAIMABLE: Bulk = Bulk::new(
     "WITH given (run_id, ordinal) AS (VALUES",
     "($, $)",
     ") SELECT jobs.run_id, jobs.ordinal, jobs.generation, jobs.position, jobs.variant, jobs.trial, jobs.state,
-        jobs.not_before, jobs.member, jobs.attempt, jobs.tries, jobs.first_claimed_at, runs.state AS run_state,
-        runs.started_at AS run_started_at, suite_revisions.dataset, responses.content AS response
+        jobs.not_before, jobs.member, jobs.attempt, jobs.tries, jobs.ambiguous, jobs.malformed, jobs.first_claimed_at,
+        runs.state AS run_state, runs.started_at AS run_started_at, suite_revisions.dataset,
+        responses.content AS response
     FROM given CROSS JOIN jobs CROSS JOIN runs CROSS JOIN suite_revisions
     LEFT JOIN responses ON responses.run_id = jobs.run_id AND responses.ordinal = jobs.ordinal
         AND responses.generation = jobs.generation
@@ -130,6 +131,8 @@ struct Claimable {
     member: Option<String>,
     attempt: i64,
     tries: i64,
+    ambiguous: i64,
+    malformed: i64,
     first_claimed_at: Option<i64>,
     run_state: String,
     run_started_at: Option<i64>,
@@ -248,7 +251,11 @@ fn grant(
         attempt: whole(job.attempt + claims, "jobs.attempt")?,
         variant: whole(job.variant, "jobs.variant")?,
         trial: whole(job.trial, "jobs.trial")?,
-        tries: whole(job.tries, "jobs.tries")?,
+        tries: Tries {
+            counted: whole(job.tries, "jobs.tries")?,
+            ambiguous: whole(job.ambiguous, "jobs.ambiguous")?,
+            malformed: whole(job.malformed, "jobs.malformed")?,
+        },
         first_claimed: job.first_claimed_at.map_or(now, Micros),
         case,
         response: job.response.map(|content| json(&content, "responses.content")).transpose()?,

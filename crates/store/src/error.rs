@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use assay_common::id::MemberId;
+use assay_common::id::{Digest, MemberId};
 
 /// Why the store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -11,9 +11,17 @@ pub enum StoreError {
     #[error("{0}")]
     Url(String),
     /// A SQLite file that has to exist does not.
-    #[error("no store at {}", path.display())]
+    #[error("no store at {}; `assay run` and `assay migrate` make one", path.display())]
     NoStore {
         /// The file that was looked for.
+        path: PathBuf,
+    },
+    /// The folder that a SQLite file should be made in is not there.
+    #[error("there is no folder {}: make it first, or check the path of the store {}", folder.display(), path.display())]
+    NoFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// The file.
         path: PathBuf,
     },
     /// A SQLite file holds tables, and none of a store.
@@ -29,7 +37,11 @@ pub enum StoreError {
         tables: Vec<String>,
     },
     /// Another process owns the SQLite file.
-    #[error("{} is in use by {}", path.display(), holder(*pid))]
+    #[error(
+        "{} is in use by {}; wait until that has ended, or name another file with --store sqlite:PATH",
+        path.display(),
+        holder(*pid)
+    )]
     Locked {
         /// The database file.
         path: PathBuf,
@@ -89,6 +101,12 @@ pub enum StoreError {
         epoch: i64,
         /// The one that counts.
         current: i64,
+    },
+    /// The dataset of a suite was removed while a run of it was made.
+    #[error("the dataset of suite revision {} was just removed; start the run once more", revision.short())]
+    NoDataset {
+        /// The suite revision.
+        revision: Digest,
     },
     /// A row holds what this version cannot read.
     #[error("a row of the store cannot be read: {0}")]

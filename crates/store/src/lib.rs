@@ -10,15 +10,17 @@
 //!
 //! - [`dataset`], [`recording`], [`revision`]: what is frozen before a run exists
 //! - [`run`]: a run and its state; [`expand`]: its jobs; [`due`]: which of them may be dispatched
-//! - [`member`]: who can hold claims; [`claim`], [`settle`], [`release`]: a job taken and given back; [`response`]: what
-//!   was answered in between
+//! - [`member`]: who can hold claims; [`claim`], [`settle`], [`release`]: a job taken and given back; [`reserve`]: money set
+//!   aside in between, [`response`]: what was answered
 //! - [`cancel`], [`finish`]: how a run ends; [`account`]: what a provider account suffers from
 //! - [`leader`]: whose word counts in a fleet; [`pool`]: the queues its open runs need
-//! - [`submission`], [`steer`]: a run asked for, paused, resumed and stopped by somebody; [`standing`]: what it waits for
+//! - [`submission`], [`steer`], [`redrive`]: a run asked for, paused, resumed, stopped and asked again by somebody;
+//!   [`standing`]: what it waits for
 //! - [`token`], [`audit`]: who may ask, and what was asked
 //! - [`verdict`]: what gates said; [`registry`], [`channel`], [`incident`]: prompts, what is live where, what is wrong with it
 //! - [`quarantine`]: cases whose part in a verdict is shown beside it
-//! - [`outcome`], [`result`], [`trials`], [`history`]: reading what came out; [`maintenance`]: around the store rather than in it
+//! - [`outcome`], [`result`], [`trials`], [`history`]: reading what came out; [`prune`]: removing what is old;
+//!   [`maintenance`]: around the store rather than in it
 //!
 //! **Invariant:** every write is one transaction in a task of its own that no caller can cancel half-way.
 
@@ -44,10 +46,13 @@ pub mod open;
 pub mod outcome;
 pub mod pool;
 mod pools;
+pub mod prune;
 pub mod quarantine;
 pub mod recording;
+pub mod redrive;
 pub mod registry;
 pub mod release;
+pub mod reserve;
 pub mod response;
 pub mod result;
 pub mod revision;

@@ -134,9 +134,10 @@ impl MemberRow {
 // are freed with the others; a later claim finds no row and is refused.
 const FORGET: &str = "DELETE FROM members WHERE id = $1";
 
-// Only an open run has running jobs; naming the runs lets the index `jobs_running` find them.
+// A claim that ended with its member may have been paid for. Only an open run has running jobs; naming the runs lets the index `jobs_running` find them.
 const FREE: &str = "
-    UPDATE jobs SET state = 'pending', member = NULL, not_before = $2, crash_claims = crash_claims + $3
+    UPDATE jobs SET state = 'pending', member = NULL, not_before = $2, crash_claims = crash_claims + $3,
+        ambiguous = ambiguous + $3
     WHERE state = 'running' AND member = $1
         AND run_id IN (SELECT id FROM runs WHERE state IN ('running', 'paused', 'cancelling'))
     RETURNING run_id";
@@ -180,7 +181,8 @@ impl Store {
 const FORGET_ALL: &str = "DELETE FROM members";
 
 const FREE_ALL: &str = "
-    UPDATE jobs SET state = 'pending', member = NULL, not_before = $1, crash_claims = crash_claims + 1
+    UPDATE jobs SET state = 'pending', member = NULL, not_before = $1, crash_claims = crash_claims + 1,
+        ambiguous = ambiguous + 1
     WHERE state = 'running'
         AND run_id IN (SELECT id FROM runs WHERE state IN ('running', 'paused', 'cancelling'))
     RETURNING run_id";

@@ -34,6 +34,27 @@ struct Inner {
     url: StoreUrl,
 }
 
+/// What a newer schema says of the binaries that may work on it.
+pub(crate) const OLDEST: &str = "SELECT oldest FROM compatibility WHERE scope = 'store'";
+
+/// [`check_or_migrate`] on a connection of either kind. A schema that is newer than this binary is taken as it is where it
+/// says that it may be: so a fleet is upgraded one process after the other.
+macro_rules! settled {
+    ($connection:expr, $url:expr, $schema:expr) => {{
+        match check_or_migrate($connection, $url, $schema).await {
+            Err(StoreError::SchemaMismatch { url, found, known }) if found > known => {
+                let oldest: Result<Option<i64>, sqlx::Error> =
+                    sqlx::query_scalar(OLDEST).fetch_optional($connection).await;
+                match oldest {
+                    Ok(Some(oldest)) if oldest <= known => Ok(()),
+                    _ => Err(StoreError::SchemaMismatch { url, found, known }),
+                }
+            }
+            settled => settled,
+        }
+    }};
+}
+
 impl Store {
     /// Opens the store at `url`, which answers once before this returns.
     ///
@@ -90,7 +111,7 @@ impl Store {
             (Pools::Sqlite { writer, .. }, StoreUrl::Sqlite(path)) => {
                 refuse_foreign(path, url).await?;
                 let mut connection = writer.acquire().await.map_err(unreachable)?;
-                check_or_migrate(&mut *connection, url, schema).await
+                settled!(&mut *connection, url, schema)
             }
             (Pools::Postgres(_), StoreUrl::Postgres(text)) => {
                 // A connection of its own: a pool would hide why it cannot connect behind its own time-out, and
@@ -99,7 +120,7 @@ impl Store {
                 let connecting = tokio::time::timeout(ACQUIRE_TIMEOUT, options.connect());
                 let timed_out = |_| unreachable(sqlx::Error::PoolTimedOut);
                 let mut connection = connecting.await.map_err(timed_out)?.map_err(unreachable)?;
-                check_or_migrate(&mut connection, url, schema).await?;
+                settled!(&mut connection, url, schema)?;
                 connection.close().await.map_err(unreachable)
             }
             (Pools::Postgres(_), StoreUrl::Sqlite(_)) | (Pools::Sqlite { .. }, StoreUrl::Postgres(_)) => {
@@ -149,12 +170,23 @@ fn prepare_file(path: &Path, schema: Schema) -> Result<(), StoreError> {
     }
 }
 
-/// Makes the folder that `path` lies in.
+/// The folder of the store where nobody names one: made where it is not. Any other has to be there.
+const DEFAULT_FOLDER: &str = ".assay";
+
+/// Makes the folder that `path` lies in if it is the default one, and demands it if not: a path is easily mistyped.
 pub(crate) fn make_folder_of(path: &Path) -> Result<(), StoreError> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => std::fs::create_dir_all(folder)
-            .map_err(|source| StoreError::File { path: folder.to_owned(), source }),
-        _ => Ok(()),
+    let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
+    else {
+        return Ok(());
+    };
+    let made =
+        folder.file_name().is_some_and(|name| name == DEFAULT_FOLDER).then(|| std::fs::create_dir(folder));
+    match made {
+        Some(Ok(())) => Ok(()),
+        Some(Err(source)) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(StoreError::File { path: folder.to_owned(), source })
+        }
+        Some(Err(_)) | None => Err(StoreError::NoFolder { folder: folder.to_owned(), path: path.to_owned() }),
     }
 }
 

@@ -11,10 +11,11 @@ use assay_common::trace::TraceParent;
 use crate::error::StoreError;
 use crate::open::Store;
 use crate::pool::RunPool;
-use crate::pools::{reading, writing};
+use crate::pools::{Locking, locking, reading, writing};
 use crate::row::{parsed, whole};
 
-pub(crate) const SQL: &[&str] = &[CREATE_RUN, UNFINISHED_RUN, RUN, RUNS, OPEN_RUNS];
+pub(crate) const SQL: &[&str] =
+    &[CREATE_RUN, HOLD_DATASET.sqlite, HOLD_DATASET.postgres, UNFINISHED_RUN, RUN, RUNS, OPEN_RUNS];
 
 /// A run to create.
 #[derive(Clone, Debug)]
@@ -89,6 +90,14 @@ pub struct Run {
     pub cancelled: u64,
     /// What is known to have been spent.
     pub cost: NanoUsd,
+    /// The most it may cost.
+    pub budget: Option<NanoUsd>,
+    /// What is set aside for calls whose cost is not known yet.
+    pub reserved: NanoUsd,
+    /// What a call needed and the budget had not left, since nothing was freed that is enough for it.
+    pub short: Option<NanoUsd>,
+    /// Its weight against other runs.
+    pub priority: Priority,
     /// When it was submitted.
     pub created_at: Micros,
     /// When its first job was claimed.
@@ -97,6 +106,8 @@ pub struct Run {
     pub finished_at: Option<Micros>,
     /// When it is given up.
     pub deadline_at: Micros,
+    /// When its jobs, results and calls were removed.
+    pub pruned_at: Option<Micros>,
     /// The span that submitted it.
     pub trace: Option<TraceParent>,
 }
@@ -135,6 +146,13 @@ pub(crate) const CREATE_RUN: &str = "
         passed, failed, errored, cancelled, cost_nano, created_at, deadline_at, traceparent)
     VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, 0, FALSE, 0, 0, 0, 0, 0, $8, $9, $10)";
 
+// Against `prune`: a dataset that is being removed is waited for, one that is held stays.
+pub(crate) const HOLD_DATASET: Locking = locking!(
+    "SELECT datasets.digest FROM suite_revisions JOIN datasets ON datasets.digest = suite_revisions.dataset
+    WHERE suite_revisions.revision = $1",
+    "FOR KEY SHARE OF datasets"
+);
+
 impl Run {
     /// Jobs with an outcome.
     pub fn done(&self) -> u64 {
@@ -159,6 +177,12 @@ macro_rules! insert_run {
             .bind(run.trace.map(|trace| trace.to_string()))
             .execute(&mut *$conn)
             .await?;
+        let text = $crate::run::HOLD_DATASET.text($crate::pools::Speaks::dialect(&*$conn));
+        let dataset: Option<String> =
+            sqlx::query_scalar(text).bind(run.revision.as_str()).fetch_optional(&mut *$conn).await?;
+        if dataset.is_none() {
+            return Err($crate::error::StoreError::NoDataset { revision: run.revision.clone() });
+        }
         for $crate::pool::RunPool { pool, provider, model } in &run.pools {
             let query = sqlx::query($crate::pool::PUT_POOL).bind(run.id.to_string()).bind(pool);
             query.bind(provider).bind(model).execute(&mut *$conn).await?;
@@ -214,6 +238,11 @@ pub(crate) struct RunRow {
     finished_at: Option<i64>,
     deadline_at: i64,
     traceparent: Option<String>,
+    priority: String,
+    budget_nano: Option<i64>,
+    reserved_nano: i64,
+    short_nano: Option<i64>,
+    pruned_at: Option<i64>,
 }
 
 impl RunRow {
@@ -235,6 +264,11 @@ impl RunRow {
             errored: whole(self.errored, "runs.errored")?,
             cancelled: whole(self.cancelled, "runs.cancelled")?,
             cost: NanoUsd(self.cost_nano),
+            budget: self.budget_nano.map(NanoUsd),
+            reserved: NanoUsd(self.reserved_nano),
+            short: self.short_nano.map(NanoUsd),
+            priority: parsed(&self.priority, "runs.priority")?,
+            pruned_at: self.pruned_at.map(Micros),
             created_at: Micros(self.created_at),
             started_at: self.started_at.map(Micros),
             finished_at: self.finished_at.map(Micros),
@@ -246,7 +280,8 @@ impl RunRow {
 
 pub(crate) const RUN: &str = "
     SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
-        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent
+        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent, priority, budget_nano, reserved_nano,
+        short_nano, pruned_at
     FROM runs WHERE id = $1";
 
 impl Store {
@@ -261,7 +296,8 @@ impl Store {
 
 const RUNS: &str = "
     SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
-        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent
+        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent, priority, budget_nano, reserved_nano,
+        short_nano, pruned_at
     FROM runs WHERE CAST($1 AS TEXT) IS NULL OR id < $1 ORDER BY id DESC LIMIT $2";
 
 impl Store {
@@ -278,7 +314,8 @@ impl Store {
 
 const OPEN_RUNS: &str = "
     SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
-        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent
+        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent, priority, budget_nano, reserved_nano,
+        short_nano, pruned_at
     FROM runs WHERE state IN ('running', 'paused', 'cancelling') ORDER BY id";
 
 impl Store {

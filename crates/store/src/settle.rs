@@ -11,7 +11,7 @@ use assay_common::id::MemberId;
 use assay_common::job::{Hint, Settlement};
 use assay_common::outcome::ErrorKind;
 
-use self::batch::{Batch, ResultRow};
+use self::batch::{Batch, CallRow, ResultRow};
 use self::held::Held;
 use crate::bulk::{Bulk, executed, fetched};
 use crate::cancel::cancel_pending;
@@ -19,6 +19,7 @@ use crate::error::StoreError;
 use crate::member::given_back_at;
 use crate::open::Store;
 use crate::pools::writing;
+use crate::reserve::FREE_RESERVATIONS;
 use crate::response::FORGET_RESPONSES;
 use crate::row::{integer, output_columns, parsed, plain, whole};
 
@@ -54,9 +55,10 @@ static END_JOBS: Bulk = Bulk::new(
 
 // A job that a result in the same batch has ended is no longer running, and stays ended.
 static PARK_JOBS: Bulk = Bulk::new(
-    "WITH given (run_id, ordinal, not_before, tries) AS (VALUES",
-    "($, $, $, $)",
-    ") UPDATE jobs SET state = 'pending', member = NULL, not_before = given.not_before, tries = given.tries
+    "WITH given (run_id, ordinal, not_before, tries, ambiguous, malformed) AS (VALUES",
+    "($, $, $, $, $, $)",
+    ") UPDATE jobs SET state = 'pending', member = NULL, not_before = given.not_before, tries = given.tries,
+        ambiguous = given.ambiguous, malformed = given.malformed
     FROM given WHERE jobs.run_id = given.run_id AND jobs.ordinal = given.ordinal AND jobs.state = 'running'",
 )
 .repeatable();
@@ -69,8 +71,12 @@ static INSERT_CALLS: Bulk = Bulk::new(
 )
 .repeatable();
 
+// What was wanting is there once costs have turned out smaller than what was set aside for them.
 const COUNT: &str = "
-    UPDATE runs SET passed = passed + $2, failed = failed + $3, errored = errored + $4, cost_nano = cost_nano + $5
+    UPDATE runs SET passed = passed + $2, failed = failed + $3, errored = errored + $4, cost_nano = cost_nano + $5,
+        reserved_nano = reserved_nano - $6,
+        short_nano = CASE WHEN cost_nano + $5 + reserved_nano - $6 + short_nano <= budget_nano THEN NULL
+            ELSE short_nano END
     WHERE id = $1";
 
 impl Store {
@@ -125,7 +131,9 @@ impl Store {
                 &row.run,
                 integer(row.parked.key.ordinal),
                 given_back_at(row.parked.not_before),
-                i64::from(row.parked.tries)
+                i64::from(row.parked.tries.counted),
+                i64::from(row.parked.tries.ambiguous),
+                i64::from(row.parked.tries.malformed)
             ));
             let paid = fetched!(conn, INSERT_CALLS() as (String, Option<i64>), &batch.calls, |row| (
                 &row.run,
@@ -144,13 +152,27 @@ impl Store {
                 row.call.billed,
                 now.0,
             ));
-            for (run, counts) in counts(&inserted, &paid) {
+            let accounted: Vec<_> = batch.calls.iter().filter(|row| row.call.frees).collect();
+            let mut freed: Vec<(String, i64)> = Vec::new();
+            for of_run in accounted.chunk_by(|one, next| one.run == next.run) {
+                let ordinal = |row: &CallRow| integer(row.key.ordinal);
+                let (first, last) = (of_run[0], of_run[of_run.len() - 1]);
+                let range = (ordinal(first), ordinal(last));
+                freed.append(&mut fetched!(
+                    conn,
+                    FREE_RESERVATIONS(&first.run, range.0, range.1) as (String, i64),
+                    of_run,
+                    |row| (ordinal(row), i64::from(row.key.generation), i64::from(row.call.attempt), row.seq)
+                ));
+            }
+            for (run, counts) in counts(&inserted, &paid, &freed) {
                 sqlx::query(COUNT)
                     .bind(run)
                     .bind(counts.passed)
                     .bind(counts.failed)
                     .bind(counts.errored)
                     .bind(counts.cost_nano)
+                    .bind(counts.freed_nano)
                     .execute(&mut *conn)
                     .await?;
             }
@@ -196,12 +218,14 @@ struct Counts {
     failed: i64,
     errored: i64,
     cost_nano: i64,
+    freed_nano: i64,
 }
 
 /// Adds up what was really inserted, by run, in the order in which runs are locked.
 fn counts<'a>(
     inserted: &'a [(String, i64, String)],
     paid: &'a [(String, Option<i64>)],
+    freed: &'a [(String, i64)],
 ) -> BTreeMap<&'a str, Counts> {
     let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
     for (run, _, outcome) in inserted {
@@ -215,6 +239,9 @@ fn counts<'a>(
     for (run, cost) in paid {
         counts.entry(run).or_default().cost_nano += cost.unwrap_or(0);
     }
+    for (run, amount) in freed {
+        counts.entry(run).or_default().freed_nano += amount;
+    }
     counts
 }
 
@@ -227,11 +254,18 @@ mod tests {
         let inserted = [("b", "passed"), ("a", "failed"), ("b", "errored"), ("b", "passed")];
         let inserted = inserted.map(|(run, outcome)| (run.to_owned(), 0, outcome.to_owned()));
         let paid = [("b".to_owned(), Some(5)), ("b".to_owned(), None), ("c".to_owned(), Some(7))];
-        let counts: Vec<_> = counts(&inserted, &paid).into_iter().collect();
-        let expected = |passed, failed, errored, cost_nano| Counts { passed, failed, errored, cost_nano };
+        let freed = [("b".to_owned(), 9), ("b".to_owned(), 2)];
+        let counts: Vec<_> = counts(&inserted, &paid, &freed).into_iter().collect();
+        let expected = |passed, failed, errored, cost_nano, freed_nano| Counts {
+            passed,
+            failed,
+            errored,
+            cost_nano,
+            freed_nano,
+        };
         assert_eq!(
             counts,
-            [("a", expected(0, 1, 0, 0)), ("b", expected(2, 0, 1, 5)), ("c", expected(0, 0, 0, 7))]
+            [("a", expected(0, 1, 0, 0, 0)), ("b", expected(2, 0, 1, 5, 11)), ("c", expected(0, 0, 0, 7, 0))]
         );
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use assay_common::clock::Micros;
-use assay_common::job::{Call, Finished, Grant, Output, Parked, Response, Settlement};
+use assay_common::job::{Call, Finished, Grant, Output, Parked, Reservation, Response, Settlement};
 use assay_common::money::NanoUsd;
 use assay_common::outcome::{ErrorKind, Outcome};
 use assay_common::trace::TraceParent;
@@ -24,6 +24,7 @@ use crate::plan::{Plan, Planned};
 use crate::pool::Pool;
 use crate::provider::observation::{Answer, Class, Measured, Observation, Reply, classify};
 use crate::provider::{Prompt, Question};
+use crate::purse::Purse;
 use crate::record::{End, GivenBack};
 use crate::retry::{Circumstances, Step, Tally, decide};
 use crate::scorer::{Fault, Judged, score_output};
@@ -34,6 +35,9 @@ use crate::{WorkerError, spans};
 const JOBS_A_SLOT: usize = 2;
 /// Jobs that wait in the store for a closed account come back within this long of its opening, not all at once.
 const SPREAD: Duration = Duration::from_secs(1);
+/// How long a job waits in the store when the budget has nothing left for its call: what is set aside for the calls in
+/// flight may be free by then.
+const SHORT_OF_MONEY: Duration = Duration::from_millis(500);
 
 /// A job that may go on now.
 struct Ready {
@@ -50,9 +54,10 @@ enum Turn {
     Score(Box<Response>),
 }
 
-/// Where a job goes from here: its answer to be kept, then itself to be recorded.
+/// Where a job goes from here: money to be set aside for its call, its answer to be kept, then itself to be recorded.
 #[derive(Clone)]
 pub(crate) struct Onward {
+    pub(crate) purse: Purse,
     pub(crate) keeper: Keeper,
     pub(crate) give_back: mpsc::Sender<GivenBack>,
 }
@@ -62,7 +67,7 @@ pub(crate) struct Onward {
 pub(crate) async fn execute_all(
     pool: Arc<Pool>,
     grants: mpsc::Receiver<Granted>,
-    Onward { keeper, give_back }: Onward,
+    Onward { purse, keeper, give_back }: Onward,
 ) -> Result<(), WorkerError> {
     let at_work = pool.gate.in_flight() as usize * JOBS_A_SLOT;
     let failed = Arc::new(OnceLock::new());
@@ -81,10 +86,10 @@ pub(crate) async fn execute_all(
     ready
         .for_each_concurrent(at_work, |ready| {
             let (pool, give_back, failed) = (Arc::clone(&pool), give_back.clone(), Arc::clone(&failed));
-            let keeper = keeper.clone();
+            let hands = (purse.clone(), keeper.clone());
             async move {
                 let ended = match ready {
-                    Ok(ready) => work(&pool, &keeper, ready).await,
+                    Ok(ready) => work(&pool, &hands, ready).await,
                     Err(error) => Err(error),
                 };
                 match ended {
@@ -164,7 +169,7 @@ async fn prepare(pool: &Pool, mut granted: Granted) -> Result<Result<Ready, Give
 }
 
 /// Executes a job under its span; `None` when the end came first.
-async fn work(pool: &Pool, keeper: &Keeper, ready: Ready) -> Result<Option<GivenBack>, WorkerError> {
+async fn work(pool: &Pool, hands: &(Purse, Keeper), ready: Ready) -> Result<Option<GivenBack>, WorkerError> {
     let Ready { granted: Granted { grant, delivery, span }, planned, turn } = ready;
     let Ok(plan) = &*planned else { return Ok(None) };
     let work = Work::new(pool, &grant);
@@ -172,11 +177,21 @@ async fn work(pool: &Pool, keeper: &Keeper, ready: Ready) -> Result<Option<Given
         Turn::Score(response) => (Some(span.in_scope(|| work.answered(plan, *response))), None),
         Turn::Ask(prompt, pass) => {
             let mut slot = Some(pass);
-            let asked = work.carry_out(plan, &prompt, keeper, &mut slot).instrument(span.clone()).await?;
+            let asked = work.carry_out(plan, &prompt, hands, &mut slot).instrument(span.clone()).await?;
             (asked, slot)
         }
     };
     Ok(settlement.map(|settlement| GivenBack { end: End::Settled(settlement), delivery, slot, span }))
+}
+
+/// Whether a call can be paid for.
+enum Purchase {
+    /// Nothing limits it.
+    Unlimited,
+    /// The most it may cost is set aside.
+    Reserved,
+    /// The budget has not so much left.
+    TooDear,
 }
 
 /// A job in execution.
@@ -198,13 +213,19 @@ impl<'w> Work<'w> {
         mut self,
         plan: &Plan,
         prompt: &Prompt,
-        keeper: &Keeper,
+        (purse, keeper): &(Purse, Keeper),
         slot: &mut Option<Pass>,
     ) -> Result<Option<Settlement>, WorkerError> {
         let (pool, grant) = (self.pool, self.grant);
         let question = Question::new(grant, plan.model(grant.variant), prompt, plan.label(grant.variant));
         loop {
-            let Some(call) = self.ask(plan, &question).await? else { return Ok(None) };
+            let reserved = match self.set_aside(plan, prompt, purse).await {
+                Some(Purchase::Unlimited) => false,
+                Some(Purchase::Reserved) => true,
+                Some(Purchase::TooDear) => return Ok(Some(self.parked(SHORT_OF_MONEY))),
+                None => return Ok(None),
+            };
+            let Some(call) = self.ask(plan, &question, reserved).await? else { return Ok(None) };
             let Some((class, observation, latency_us)) = call else {
                 let error = "no recorded answer fits this case, prompt and trial".to_owned();
                 return Ok(Some(self.failed(ErrorKind::NoRecording, error, None)));
@@ -246,12 +267,29 @@ impl<'w> Work<'w> {
         }
     }
 
+    /// Sets aside what the next call may cost, where the run has a budget; `None`: the end came first.
+    async fn set_aside(&self, plan: &Plan, prompt: &Prompt, purse: &Purse) -> Option<Purchase> {
+        if !plan.is_budgeted(self.grant.variant) {
+            return Some(Purchase::Unlimited);
+        }
+        let Some(amount) = plan.most(self.grant.variant, prompt) else {
+            let model = plan.model(self.grant.variant).name();
+            tracing::warn!(run.id = %self.grant.key.run, "cannot hold a budget without the price of {model} in assay.toml");
+            return Some(Purchase::TooDear);
+        };
+        let seq = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
+        let (key, attempt) = (self.grant.key, self.grant.attempt);
+        let reserved = purse.reserve(Reservation { key, attempt, seq, amount }).await?;
+        Some(if reserved { Purchase::Reserved } else { Purchase::TooDear })
+    }
+
     /// Makes one call, writes it down and lets the account learn from it. The outer `None`: the end came first; the
     /// inner: there was nobody to ask.
     async fn ask(
         &mut self,
         plan: &Plan,
         question: &Question<'_>,
+        reserved: bool,
     ) -> Result<Option<Option<(Class, Observation, Option<i64>)>>, WorkerError> {
         let Pool { environment, provider, gate, dice, hard, .. } = self.pool;
         let started_at = environment.clock.now();
@@ -305,6 +343,8 @@ impl<'w> Work<'w> {
             usage,
             cost,
             billed,
+            // A provider that fails with a status bills nothing; what was cut off, or has no usage, it may have billed.
+            frees: reserved && (cost.is_some() || billed == Some(false) || class == Class::Transient),
         });
         let detail = observation.reply.detail();
         let evidence = Evidence { class, sent, retry_after: observation.retry_after, detail: &detail };

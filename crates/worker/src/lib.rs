@@ -14,7 +14,8 @@
 //! - `consume`: from hints to grants
 //! - `execute`: one grant to its settlement, with `plan` (its run's suite, compiled), `limit` (its account's gate),
 //!   `provider` (who answers), `retry` (what follows a call) and [`scorer`] (what the answer is worth)
-//! - `keep`: answers committed before they are scored, each freeing its slot
+//! - `purse`: a budget's money set aside before a call; `keep`: answers committed before they are scored, each freeing its
+//!   slot
 //! - `record`: settlements to the store in groups, then acknowledgements
 //! - `persist`: calls to the store that outlast an outage of it
 //! - `spans`: what all of this looks like in a trace, in the words of `gen_ai`
@@ -37,6 +38,7 @@ mod persist;
 mod plan;
 mod pool;
 mod provider;
+mod purse;
 mod record;
 mod retry;
 mod serve;
@@ -60,6 +62,7 @@ use execute::Onward;
 use held::Held;
 use keep::Keeper;
 use pool::Opener;
+use purse::Purse;
 
 /// Jobs given back and not yet recorded; beyond it, executing waits for recording.
 const GIVEN_BACK: usize = 1_000;
@@ -126,10 +129,12 @@ pub async fn run(environment: Environment, serve: Serve, shutdown: Shutdown) -> 
     let opener = Opener::new(Arc::clone(&environment), Arc::clone(&held), hard.clone());
     let recorder = record::record(Arc::clone(&environment), held, given_back, hard.clone());
     let (keeper, keeping) = Keeper::new(Arc::clone(&environment), hard.clone());
-    let onward = Onward { keeper, give_back };
-    // Both end when the last executor has dropped its end.
+    let (purse, reserving) = Purse::new(Arc::clone(&environment), hard.clone());
+    let onward = Onward { purse, keeper, give_back };
+    // All end when the last executor has dropped its end.
     let serving = serve::serve(serve, opener, Arc::clone(&environment), offered, onward, stop.clone());
-    let tasks = vec![start(recorder, &stop), start(keeping, &stop), start(serving, &stop)];
+    let tasks =
+        vec![start(recorder, &stop), start(keeping, &stop), start(reserving, &stop), start(serving, &stop)];
 
     let worked = tokio::select! {
         worked = all(tasks) => worked,

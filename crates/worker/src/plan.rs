@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use assay_common::case::Vars;
-use assay_common::config::Config;
+use assay_common::config::{ASSUMED_MAX_TOKENS, Config, ProviderKind};
 use assay_common::id::RunId;
 use assay_common::model::Model;
-use assay_common::money::Price;
+use assay_common::money::{NanoUsd, Price};
 use assay_common::outcome::ErrorKind;
 use assay_common::prompt::{Message, PromptBody, Role};
 use assay_common::suite::Suite;
 use assay_common::template::{TemplateError, TemplateId, Templates};
+use assay_common::usage::Usage;
 use assay_store::{Store, StoreError};
 
 use crate::provider::Prompt;
@@ -26,7 +27,10 @@ pub(crate) struct Plan {
     suite: Suite,
     templates: Templates,
     prompts: Vec<PromptPlan>,
+    /// By model.
     prices: Vec<Option<Price>>,
+    /// Whether each model's calls are paid for; those of a provider inside this process are not.
+    paid: Vec<bool>,
     pub(crate) scoring: Scoring,
 }
 
@@ -55,7 +59,10 @@ impl Plan {
         let scoring = Scoring::compile(&suite.scorers, suite.threshold)
             .map_err(|error| Unusable { kind: ErrorKind::Scorer, reason: error.to_string() })?;
         let prices = suite.models.iter().map(|model| config.price(&model.name())).collect();
-        Ok(Self { suite, templates, prompts, prices, scoring })
+        let calls = |provider: &str| config.provider(provider).map(|provider| provider.kind);
+        let paid =
+            suite.models.iter().map(|model| calls(&model.provider) == Some(ProviderKind::OpenAi)).collect();
+        Ok(Self { suite, templates, prompts, prices, paid, scoring })
     }
 
     /// The model of a variant.
@@ -71,6 +78,20 @@ impl Plan {
     /// What a variant's tokens cost, where that is known.
     pub(crate) fn price(&self, variant: u32) -> Option<Price> {
         self.prices[self.suite.variant(variant).model]
+    }
+
+    /// Whether the run has a budget that this variant's calls count against.
+    pub(crate) fn is_budgeted(&self, variant: u32) -> bool {
+        self.suite.budget.is_some() && self.paid[self.suite.variant(variant).model]
+    }
+
+    /// The most that a call of a variant may cost: a token has at least one byte, and an answer has at most `max_tokens`.
+    /// `None` where the price is unknown.
+    pub(crate) fn most(&self, variant: u32, prompt: &Prompt) -> Option<NanoUsd> {
+        let max_tokens = self.model(variant).sampling.max_tokens.unwrap_or(ASSUMED_MAX_TOKENS);
+        let usage =
+            Usage { input_tokens: Some(prompt.most_tokens()), output_tokens: Some(max_tokens.into()) };
+        self.price(variant)?.cost(&usage)
     }
 
     /// A variant's prompt for a case with these variables.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use assay_common::job::Tries;
 use assay_common::outcome::ErrorKind;
 
 use crate::limit::health::PROBE_PAUSE;
@@ -9,9 +10,9 @@ use crate::provider::observation::Class;
 
 /// Tries in place after a call of which nothing was sent.
 const UNSENT_IN_PLACE: u32 = 2;
-/// Calls of one claim that may have been paid for without bringing anything back.
+/// Calls of one job that may have been paid for without bringing anything back.
 const PAID_AT_MOST: u32 = 3;
-/// Calls of one claim that the provider may answer with something that is no answer.
+/// Calls of one job that the provider may answer with something that is no answer.
 const MALFORMED_AT_MOST: u32 = 2;
 /// Calls of one claim that may meet the account's rate limit before the job waits in the store.
 const LIMITED_IN_PLACE: u32 = 3;
@@ -26,11 +27,11 @@ const SHORT_WAIT: (Duration, Duration) = (Duration::from_millis(50), Duration::f
 /// The calls made for a job, the latest included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
-    /// Counted tries of all claims: everything but a 429, an account problem and what was never sent.
-    pub(crate) tries: u32,
+    /// Those of all claims that count.
+    pub(crate) tries: Tries,
+    /// Those of this claim of which nothing was sent.
     unsent: u32,
-    ambiguous: u32,
-    malformed: u32,
+    /// Those of this claim that met the account's rate limit.
     limited: u32,
 }
 
@@ -65,22 +66,25 @@ pub(crate) enum Step {
 }
 
 impl Tally {
-    /// For a job with so many counted tries under earlier claims.
-    pub(crate) fn resumed(tries: u32) -> Self {
+    /// For a job with these tries under earlier claims.
+    pub(crate) fn resumed(tries: Tries) -> Self {
         Self { tries, ..Self::default() }
     }
 
     fn count(&mut self, class: Class) {
-        let (counter, counts) = match class {
-            Class::Unsent => (&mut self.unsent, false),
-            Class::Ambiguous => (&mut self.ambiguous, true),
-            Class::Malformed => (&mut self.malformed, true),
-            Class::RateLimited => (&mut self.limited, false),
-            Class::Transient => return self.tries = self.tries.saturating_add(1),
+        let tries = &mut self.tries;
+        let counter = match class {
+            Class::Unsent => return self.unsent += 1,
+            Class::RateLimited => return self.limited += 1,
             Class::Answered | Class::Account(_) | Class::Refused => return,
+            Class::Transient => None,
+            Class::Ambiguous => Some(&mut tries.ambiguous),
+            Class::Malformed => Some(&mut tries.malformed),
         };
-        *counter += 1;
-        self.tries = self.tries.saturating_add(u32::from(counts));
+        if let Some(counter) = counter {
+            *counter = counter.saturating_add(1);
+        }
+        tries.counted = tries.counted.saturating_add(1);
     }
 }
 
@@ -99,20 +103,20 @@ pub(crate) fn decide(class: Class, tally: &mut Tally, circumstances: &Circumstan
         }
         Class::Unsent if tally.unsent <= UNSENT_IN_PLACE => Step::Again(circumstances.short()),
         Class::Unsent => Step::Park(circumstances.backed_off(circumstances.streak)),
-        Class::Ambiguous if tally.ambiguous < PAID_AT_MOST && tally.tries < TRIES => {
+        Class::Ambiguous if tally.tries.ambiguous < PAID_AT_MOST && tally.tries.counted < TRIES => {
             Step::Again(circumstances.short())
         }
         Class::Ambiguous => Step::Fail(ErrorKind::Provider),
-        Class::Malformed if tally.malformed < MALFORMED_AT_MOST => Step::Again(circumstances.short()),
+        Class::Malformed if tally.tries.malformed < MALFORMED_AT_MOST => Step::Again(circumstances.short()),
         Class::Malformed => Step::Fail(ErrorKind::Malformed),
         // A job that a restart has aged is not given up at its first failure.
-        Class::Transient if tally.tries > 1 && circumstances.age >= circumstances.give_up_after => {
+        Class::Transient if tally.tries.counted > 1 && circumstances.age >= circumstances.give_up_after => {
             Step::Fail(ErrorKind::GaveUp)
         }
-        Class::Transient if tally.tries >= TRIES && circumstances.pool_succeeds => {
+        Class::Transient if tally.tries.counted >= TRIES && circumstances.pool_succeeds => {
             Step::Fail(ErrorKind::Provider)
         }
-        Class::Transient => Step::Park(circumstances.backed_off(tally.tries)),
+        Class::Transient => Step::Park(circumstances.backed_off(tally.tries.counted)),
     }
 }
 
@@ -156,10 +160,22 @@ mod tests {
 
     /// The steps after each of `classes` in turn, in one claim of a job with `tries` behind it, and its tries then.
     fn check(tries: u32, circumstances: Circumstances, classes: &[Class], steps: &[Step], left_with: u32) {
+        let tries = Tries { counted: tries, ..Tries::default() };
+        check_after(tries, circumstances, classes, steps, left_with);
+    }
+
+    /// The same after these tries of earlier claims.
+    fn check_after(
+        tries: Tries,
+        circumstances: Circumstances,
+        classes: &[Class],
+        steps: &[Step],
+        left_with: u32,
+    ) {
         let mut tally = Tally::resumed(tries);
         let taken: Vec<_> = classes.iter().map(|class| decide(*class, &mut tally, &circumstances)).collect();
         assert_eq!(taken, steps, "{classes:?}");
-        assert_eq!(tally.tries, left_with, "{classes:?}");
+        assert_eq!(tally.tries.counted, left_with, "{classes:?}");
     }
 
     #[test]
@@ -188,6 +204,19 @@ mod tests {
     fn malformed_is_tried_once_more() {
         let steps = [Step::Again(millis(275)), Step::Fail(ErrorKind::Malformed)];
         check(0, circumstances(), &[Class::Malformed; 2], &steps, 2);
+    }
+
+    #[test]
+    fn what_earlier_claims_paid_for_counts() {
+        let after = |ambiguous, malformed| Tries { counted: ambiguous + malformed, ambiguous, malformed };
+        let again = Step::Again(millis(275));
+        let (provider, malformed) = (Step::Fail(ErrorKind::Provider), Step::Fail(ErrorKind::Malformed));
+        check_after(after(1, 0), circumstances(), &[Class::Ambiguous; 2], &[again, provider], 3);
+        check_after(after(2, 0), circumstances(), &[Class::Ambiguous], &[provider], 3);
+        check_after(after(0, 1), circumstances(), &[Class::Malformed], &[malformed], 2);
+        check_after(after(2, 1), circumstances(), &[Class::Answered], &[Step::Score], 3);
+        // One kind says nothing of the other.
+        check_after(after(2, 0), circumstances(), &[Class::Malformed], &[again], 3);
     }
 
     #[test]

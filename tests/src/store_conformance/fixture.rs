@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use assay_common::case::Case;
 use assay_common::clock::Micros;
 use assay_common::id::{Digest, MemberId, RunId};
-use assay_common::job::{Answer, Call, Decline, Finished, Grant, Hint, JobKey, Output, Parked, Settlement};
+use assay_common::job::{
+    Answer, Call, Decline, Finished, Grant, Hint, JobKey, Output, Parked, Settlement, Tries,
+};
 use assay_common::model::{Model, Sampling};
 use assay_common::money::NanoUsd;
 use assay_common::outcome::{ErrorKind, Outcome};
@@ -161,7 +163,7 @@ impl Fixture {
             key,
             attempt,
             not_before,
-            tries,
+            tries: Tries { counted: tries, ..Tries::default() },
             calls: vec![Call { attempt, ..call(Some(5)) }],
         })
     }
@@ -188,6 +190,7 @@ pub fn call(cost: Option<i64>) -> Call {
         usage: Usage { input_tokens: Some(10), output_tokens: Some(2) },
         cost: cost.map(NanoUsd),
         billed: Some(true),
+        frees: false,
     }
 }
 

@@ -64,7 +64,7 @@ pub async fn a_burial_counts_the_crash(place: StoreUrl) {
     store.claim(fixture.member, hints, LATER).await.unwrap();
     fixture.settle((0..3).map(|ordinal| finished(fixture.passed(ordinal, 2))).collect()).await;
     let rows = store.results(fixture.run, None, 10).await.unwrap();
-    let crashes: Vec<_> = rows.iter().map(|row| (row.attempts, row.crash_claims)).collect();
+    let crashes: Vec<_> = rows.iter().map(|row| (row.claims, row.crash_claims)).collect();
     assert_eq!(crashes, [(2, 1), (2, 1), (2, 0)]);
 }
 

@@ -72,7 +72,7 @@ pub async fn results_have_everything(place: StoreUrl) {
     assert_eq!(errored.error.as_deref(), Some("it kept failing"));
     assert_eq!((errored.error_kind, &errored.output), (Some(ErrorKind::Provider), &None));
     assert_eq!(
-        (cancelled.row.outcome, cancelled.finished_at, cancelled.attempts),
+        (cancelled.row.outcome, cancelled.finished_at, cancelled.claims),
         (Outcome::Cancelled, None, 0)
     );
     let last = fixture.store.results(fixture.run, Some(2), 3).await.unwrap();

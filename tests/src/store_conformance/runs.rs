@@ -3,6 +3,7 @@
 use assay_common::clock::Micros;
 use assay_common::id::Digest;
 use assay_common::money::NanoUsd;
+use assay_common::suite::Priority;
 use assay_store::{Mandate, Run, RunState, StoreUrl};
 
 use super::fixture::{Fixture, NOW, POOL, TRACE, jobs, new_run, run_id};
@@ -27,6 +28,11 @@ pub async fn a_run_is_created_and_found(place: StoreUrl) {
         errored: 0,
         cancelled: 0,
         cost: NanoUsd(0),
+        budget: Some(NanoUsd(1_000)),
+        reserved: NanoUsd(0),
+        short: None,
+        priority: Priority::Normal,
+        pruned_at: None,
         created_at: NOW,
         started_at: None,
         finished_at: None,

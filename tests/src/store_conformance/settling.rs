@@ -113,7 +113,7 @@ pub async fn the_ledger_keeps_every_call(place: StoreUrl) {
     last.calls = [None, Some(30), Some(7)].map(|cost| Call { attempt: 2, ..call(cost) }).into();
     fixture.settle(vec![finished(last)]).await;
     let rows = fixture.store.results(fixture.run, None, 10).await.unwrap();
-    assert_eq!((rows[0].calls, rows[0].attempts), (4, 2));
+    assert_eq!((rows[0].calls, rows[0].claims), (4, 2));
     assert_eq!(rows[0].row.cost, Some(NanoUsd(7)), "the call that was scored");
     assert_eq!(fixture.run().await.cost, NanoUsd(5 + 30 + 7));
 }
@@ -185,7 +185,7 @@ pub async fn an_answer_is_kept_until_its_job_is_settled(place: StoreUrl) {
     settle(fixture.member, 1).await;
     assert_eq!(fixture.run().await.cost, NanoUsd(7));
     let row = fixture.store.results(fixture.run, Some(2), 1).await.unwrap().pop().unwrap();
-    assert_eq!((row.attempts, row.calls), (2, 2));
+    assert_eq!((row.claims, row.calls), (2, 2));
     assert_eq!(fixture.store.kept_responses(fixture.run).await.unwrap(), 199);
 
     // What is kept for jobs that are never settled goes with the run.

@@ -76,6 +76,7 @@ pub(super) async fn an_open_run_says_why_it_does_not_move(place: StoreUrl) {
     steer("cancel", "again").await.expect(200);
     assert_eq!(steer("resume", "no").await.expect(409).json()["type"], "urn:assay:problem:state");
     steer("pause", "no").await.expect(409);
+    steer("retry", "no").await.expect(409);
     store.finish(assay_store::Mandate::Own, fixture.run, NOW).await.unwrap().unwrap();
     let over = show().await;
     assert_eq!(

@@ -41,8 +41,13 @@ pub(super) async fn a_suite_becomes_one_run(place: StoreUrl) {
     assert_eq!(accepted["revision"], json!(loaded.suite.revision()));
     // `N + 1` has 5 to 8 bytes: two tokens; the model has no price and no max_tokens.
     assert_eq!(
-        accepted["estimate"],
-        json!({"calls": 2_400, "input_tokens": 4_800, "output_tokens": null, "cost_usd": null})
+        accepted["estimate"]["models"],
+        json!([{"model": "fake/small", "calls": 2_400, "input_tokens": 4_800, "output_tokens": null,
+            "requests_usd": null, "cost_usd": null}])
+    );
+    assert_eq!(
+        (&accepted["estimate"]["calls"], &accepted["estimate"]["cost_usd"]),
+        (&json!(2_400), &Value::Null)
     );
     let again = api.submit(&token, "k", &suite).await.expect(200).json();
     assert_eq!((&again["run"], &again["created"]), (&json!(id), &json!(false)));

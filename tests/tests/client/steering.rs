@@ -59,6 +59,10 @@ async fn a_run_is_steered_and_says_how_it_stands() {
     for part in ["no worker is alive", &format!("assay watch {run}")] {
         assert!(stuck.stderr.contains(part), "{part} is missing in:\n{}", stuck.stderr);
     }
+    let nothing = scene.assay(&["retry", &run, "--errored", "--kind", "provider"]).await.expect(2);
+    assert!(nothing.stderr.contains("no job that errored in this way"), "{}", nothing.stderr);
+    let unknown = scene.assay(&["retry", &run, "--errored", "--kind", "bad_luck"]).await.expect(2);
+    assert!(unknown.stderr.contains("jobs error as refused, provider"), "{}", unknown.stderr);
     scene.assay(&["cancel", &run, "--reason", "wrong suite"]).await.expect(0);
     scene.api.store.finish(Mandate::Own, run.parse().unwrap(), entry("", "").at).await.unwrap().unwrap();
     let over = scene.assay(&["watch", &run]).await.expect(3);

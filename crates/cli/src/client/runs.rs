@@ -1,10 +1,11 @@
 //! Submitting, reading and steering runs.
 
 use assay_common::id::RunId;
-use assay_common::suite::Suite;
+use assay_common::suite::{Priority, Suite};
 use assay_coordinator::api::document::{Accepted, Page, RunDocument, RunEntry};
 use assay_coordinator::compare::{Comparison, Request};
 use assay_coordinator::flakes::Ledger;
+use assay_coordinator::steer::Action;
 use assay_store::Provenance;
 use reqwest::header::ACCEPT;
 use serde_json::json;
@@ -19,9 +20,10 @@ impl Client {
         suite: &Suite,
         key: &str,
         source: &Provenance,
+        priority: Option<Priority>,
     ) -> Result<Accepted, ClientError> {
         let request = self.http.post(self.url("/v1/runs")).header("idempotency-key", key);
-        self.json(request.json(&json!({ "suite": suite, "source": source }))).await
+        self.json(request.json(&json!({ "suite": suite, "source": source, "priority": priority }))).await
     }
 
     /// The latest runs.
@@ -65,24 +67,30 @@ impl Client {
         }
     }
 
-    /// Cancels, pauses or resumes a run.
+    /// Steers a run.
     pub(crate) async fn steer(
         &self,
         run: RunId,
-        action: &str,
+        action: Action,
         reason: &str,
     ) -> Result<RunEntry, ClientError> {
-        let request = self.http.post(self.url(&format!("/v1/runs/{run}/{action}")));
-        self.json(request.json(&json!({ "reason": reason }))).await
+        let word = action.word().trim_start_matches("run.");
+        let request = self.http.post(self.url(&format!("/v1/runs/{run}/{word}")));
+        self.json(request.json(&action.detail(reason))).await
     }
 
-    /// Calls `on_line` for every result of a run, one JSON object a line.
+    /// Calls `on_line` for every result of a run, or for those that later ones have replaced, one JSON object a line.
     pub(crate) async fn each_result(
         &self,
         run: RunId,
+        earlier: bool,
         mut on_line: impl FnMut(&[u8]) -> Result<(), Exit>,
     ) -> Result<(), Exit> {
-        let request = self.http.get(self.url(&format!("/v1/runs/{run}/results")));
+        let mut url = self.url(&format!("/v1/runs/{run}/results"));
+        if earlier {
+            url.query_pairs_mut().append_pair("earlier", "true");
+        }
+        let request = self.http.get(url);
         let mut response = self.send(request.header(ACCEPT, "application/x-ndjson"), ANSWER_TIMEOUT).await?;
         let mut pending: Vec<u8> = Vec::new();
         while let Some(piece) = self.piece(&mut response).await? {

@@ -27,7 +27,11 @@ pub(crate) fn print(settings: &Settings, document: &RunDocument) -> Result<(), E
 pub(crate) fn exit_of(report: &Report) -> Exit {
     let run = &report.run;
     if run.reason.as_deref() == Some(PAST_DEADLINE) {
-        return Exit::Unfinished(anyhow!("run {} was cancelled: {PAST_DEADLINE}", run.id));
+        return Exit::Unfinished(anyhow!(
+            "run {0} was cancelled: {PAST_DEADLINE}; what it has is kept (`assay results {0}`); raise `deadline` in the \
+             suite for a run that takes longer",
+            run.id
+        ));
     }
     let judged: u64 = report.variants.iter().map(|variant| variant.passed + variant.failed).sum();
     match &report.verdict {

@@ -35,7 +35,7 @@ pub(crate) async fn write(files: &Files, source: &Source, report: &Report) -> Re
     write_pages(&files.pages, || render::markdown(report))?;
     if let Some(path) = &files.junit {
         let mut junit = render::Junit::new(report);
-        source.each_result(report.run.id, |line| junit.add(line)).await?;
+        source.each_result(report.run.id, false, |line| junit.add(line)).await?;
         std::fs::write(path, junit.finish()?).with_context(|| cannot(path)).map_err(Exit::Unfinished)?;
     }
     Ok(())

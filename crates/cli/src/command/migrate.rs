@@ -1,4 +1,4 @@
-//! `assay migrate`: create or upgrade the schema of a store.
+//! `assay migrate`: create or upgrade the schema of a store, or say whether that is needed.
 
 use std::io::Write as _;
 
@@ -7,9 +7,13 @@ use assay_store::{Schema, Store};
 use crate::exit::Exit;
 use crate::settings::Settings;
 
-/// Migrates the store.
-pub(crate) async fn call(settings: &Settings) -> Result<Exit, Exit> {
-    Store::open(&settings.store, Schema::Migrate).await?;
-    writeln!(std::io::stderr(), "{} is up to date", settings.store)?;
+/// Migrates the store; with `check` looks alone.
+pub(crate) async fn call(settings: &Settings, check: bool) -> Result<Exit, Exit> {
+    let (schema, what) = match check {
+        true => (Schema::Require, "can be used by this assay: nothing to do"),
+        false => (Schema::Migrate, "is up to date"),
+    };
+    Store::open(&settings.store, schema).await?;
+    writeln!(std::io::stderr(), "{} {what}", settings.store)?;
     Ok(Exit::Done)
 }

@@ -3,6 +3,7 @@
 mod compare;
 mod conclude;
 mod coordinator;
+mod estimate;
 mod files;
 mod flaky;
 mod fleet;
@@ -11,6 +12,7 @@ mod incident;
 mod keys;
 mod migrate;
 mod prompt;
+mod prune;
 mod quarantine;
 mod results;
 mod run;
@@ -23,10 +25,11 @@ mod validate;
 mod worker;
 
 use assay_common::trace::Tracer;
+use assay_coordinator::steer::Action;
 use assay_store::StoreError;
 
 pub(crate) use self::fleet::host;
-use crate::args::{Args, Command, Steer};
+use crate::args::{Args, Command, RetryArgs};
 use crate::exit::Exit;
 use crate::settings::Settings;
 
@@ -53,7 +56,7 @@ async fn dispatch(command: Command, settings: Settings) -> Result<Exit, Exit> {
         Command::Validate { suite } => validate::call(&settings, &suite),
         Command::Schema => schema::call(),
         Command::Status { run, files } => status::call(&settings, run, &files).await,
-        Command::Results { run } => results::call(&settings, run).await,
+        Command::Results { run, earlier } => results::call(&settings, run, earlier).await,
         Command::Compare(compare) => Box::pin(compare::call(&settings, &compare)).await,
         Command::Flaky { suite, runs } => flaky::call(&settings, suite, runs).await,
         Command::Quarantine { command } => quarantine::call(&settings, command).await,
@@ -61,13 +64,17 @@ async fn dispatch(command: Command, settings: Settings) -> Result<Exit, Exit> {
         Command::Watch { run, patience, files } => {
             follow::call(&settings, settings.client()?, run, patience.0, &files).await
         }
-        Command::Cancel(Steer { run, reason }) => steer::call(&settings, "cancel", run, &reason).await,
-        Command::Pause(Steer { run, reason }) => steer::call(&settings, "pause", run, &reason).await,
-        Command::Resume(Steer { run, reason }) => steer::call(&settings, "resume", run, &reason).await,
+        Command::Cancel(steer) => steer::call(&settings, Action::Cancel, &steer).await,
+        Command::Pause(steer) => steer::call(&settings, Action::Pause, &steer).await,
+        Command::Resume(steer) => steer::call(&settings, Action::Resume, &steer).await,
+        Command::Retry(RetryArgs { steer, kind, errored: _ }) => {
+            steer::call(&settings, Action::Retry(kind), &steer).await
+        }
         Command::Prompt { command } => Box::pin(prompt::call(&settings, command)).await,
         Command::Incident { command } => incident::call(&settings, command).await,
         Command::Token { command } => token::call(&settings, command).await,
-        Command::Migrate => migrate::call(&settings).await,
+        Command::Migrate { check } => migrate::call(&settings, check).await,
+        Command::Prune { older_than, dry_run } => prune::call(&settings, older_than.0, dry_run).await,
         Command::Coordinator(coordinator) => Box::pin(coordinator::call(&settings, &coordinator)).await,
         Command::Worker(worker) => Box::pin(worker::call(&settings, &worker)).await,
     }

@@ -10,8 +10,8 @@ use assay_coordinator::report::civil;
 use assay_store::{Quarantine, Schema, Store};
 use serde_json::{Value, json};
 
-use super::token::entry;
 use crate::args::QuarantineCommand;
+use crate::audit::entry;
 use crate::exit::Exit;
 use crate::render;
 use crate::settings::Settings;

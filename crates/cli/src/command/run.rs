@@ -11,13 +11,14 @@ use assay_common::id::MemberId;
 use assay_common::suite::Suite;
 use assay_coordinator::api::document::{Counts, RunDocument};
 use assay_coordinator::judge::record;
+use assay_coordinator::reasons::{Reason, of_account};
 use assay_coordinator::report::{Reader, Report};
 use assay_coordinator::run::begin::Draw;
 use assay_coordinator::run::{Begun, Driver, Ended, begin};
 use assay_coordinator::suite::{FreezeError, Loaded, load};
 use assay_coordinator::{Environment, Timings};
 use assay_queue::Queue;
-use assay_store::{FileLock, Provenance, Run, RunPool, Schema, Store};
+use assay_store::{AccountProblem, FileLock, Provenance, Run, RunPool, Schema, Store};
 use assay_worker::{Keys, PoolSpec, Serve, Shutdown, WorkerError};
 use futures_util::future::OptionFuture;
 use rand::rngs::{StdRng, SysRng};
@@ -27,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::conclude::{exit_of, print};
-use super::{files, keys};
+use super::{estimate, files, keys};
 use crate::args::{Files, RunArgs};
 use crate::exit::Exit;
 use crate::provenance::provenance;
@@ -47,6 +48,9 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     let loaded = load(&args.suite, &settings.config).map_err(Exit::input)?;
     warn(&loaded.warnings);
     let suite = &loaded.suite;
+    if args.estimate {
+        return estimate::call(settings, &loaded).await;
+    }
     if suite.gate.as_ref().is_some_and(|gate| gate.stop_early) {
         warn(&["warning: `stop_early` has no effect yet: every case is run"]);
     }
@@ -193,12 +197,8 @@ impl Session {
                 return Err(Exit::Unfinished(stopped(&run)));
             }
             Ended::NeedsAttention(run, problems) => {
-                let what: Vec<_> = problems
-                    .iter()
-                    .map(|(account, problem)| {
-                        format!("{account} needs attention: {}: {}", problem.kind, problem.detail)
-                    })
-                    .collect();
+                let what: Vec<_> =
+                    problems.into_iter().map(|(account, problem)| told(&account, problem)).collect();
                 return Err(Exit::Unfinished(anyhow!("{}\n{}", what.join("\n"), how_to_resume(&run))));
             }
         };
@@ -233,6 +233,12 @@ fn worker(environment: &Environment, keys: Keys, rng: &mut StdRng) -> assay_work
         seed: rng.random(),
         tracer,
     }
+}
+
+/// A problem as `assay status` tells it, and what to do about it.
+fn told(account: &str, problem: AccountProblem) -> String {
+    let Reason { detail, hint, .. } = of_account(account, problem);
+    hint.map_or_else(|| detail.clone(), |hint| format!("{detail}\n  help: {hint}"))
 }
 
 fn stopped(run: &Run) -> anyhow::Error {

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use assay_common::suite::Suite;
+use assay_common::suite::{Priority, Suite};
 use assay_coordinator::api::document::Accepted;
 use assay_coordinator::suite::{Loaded, load_structure};
 use assay_store::Provenance;
@@ -29,8 +29,8 @@ pub(crate) async fn call(settings: &Settings, args: &SubmitArgs) -> Result<Exit,
         None => uuid::Builder::from_random_bytes(draw()?).into_uuid().to_string(),
     };
     let span = tracing::info_span!("submit", run.suite = loaded.suite.name, run.id = Empty);
-    let accepted =
-        send(&client, &loaded, &key, &provenance(&args.source, &args.suite)).instrument(span.clone()).await?;
+    let source = provenance(&args.source, &args.suite);
+    let accepted = send(&client, &loaded, &key, &source, args.priority).instrument(span.clone()).await?;
     span.record("run.id", tracing::field::display(accepted.run));
     drop(span);
     if args.wait {
@@ -47,13 +47,25 @@ pub(crate) async fn call(settings: &Settings, args: &SubmitArgs) -> Result<Exit,
     Ok(Exit::Done)
 }
 
-async fn send(client: &Client, loaded: &Loaded, key: &str, source: &Provenance) -> Result<Accepted, Exit> {
+async fn send(
+    client: &Client,
+    loaded: &Loaded,
+    key: &str,
+    source: &Provenance,
+    priority: Option<Priority>,
+) -> Result<Accepted, Exit> {
     client.upload(loaded).await?;
-    submit(client, &loaded.suite, key, source).await
+    submit(client, &loaded.suite, key, source, priority).await
 }
 
-async fn submit(client: &Client, suite: &Suite, key: &str, source: &Provenance) -> Result<Accepted, Exit> {
-    let accepted = client.submit(suite, key, source).await.map_err(|error| match error {
+async fn submit(
+    client: &Client,
+    suite: &Suite,
+    key: &str,
+    source: &Provenance,
+    priority: Option<Priority>,
+) -> Result<Accepted, Exit> {
+    let accepted = client.submit(suite, key, source, priority).await.map_err(|error| match error {
         // Whether it arrived is not known: the key makes it safe to ask again.
         error if error.may_pass() => Exit::Unfinished(anyhow::Error::new(error).context(format!(
             "whether the run was created is not known; `--idempotency-key {key}` makes it safe to send again"
@@ -71,7 +83,11 @@ async fn submit(client: &Client, suite: &Suite, key: &str, source: &Provenance) 
 /// Says what was submitted, on stderr: stdout belongs to the result.
 fn tell(accepted: &Accepted) {
     let Accepted { run, jobs, estimate, created, .. } = accepted;
-    let cost = estimate.cost_usd.map_or_else(String::new, |usd| format!(", at most about ${usd:.2}"));
+    let cost = match (estimate.cost_usd, estimate.requests_usd) {
+        (Some(usd), _) => format!(", at most about ${usd:.2}"),
+        (None, Some(usd)) => format!(", about ${usd:.2} for the requests alone"),
+        (None, None) => String::new(),
+    };
     let tokens =
         estimate.input_tokens.map_or_else(String::new, |tokens| format!(", about {tokens} tokens to send"));
     let what = if *created { "submitted" } else { "submitted before, under the same key:" };

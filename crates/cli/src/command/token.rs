@@ -5,20 +5,18 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use assay_common::clock::Clock;
-use assay_common::id::AuditId;
 use assay_coordinator::api::token::{hash, mint};
 use assay_coordinator::report::civil;
-use assay_store::{AuditEntry, Schema, Scope, Store, Token};
+use assay_store::{Schema, Scope, Store, Token};
 use serde_json::{Value, json};
 
 use crate::args::TokenCommand;
+use crate::audit::entry;
 use crate::chance::draw;
 use crate::exit::Exit;
 use crate::render;
 use crate::settings::Settings;
 
-/// How the audit calls whoever has the store itself.
-const ACTOR: &str = "command line";
 /// The longest name, in characters.
 const MAX_NAME_CHARS: usize = 100;
 
@@ -100,19 +98,4 @@ async fn revoke(settings: &Settings, name: String) -> Result<Exit, Exit> {
     }
     let _ = writeln!(std::io::stderr(), "the token `{name}` is refused from now on");
     Ok(Exit::Done)
-}
-
-/// A row of the audit, of this moment, by whoever has the store itself.
-pub(super) fn entry(action: &str, name: &str, detail: Value) -> Result<AuditEntry, Exit> {
-    let at = Clock::system().now();
-    let millis = u64::try_from(at.0 / 1_000).unwrap_or(0);
-    let id = uuid::Builder::from_unix_timestamp_millis(millis, &draw()?).into_uuid();
-    Ok(AuditEntry {
-        id: AuditId::new(id),
-        at,
-        actor: ACTOR.to_owned(),
-        action: action.to_owned(),
-        subject: name.to_owned(),
-        detail,
-    })
 }

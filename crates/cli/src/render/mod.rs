@@ -3,6 +3,7 @@
 pub(crate) mod comparison;
 mod diff;
 mod escape;
+mod estimate;
 mod flakes;
 mod junit;
 mod markdown;
@@ -19,6 +20,7 @@ use assay_common::visible::{visible, visible_json};
 use serde::Serialize;
 
 pub(crate) use diff::diff;
+pub(crate) use estimate::estimate;
 pub(crate) use flakes::{ledger, quarantines};
 pub(crate) use junit::Junit;
 pub(crate) use markdown::markdown;

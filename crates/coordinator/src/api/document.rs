@@ -1,12 +1,17 @@
 //! The shapes that go out. The command line reads them back, so that a report from a server is the report of a store.
 
+use std::borrow::Cow;
+
 use assay_common::id::{Digest, RunId};
+use assay_common::money::NanoUsd;
 use assay_common::verdict::Verdict;
 use assay_store::Run;
 use serde::{Deserialize, Serialize};
 
 use crate::compare::text::PromptChange;
+use crate::estimate::Estimate;
 use crate::flakes::Quarantined;
+use crate::reasons::Reason;
 use crate::release::document::VerdictEntry;
 use crate::report::{Errors, NamedFlips, Report, RunSummary, civil};
 use crate::verdict::VariantReport;
@@ -35,19 +40,6 @@ pub struct Accepted {
     pub estimate: Estimate,
 }
 
-/// What a run may take, as far as that can be told before it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Estimate {
-    /// Calls without a retry.
-    pub calls: u64,
-    /// Tokens of all requests, from some rendered cases at four bytes a token.
-    pub input_tokens: Option<u64>,
-    /// Tokens of all answers where each is as long as it may be; null where a model has no `max_tokens`.
-    pub output_tokens: Option<u64>,
-    /// What both cost, in US dollars; null where a price or a number above is unknown.
-    pub cost_usd: Option<f64>,
-}
-
 /// A run in a list.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunEntry {
@@ -57,6 +49,12 @@ pub struct RunEntry {
     pub counts: Counts,
     /// What it is known to have cost so far, in US dollars; null where nothing is known to have cost anything.
     pub cost_usd: Option<f64>,
+    /// The most it may cost, in US dollars; null where its suite does not say.
+    pub budget_usd: Option<f64>,
+    /// Of the budget, what is set aside for calls whose cost is not known yet, in US dollars.
+    pub reserved_usd: f64,
+    /// Its weight against other runs: interactive, normal or sweep.
+    pub priority: Cow<'static, str>,
     /// When it was submitted, in RFC 3339, in UTC.
     pub created_at: String,
     /// When it is given up, in RFC 3339, in UTC.
@@ -110,43 +108,6 @@ pub struct RunDocument {
     pub errors: Vec<Errors>,
 }
 
-/// Why nothing of a run moves, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reason {
-    /// In one word.
-    pub kind: ReasonKind,
-    /// For a person.
-    pub detail: String,
-    /// What to do, where anything is to be done.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
-}
-
-/// Why nothing of a run moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReasonKind {
-    /// Somebody paused it.
-    Paused,
-    /// It is being cancelled.
-    Cancelling,
-    /// A provider account needs attention.
-    Account,
-    /// No worker is alive.
-    NoWorker,
-    /// Every open job waits for its next try.
-    Waiting,
-    /// Its deadline has passed.
-    Deadline,
-}
-
-impl ReasonKind {
-    /// Whether somebody has to do something before the run moves.
-    pub fn needs_attention(self) -> bool {
-        matches!(self, Self::Account | Self::NoWorker)
-    }
-}
-
 impl Counts {
     /// The counts of a row.
     pub fn of(run: &Run) -> Self {
@@ -162,6 +123,9 @@ impl RunEntry {
             run: RunSummary::of(run),
             counts: Counts::of(run),
             cost_usd: (run.cost.0 > 0).then(|| run.cost.usd()),
+            budget_usd: run.budget.map(NanoUsd::usd),
+            reserved_usd: run.reserved.usd(),
+            priority: run.priority.word().into(),
             created_at: civil(run.created_at),
             deadline_at: civil(run.deadline_at),
         }

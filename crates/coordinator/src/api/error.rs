@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::problem::{PROBLEM_JSON, Problem};
 use crate::release::ReleaseError;
+use crate::steer::SteerError;
 use crate::suite::{FreezeError, LineFault, Objection};
 
 /// Why a request was not done.
@@ -53,6 +54,10 @@ pub(super) enum ApiError {
     KeyTaken(RunId),
     #[error("run {run} is {state}")]
     WrongState { run: RunId, state: &'static str },
+    #[error("run {0} has no job that errored in this way")]
+    NothingErrored(RunId),
+    #[error("the results of run {0} were removed; its report is kept")]
+    Pruned(RunId),
     #[error(transparent)]
     Release(ReleaseError),
     #[error("the store does not answer")]
@@ -74,10 +79,11 @@ impl ApiError {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Pruned(_) => StatusCode::GONE,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Silence(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Line(_) | Self::OtherDigest { .. } | Self::Suite(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::KeyTaken(_) | Self::WrongState { .. } => StatusCode::CONFLICT,
+            Self::KeyTaken(_) | Self::WrongState { .. } | Self::NothingErrored(_) => StatusCode::CONFLICT,
             Self::Release(error) => match error {
                 ReleaseError::Unknown { .. } => StatusCode::NOT_FOUND,
                 ReleaseError::Input(_) => StatusCode::BAD_REQUEST,
@@ -108,6 +114,8 @@ impl ApiError {
             Self::OtherDigest { .. } => ("digest-mismatch", "The digest is another"),
             Self::Suite(_) => ("suite", "The suite cannot be run"),
             Self::KeyTaken(_) => ("idempotency-key", "The idempotency key is taken"),
+            Self::Pruned(_) => ("pruned", "The results were removed"),
+            Self::NothingErrored(_) => ("nothing-errored", "There is nothing to ask again"),
             Self::WrongState { .. } => ("state", "The run's state does not allow this"),
             Self::Release(error) => match error {
                 ReleaseError::Unknown { .. } => ("unknown-release", "What was named is not there"),
@@ -135,6 +143,7 @@ impl ApiError {
                 format!("use a token made with `assay token create NAME --scopes {scope}`")
             }
             Self::NoRun(_) => "GET /v1/runs lists the latest".into(),
+            Self::Pruned(run) => format!("GET /v1/runs/{run} has the report"),
             Self::MediaType(wanted) => format!("send `Content-Type: {wanted}`"),
             Self::OtherDigest { .. } => "a file may have changed while it was sent: send it again".into(),
             Self::KeyTaken(_) => "choose a new key for another suite".into(),
@@ -165,6 +174,17 @@ impl From<ReleaseError> for ApiError {
         match error {
             ReleaseError::Store(error) => Self::Store(error),
             error => Self::Release(error),
+        }
+    }
+}
+
+impl From<SteerError> for ApiError {
+    fn from(error: SteerError) -> Self {
+        match error {
+            SteerError::Store(error) => Self::Store(error),
+            SteerError::NoRun(run) => Self::NoRun(run),
+            SteerError::WrongState { run, state } => Self::WrongState { run, state },
+            SteerError::NothingErrored(run) => Self::NothingErrored(run),
         }
     }
 }

@@ -6,8 +6,7 @@
 //! - `observe`: its id, its span, its line in the log; what was refused is written to the audit
 //! - `authenticate`: whose it is and what that token allows; [`token`]: what a token looks like
 //! - `path`: what stands in its path, as a type; `body`: bounded, with a limit on silence
-//! - one file a resource: `uploads`, `submit` (with `estimate`), `runs` (with `reasons`), `results`, `steer`,
-//!   `compare`, `flakes`, `releases`, `incidents`
+//! - one file a resource: `uploads`, `submit`, `runs`, `results`, `steer`, `compare`, `flakes`, `releases`, `incidents`
 //! - [`document`]: the shapes that go out, which the client reads; [`problem`]: the shape of a refusal; `error`
 //!
 //! **Invariant:** a token or another secret stands in no log line, row, reply or error.
@@ -18,13 +17,11 @@ mod body;
 mod compare;
 pub mod document;
 mod error;
-mod estimate;
 mod flakes;
 mod incidents;
 mod observe;
 mod path;
 pub mod problem;
-mod reasons;
 mod releases;
 mod results;
 mod runs;
@@ -83,6 +80,7 @@ pub fn router(environment: Environment) -> Router {
         .route("/v1/runs/{id}/cancel", post(steer::cancel))
         .route("/v1/runs/{id}/pause", post(steer::pause))
         .route("/v1/runs/{id}/resume", post(steer::resume))
+        .route("/v1/runs/{id}/retry", post(steer::retry))
         .route("/v1/prompts", get(releases::prompts))
         .route("/v1/prompts/{name}/versions", get(releases::versions))
         .route("/v1/prompts/{name}/versions/{version}", get(releases::version))

@@ -37,6 +37,9 @@ const STREAM_PAGE: u32 = 200;
 pub(super) struct Which {
     after: Option<u64>,
     limit: Option<u32>,
+    /// Those that later generations have replaced, instead of those that count.
+    #[serde(default)]
+    earlier: bool,
 }
 
 /// Results of a run, in the order of its jobs. Of a run that goes on, those there are.
@@ -49,12 +52,19 @@ pub(super) async fn results(
 ) -> Result<Response, ApiError> {
     let Query(which) = which.map_err(bad_query)?;
     let run = find(&api, id).await?;
+    if run.pruned_at.is_some() {
+        return Err(ApiError::Pruned(id));
+    }
     let suite = suite_of(&api, &run).await?;
     let store = &api.environment.store;
     let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accepts.split([',', ';']).any(|part| part.trim().eq_ignore_ascii_case(NDJSON)) {
-        let lines = Body::from_stream(lines(store.clone(), suite, run.id, which.after));
+        let after = which.after.map(|ordinal| (ordinal, u32::MAX));
+        let lines = Body::from_stream(lines(store.clone(), suite, run.id, which.earlier, after));
         return Ok(([(header::CONTENT_TYPE, NDJSON)], lines).into_response());
+    }
+    if which.earlier {
+        return Err(ApiError::BadRequest(format!("earlier results come as lines: send `Accept: {NDJSON}`")));
     }
     let limit = which.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
     let rows = store.results(run.id, which.after, limit).await?;
@@ -64,17 +74,21 @@ pub(super) async fn results(
     Ok(Json(Page { items, next }).into_response())
 }
 
-/// Every result after an ordinal, page by page. A failing store breaks the body off, so that nobody takes a part for all.
+/// Every result after an ordinal and generation, page by page. A failing store breaks the body off, so that nobody takes a part for all.
 fn lines(
     store: Store,
     suite: Suite,
     run: RunId,
-    after: Option<u64>,
+    earlier: bool,
+    after: Option<(u64, u32)>,
 ) -> impl Stream<Item = Result<Bytes, StoreError>> + Send + 'static {
     stream::try_unfold((store, suite, after), move |(store, suite, after)| async move {
-        let page = store.results(run, after, STREAM_PAGE).await?;
+        let page = match earlier {
+            true => store.earlier_results(run, after, STREAM_PAGE).await?,
+            false => store.results(run, after.map(|(ordinal, _)| ordinal), STREAM_PAGE).await?,
+        };
         let Some(last) = page.last() else { return Ok(None) };
-        let after = Some(last.row.ordinal);
+        let after = Some((last.row.ordinal, last.row.generation));
         let mut text = String::new();
         for row in &page {
             text.push_str(&result_line(&suite, row).to_string());

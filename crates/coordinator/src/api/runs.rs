@@ -14,7 +14,8 @@ use super::authenticate::Reader;
 use super::document::{Page, RunDocument, RunEntry};
 use super::error::ApiError;
 use super::path::RunPath;
-use super::reasons::reasons;
+use crate::prune::kept_report;
+use crate::reasons::{Asker, reasons};
 use crate::release::document::VerdictEntry;
 use crate::report::assemble;
 
@@ -53,9 +54,12 @@ pub(super) async fn show(
 ) -> Result<Json<RunDocument>, ApiError> {
     let run = find(&api, id).await?;
     let store = &api.environment.store;
+    if let Some(kept) = kept_report(store, &run).await? {
+        return Ok(Json(kept));
+    }
     let suite = suite_of(&api, &run).await?;
     if !run.state.is_over() {
-        let reasons = reasons(&api, &suite, &run).await?;
+        let reasons = reasons(store, &suite, &run, Asker::Coordinator, api.now()).await?;
         return Ok(Json(RunDocument::open(&run, reasons)));
     }
     let _turn = api.reports.acquire().await.map_err(|error| ApiError::Internal(error.to_string()))?;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use assay_common::money::NanoUsd;
 use assay_common::suite::{Priority, Suite};
 use assay_store::{Provenance, Submission, Submitted};
 use axum::body::Body;
@@ -16,9 +17,9 @@ use serde_json::json;
 use super::authenticate::Submitter;
 use super::document::Accepted;
 use super::error::ApiError;
-use super::estimate::{Estimated, estimate};
 use super::observe::Trace;
 use super::{Api, body, random};
+use crate::estimate::{Estimate, estimate, sample};
 use crate::run::begin::{Draw, new_run};
 use crate::suite::{Objection, admit};
 
@@ -52,11 +53,10 @@ pub(super) async fn submit(
     let Submit { suite, priority, source } = body::json(&headers, body, MAX_BODY_BYTES).await?;
     let suite = admitted(&api, suite).await?;
     let store = &api.environment.store;
-    let Estimated { estimate, input_cost } = estimate(store, &api.environment.config, &suite).await?;
-    if let (Some(cost), Some(budget)) = (input_cost, suite.budget)
+    let (suite, estimate) = estimated(&api, suite).await?;
+    if let (Some(cost), Some(budget)) = (estimate.requests_usd, suite.budget.map(NanoUsd::usd))
         && cost > budget
     {
-        let (cost, budget) = (cost.usd(), budget.usd());
         return Err(ApiError::Suite(vec![Objection {
             place: "budget".to_owned(),
             message: format!("its requests alone are estimated at ${cost:.2}, above the budget of ${budget}"),
@@ -84,6 +84,18 @@ pub(super) async fn submit(
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     let location = [(header::LOCATION, format!("/v1/runs/{run}"))];
     Ok((status, location, Json(Accepted { run, revision, created, jobs, estimate })).into_response())
+}
+
+/// What the run of a suite, whose dataset is stored, may take.
+async fn estimated(api: &Api, suite: Suite) -> Result<(Suite, Estimate), ApiError> {
+    let store = &api.environment.store;
+    let vars = store.vars_at(suite.dataset.digest.clone(), sample(&suite)).await?;
+    let config = Arc::clone(&api.environment.config);
+    let estimated = tokio::task::spawn_blocking(move || {
+        let estimate = estimate(&suite, &config, &vars);
+        (suite, estimate)
+    });
+    estimated.await.map_err(|error| ApiError::Internal(error.to_string()))
 }
 
 /// The key under which the same submission makes no second run.

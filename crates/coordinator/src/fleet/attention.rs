@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::environment::Environment;
 
 /// The word for the problem. Reported under the name of the model, which has a `/` and so is no provider's.
-const UNSERVED: &str = "unserved";
+pub(crate) const UNSERVED: &str = "unserved";
 /// How long workers may take to find a pool before somebody is told.
 const GRACE: Duration = Duration::from_secs(3);
 

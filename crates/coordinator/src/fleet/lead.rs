@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::attention::Attention;
+use super::broker::Broker;
 use crate::environment::Environment;
 use crate::judge::catch_up;
 use crate::run::DriveError;
@@ -54,6 +55,7 @@ async fn rounds(
         rounds: None,
         attention: Attention::default(),
         left_out: BTreeSet::new(),
+        broker: Broker::default(),
     };
     let (mut outage, mut undispatched) = (Outage::default(), Outage::default());
     while !stop.is_cancelled() {
@@ -81,12 +83,13 @@ struct Leader {
     attention: Attention,
     /// Runs that cannot be driven: said once.
     left_out: BTreeSet<RunId>,
+    broker: Broker,
 }
 
 impl Leader {
     /// One round; returns the pause after it.
     async fn round(&mut self, undispatched: &mut Outage) -> Result<Duration, DriveError> {
-        let Self { environment, mandate, attention, left_out, .. } = self;
+        let Self { environment, mandate, attention, left_out, broker, .. } = self;
         let rounds = match &mut self.rounds {
             Some(rounds) => rounds,
             None => {
@@ -112,6 +115,7 @@ impl Leader {
         if let Some(workers) = seen.workers {
             attention.look(environment, &rounds.pools(), &workers).await?;
         }
+        broker.look(environment, seen.undispatched.as_ref()).await?;
         match seen.undispatched {
             None => {
                 undispatched.ends();

@@ -8,11 +8,12 @@
 //!
 //! - `member`: this process among the others, by its beat
 //! - `election`: waiting for the lock; raising the epoch
-//! - `lead`: rounds over all open runs; `attention`: pools that nobody serves
+//! - `lead`: rounds over all open runs; `attention`: pools that nobody serves; `broker`: its absence
 //!
 //! **Invariant:** workers neither know nor need a leader: what is queued is finished and recorded without one.
 
 mod attention;
+mod broker;
 mod election;
 mod lead;
 mod member;
@@ -23,6 +24,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::environment::Environment;
 use crate::run::DriveError;
+pub(crate) use attention::UNSERVED;
+pub(crate) use broker::BROKER;
+
 use election::Election;
 use member::Membership;
 

@@ -3,6 +3,7 @@
 //! It computes nothing about outcomes: workers record their own results in the store, and the store's recount decides
 //! when the run is complete.
 
+use assay_common::money::NanoUsd;
 use assay_common::outcome::{ErrorKind, Outcome};
 use assay_common::suite::Suite;
 use assay_store::{AccountProblem, Mandate, Run, RunPool, RunState, StoreError};
@@ -34,6 +35,20 @@ pub(crate) enum Standing {
     Finished(Run),
     /// The provider refuses most of its first jobs for good.
     Refused { account: String, problem: AccountProblem },
+}
+
+/// What became of a run's budget, as its row says it.
+fn spent(run: &Run) -> String {
+    let mut reason = format!("its budget of ${} is spent", run.budget.unwrap_or_default().usd());
+    if let Some(short) = run.short {
+        let (cost, next) = (run.cost.usd(), short.usd());
+        reason.push_str(&format!(": ${cost} went, the next call may cost ${next}"));
+    }
+    if run.reserved > NanoUsd(0) {
+        let unknown = run.reserved.usd();
+        reason.push_str(&format!(", ${unknown} is set aside for calls whose cost is not known"));
+    }
+    reason
 }
 
 /// What driving a run needs to remember of it.
@@ -78,7 +93,7 @@ impl Course {
     /// The run as dispatch sees it.
     pub(crate) fn sender<'r>(&'r self, run: &'r Run) -> Sender<'r> {
         let pace = self.pace.jobs_per_second();
-        Sender { run, weight: weight(self.suite.priority), pools: &self.pools, pace, span: &self.span }
+        Sender { run, weight: weight(run.priority), pools: &self.pools, pace, span: &self.span }
     }
 
     /// Where the run stands. A deadline or an empty purse ends it by cancelling what is left.
@@ -91,7 +106,7 @@ impl Course {
         self.pace.observe(run.done(), Instant::now());
         let (store, now) = (&environment.store, environment.clock.now());
         if run.state == RunState::Running
-            && let Some(reason) = self.is_over(environment, run)
+            && let Some(reason) = self.is_over(environment, run).await?
         {
             tracing::warn!(run.id = %run.id, reason, "cancelling run {}: {reason}", run.id);
             store.give_up(mandate, run.id, reason, now).await?;
@@ -110,11 +125,25 @@ impl Course {
     }
 
     /// Why a run that goes on must not: its money or its time is spent.
-    fn is_over(&self, environment: &Environment, run: &Run) -> Option<String> {
-        match self.suite.budget {
-            Some(budget) if run.cost >= budget => Some(format!("its budget of ${} is spent", budget.usd())),
-            _ => (environment.clock.now() >= run.deadline_at).then(|| PAST_DEADLINE.to_owned()),
+    async fn is_over(&self, environment: &Environment, run: &Run) -> Result<Option<String>, StoreError> {
+        if environment.clock.now() >= run.deadline_at {
+            return Ok(Some(PAST_DEADLINE.to_owned()));
         }
+        match run.budget {
+            Some(budget) if run.cost >= budget => Ok(Some(spent(run))),
+            Some(_) if run.short.is_some() => self.is_broke(environment, run).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// A run that is short of money has spent it once nothing is in flight that could free more.
+    async fn is_broke(&self, environment: &Environment, run: &Run) -> Result<Option<String>, StoreError> {
+        if environment.store.standing(run.id).await?.running {
+            return Ok(None);
+        }
+        // The last call in flight may have freed enough since the row was read.
+        let run = environment.store.run(run.id).await?;
+        Ok(run.filter(|run| run.short.is_some()).map(|run| spent(&run)))
     }
 
     /// Whether the provider refuses most of the first jobs. Said once.

@@ -139,9 +139,10 @@ impl PoolQueue {
         size: u64,
     ) -> Result<usize, DispatchError> {
         self.needed = Instant::now();
-        // A run that is paused starts anew when it goes on: its hints are being declined.
-        let running: Vec<_> =
-            senders.iter().copied().filter(|sender| sender.run.state == RunState::Running).collect();
+        // A run that is paused starts anew when it goes on: its hints are being declined. So does one whose budget waits
+        // for what is set aside for the calls in flight.
+        let takes_hints = |run: &Run| run.state == RunState::Running && run.short.is_none();
+        let running: Vec<_> = senders.iter().copied().filter(|sender| takes_hints(sender.run)).collect();
         self.flows.retain(|run, _| running.iter().any(|sender| sender.run.id == *run));
         if !self.clean {
             environment.queue.purge(name).await?;

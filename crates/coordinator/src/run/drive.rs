@@ -11,6 +11,7 @@ use super::course::Standing;
 use super::dispatch::Dispatch;
 use super::round::{DriveError, Outage, Rounds};
 use crate::environment::Environment;
+use crate::reasons::WAITING;
 use crate::report::civil;
 
 /// Workers put a job off by a minute at most; who is put off for longer was told to by a provider.
@@ -160,7 +161,7 @@ impl Driver {
         let due = standing.next_due.filter(|due| *due > now.plus(self.patience.max(OWN_WAITS)))?;
         let stuck = !standing.running && !standing.fresh && run.expanded;
         let detail = format!("every open job waits for its next try, the first until {}", civil(due));
-        let problem = AccountProblem { kind: "waiting".to_owned(), detail, since: now };
+        let problem = AccountProblem { kind: WAITING.to_owned(), detail, since: now };
         stuck.then(|| (format!("run {}", run.id), problem))
     }
 }

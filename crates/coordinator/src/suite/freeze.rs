@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use assay_common::case::{Case, Recording};
+use assay_common::case::{Case, Recording, Vars};
 use assay_common::clock::Micros;
 use assay_common::id::Digest;
 use assay_common::suite::DatasetRef;
@@ -60,6 +60,27 @@ impl Loaded {
         let revision = store.freeze_suite(self.suite.clone(), now).await?;
         tracing::info!(suite = %self.suite.name, %revision, "froze suite {} as {}", self.suite.name, revision.short());
         Ok(())
+    }
+}
+
+impl Loaded {
+    /// The variables of the cases at some positions, in ascending order, read from the files once more.
+    ///
+    /// # Errors
+    /// [`FreezeError::Changed`] when a file is not what was validated.
+    pub async fn vars_at(&self, positions: &[u64]) -> Result<Vec<Vars>, FreezeError> {
+        let mut chunks = self.files.case_chunks();
+        let mut wanted = positions.iter().copied().peekable();
+        let (mut position, mut found) = (0, Vec::with_capacity(positions.len()));
+        while let Some(chunk) = chunks.recv().await {
+            for case in chunk.map_err(FreezeError::Changed)? {
+                if wanted.next_if_eq(&position).is_some() {
+                    found.push(case.vars);
+                }
+                position += 1;
+            }
+        }
+        Ok(found)
     }
 }
 

@@ -34,6 +34,22 @@ pub(crate) enum Prompt {
     Chat(Vec<Message>),
 }
 
+/// Tokens that a provider may add to each message of a chat, and to the whole.
+const FRAME_TOKENS: u64 = 16;
+
+impl Prompt {
+    /// More tokens than any provider counts of it: a byte each, and the frame.
+    pub(crate) fn most_tokens(&self) -> u64 {
+        let (bytes, messages) = match self {
+            Self::Text(text) => (text.len(), 1),
+            Self::Chat(messages) => {
+                (messages.iter().map(|message| message.content.len()).sum(), messages.len() as u64)
+            }
+        };
+        bytes as u64 + FRAME_TOKENS * (messages + 1)
+    }
+}
+
 /// One call to be made.
 #[derive(Debug)]
 pub(crate) struct Question<'q> {

@@ -1,0 +1,282 @@
+//! Why nothing of a run moves, as far as the store knows, and what to do about each. The API and the command line say the
+//! same.
+
+use std::collections::BTreeSet;
+
+use assay_common::clock::Micros;
+use assay_common::suite::Suite;
+use assay_store::{AccountProblem, Member, Run, RunState, Store, StoreError, StoreUrl};
+use serde::{Deserialize, Serialize};
+
+use crate::fleet::{BROKER, UNSERVED};
+use crate::report::civil;
+use crate::steer::Action;
+
+/// What a member calls itself that executes jobs of a fleet, that drives runs, and that does both for one run.
+const WORKER: &str = "worker";
+const COORDINATOR: &str = "coordinator";
+const RUN: &str = "run";
+
+/// The kind of a problem that is none of an account: every open job was told to come back later.
+pub(crate) const WAITING: &str = "waiting";
+
+/// Why nothing of a run moves, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    /// In one word.
+    pub kind: ReasonKind,
+    /// For a person.
+    pub detail: String,
+    /// What to do, where anything is to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// Why nothing of a run moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonKind {
+    /// Somebody paused it.
+    Paused,
+    /// It is being cancelled.
+    Cancelling,
+    /// A provider account needs attention.
+    Account,
+    /// A provider account is over its rate limit, and takes calls again by itself.
+    RateLimited,
+    /// No worker serves one of its models: it lacks the key, or the provider.
+    Unserved,
+    /// No worker is alive.
+    NoWorker,
+    /// No coordinator is alive.
+    NoCoordinator,
+    /// The broker cannot be reached.
+    Broker,
+    /// Its budget waits for what is set aside for the calls in flight.
+    Budget,
+    /// Every open job waits for its next try.
+    Waiting,
+    /// Its deadline has passed.
+    Deadline,
+}
+
+impl ReasonKind {
+    /// Whether somebody has to do something before the run moves, or it will not for long.
+    pub fn needs_attention(self) -> bool {
+        use ReasonKind::{Account, Broker, NoCoordinator, NoWorker, RateLimited, Unserved};
+        matches!(self, Account | RateLimited | Unserved | NoWorker | NoCoordinator | Broker)
+    }
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asker {
+    /// A coordinator, of its own store.
+    Coordinator,
+    /// Somebody with the store in his hands.
+    Reader,
+}
+
+/// Everything that keeps an open run from moving; nothing while it moves.
+pub async fn reasons(
+    store: &Store,
+    suite: &Suite,
+    run: &Run,
+    asker: Asker,
+    now: Micros,
+) -> Result<Vec<Reason>, StoreError> {
+    let mut reasons = Vec::new();
+    match run.state {
+        RunState::Paused => reasons.push(paused(store, run).await?),
+        RunState::Cancelling => reasons.push(cancelling(store, run).await?),
+        RunState::Running | RunState::Completed | RunState::Cancelled => {}
+    }
+    if now >= run.deadline_at {
+        reasons.push(Reason {
+            kind: ReasonKind::Deadline,
+            detail: format!("its deadline passed at {}", civil(run.deadline_at)),
+            hint: Some("raise `deadline` in the suite and start a new run".to_owned()),
+        });
+    }
+    reasons.extend(budget(run));
+    let ours: BTreeSet<_> = suite.models.iter().map(|model| model.provider.as_str()).collect();
+    // A problem may be told of one model of an account: `provider/model`.
+    let concerns =
+        |account: &str| account == BROKER || ours.contains(account.split('/').next().unwrap_or(account));
+    let problems = store.account_problems().await?.into_iter().filter(|(account, _)| concerns(account));
+    reasons.extend(problems.map(|(account, problem)| of_account(&account, problem)));
+    reasons.extend(nobody(&store.members().await?, store.url(), asker));
+    reasons.extend(waiting(store, run, now).await?);
+    Ok(reasons)
+}
+
+/// Who paused it, when, and why.
+async fn paused(store: &Store, run: &Run) -> Result<Reason, StoreError> {
+    let detail = match (&run.reason, told(store, run, Action::Pause).await?) {
+        // Whoever drives it paused it, and its row says why.
+        (Some(reason), _) => format!("it is paused: {reason}"),
+        (None, Some(told)) => format!("paused {told}"),
+        (None, None) => "it is paused".to_owned(),
+    };
+    let hint = Some(format!("let it go on with `assay resume {}`", run.id));
+    Ok(Reason { kind: ReasonKind::Paused, detail, hint })
+}
+
+async fn cancelling(store: &Store, run: &Run) -> Result<Reason, StoreError> {
+    let told = told(store, run, Action::Cancel).await?;
+    let why = told.or_else(|| run.reason.clone()).unwrap_or_else(|| "no reason given".to_owned());
+    let detail = format!("it is being cancelled: {why}");
+    let hint = Some("wait for what is in flight: it is still recorded".to_owned());
+    Ok(Reason { kind: ReasonKind::Cancelling, detail, hint })
+}
+
+/// By whom it was done last, when and why.
+async fn told(store: &Store, run: &Run, action: Action) -> Result<Option<String>, StoreError> {
+    let last = store.last_audit(run.id.to_string(), action.word()).await?;
+    Ok(last.map(|entry| {
+        let why = entry.detail["reason"].as_str().unwrap_or("no reason given");
+        format!("by {} at {}: {why}", entry.actor, civil(entry.at))
+    }))
+}
+
+fn budget(run: &Run) -> Option<Reason> {
+    let (budget, short) = (run.budget?.usd(), run.short?.usd());
+    let (spent, reserved) = (run.cost.usd(), run.reserved.usd());
+    Some(Reason {
+        kind: ReasonKind::Budget,
+        detail: format!(
+            "its budget of ${budget} has no ${short} left for the next call: ${spent} went, ${reserved} is set aside"
+        ),
+        hint: Some(
+            "it goes on if the calls in flight turn out cheaper, and ends with what it has if not".to_owned(),
+        ),
+    })
+}
+
+/// What an account, a model or the broker suffers from.
+pub fn of_account(account: &str, problem: AccountProblem) -> Reason {
+    let AccountProblem { kind, detail, since } = problem;
+    let since = civil(since);
+    if account == BROKER {
+        let hint = "start the broker, or look at the leading coordinator's --queue; runs go on by themselves";
+        let detail = format!("the broker cannot be reached since {since}: {detail}");
+        return Reason { kind: ReasonKind::Broker, detail, hint: Some(hint.to_owned()) };
+    }
+    if kind == UNSERVED {
+        let (what, hint) = detail.split_once(": ").unwrap_or((&detail, "start one with `assay worker`"));
+        let detail = format!("{what}, since {since}");
+        return Reason { kind: ReasonKind::Unserved, detail, hint: Some(hint.to_owned()) };
+    }
+    if kind == WAITING {
+        let hint = "go on with it then, or raise --patience";
+        return Reason { kind: ReasonKind::Waiting, detail, hint: Some(hint.to_owned()) };
+    }
+    let detail = format!("{account} needs attention since {since}: {kind}: {detail}");
+    let (kind, hint) = match kind.as_str() {
+        AccountProblem::RATE_LIMITED => (
+            ReasonKind::RateLimited,
+            "wait; a lower `requests_per_minute` in assay.toml keeps it from happening",
+        ),
+        "unauthorized" => {
+            (ReasonKind::Account, "start the worker again with a key that holds; the run goes on by itself")
+        }
+        "forbidden" => {
+            (ReasonKind::Account, "allow this key the model, or use another key; the run goes on by itself")
+        }
+        "quota" | "payment_required" => (
+            ReasonKind::Account,
+            "pay, or raise the account's quota; the run goes on by itself within seconds",
+        ),
+        "unreachable" => {
+            (ReasonKind::Account, "check `base_url` in assay.toml and the network; the run goes on by itself")
+        }
+        "failing" => (
+            ReasonKind::Account,
+            "every call fails: look at the provider's status; the run goes on by itself",
+        ),
+        "refusing" => (
+            ReasonKind::Account,
+            "look at the model's name and parameters in the suite, or go on with the rest as it is",
+        ),
+        _ => (ReasonKind::Account, "mend the account; the run goes on by itself"),
+    };
+    Reason { kind, detail, hint: Some(hint.to_owned()) }
+}
+
+/// Who is missing. A store in a file is for one `assay run`, others need a coordinator and workers.
+fn nobody(members: &[Member], url: &StoreUrl, asker: Asker) -> Vec<Reason> {
+    let is_there = |kind: &str| members.iter().any(|member| member.kind == kind);
+    let reason = |kind, detail: &str, hint: &str| Reason {
+        kind,
+        detail: detail.to_owned(),
+        hint: Some(hint.to_owned()),
+    };
+    if asker == Asker::Reader && is_there(RUN) {
+        return Vec::new();
+    }
+    if asker == Asker::Reader && matches!(url, StoreUrl::Sqlite(_)) {
+        let hint = "the same `assay run SUITE` goes on with it";
+        return vec![reason(ReasonKind::NoWorker, "nobody runs it", hint)];
+    }
+    let mut missing = Vec::new();
+    if !is_there(WORKER) {
+        let hint = "start one with `assay worker` on the same store and queue";
+        missing.push(reason(ReasonKind::NoWorker, "no worker is alive", hint));
+    }
+    if asker == Asker::Reader && !is_there(COORDINATOR) {
+        let hint = "start one with `assay coordinator` on the same store and queue";
+        missing.push(reason(ReasonKind::NoCoordinator, "no coordinator is alive", hint));
+    }
+    missing
+}
+
+/// Every open job was given back, and none is due.
+async fn waiting(store: &Store, run: &Run, now: Micros) -> Result<Option<Reason>, StoreError> {
+    let standing = store.standing(run.id).await?;
+    let waits = run.state == RunState::Running && !standing.running && !standing.fresh;
+    Ok(standing.next_due.filter(|due| waits && *due > now).map(|due| Reason {
+        kind: ReasonKind::Waiting,
+        detail: format!("every open job waits for its next try, the first until {}", civil(due)),
+        hint: Some("nothing: it goes on then by itself".to_owned()),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(account: &str, kind: &str, detail: &str, expected: (ReasonKind, &str, &str)) {
+        let problem = AccountProblem { kind: kind.into(), detail: detail.into(), since: Micros(0) };
+        let reason = of_account(account, problem);
+        let hint = reason.hint.unwrap_or_default();
+        assert_eq!((reason.kind, reason.detail.as_str()), (expected.0, expected.1));
+        assert!(hint.contains(expected.2), "{hint}");
+    }
+
+    #[test]
+    fn every_trouble_has_its_remedy() {
+        let since = "since 1970-01-01T00:00:00.000Z";
+        let account = |kind: &str| format!("openai needs attention {since}: {kind}: words");
+        let whole = |kind, remedy: &str| {
+            check("openai", kind, "words", (ReasonKind::Account, &account(kind), remedy))
+        };
+        whole("unauthorized", "a key that holds");
+        whole("forbidden", "another key");
+        whole("quota", "quota");
+        whole("payment_required", "pay");
+        whole("unreachable", "base_url");
+        whole("failing", "status");
+        whole("unheard of", "mend the account");
+        let limited = account("rate_limited");
+        check("openai", "rate_limited", "words", (ReasonKind::RateLimited, &limited, "requests_per_minute"));
+        let unserved = format!("no worker serves `openai/m`, {since}");
+        check(
+            "openai/m",
+            "unserved",
+            "no worker serves `openai/m`: start one whose environment has OPENAI_API_KEY",
+            (ReasonKind::Unserved, &unserved, "start one whose environment has OPENAI_API_KEY"),
+        );
+        let broker = format!("the broker cannot be reached {since}: refused");
+        check(BROKER, "unreachable", "refused", (ReasonKind::Broker, &broker, "start the broker"));
+    }
+}
