@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use assay_common::clock::Micros;
+use assay_common::gate::Gate;
 use assay_common::id::{Digest, RunId};
 use assay_common::outcome::ErrorKind;
 use assay_common::suite::Suite;
-use assay_common::verdict::Verdict;
+use assay_common::verdict::{Decision, Verdict};
 use assay_store::{OutcomeRow, ResultRow, Run, RunState, Store, StoreError};
 use futures_util::future::try_join;
 use jiff::Timestamp;
@@ -18,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::verdict::{Aggregation, Flip, Flips, Quantiles, VariantReport, judge};
+use crate::run::extent::extents;
+use crate::verdict::{Aggregation, Flip, Flips, Quantiles, Sight, VariantReport, judge};
 
 /// How many results are read at a time.
 const PAGE: u32 = 2_000;
@@ -43,12 +45,31 @@ pub struct Report {
     /// What the gate says; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+    /// What the gate said each time that it was given more, and at the end; empty for a gate that is not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+    /// What rules on drops could be expected to see before the run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sights: Vec<Sight>,
     /// Which cases changed sides against the baseline, and how; for people.
     #[serde(skip)]
     pub flips: Vec<NamedFlips>,
     /// Why jobs errored, by kind; for people.
     #[serde(skip)]
     pub errors: Vec<Errors>,
+}
+
+/// One judgement of a gate that adds cases and trials while it is inconclusive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Jobs up to then.
+    pub jobs: u64,
+    /// Cases among them.
+    pub cases: u64,
+    /// Trials of each case under each variant.
+    pub trials: u32,
+    /// What it came to.
+    pub outcome: Decision,
 }
 
 /// The jobs that errored in one way.
@@ -111,7 +132,7 @@ pub struct RunSummary {
     pub revision: Digest,
     /// running, paused, cancelling, completed or cancelled.
     pub state: Cow<'static, str>,
-    /// How many jobs were planned.
+    /// How many jobs were planned; a gate that draws more when it needs them raises it.
     pub jobs: u64,
     /// RFC 3339, in UTC; null before the first claim.
     pub started_at: Option<String>,
@@ -119,7 +140,10 @@ pub struct RunSummary {
     pub finished_at: Option<String>,
     /// Whether the gate decided before every job was done.
     pub stopped_early: bool,
-    /// Why it was cancelled, if it was.
+    /// Jobs that were asked, of those planned.
+    #[serde(default)]
+    pub jobs_used: u64,
+    /// Why it was cancelled or stopped early, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -135,7 +159,8 @@ impl RunSummary {
             jobs: run.planned,
             started_at: run.started_at.map(civil),
             finished_at: run.finished_at.map(civil),
-            stopped_early: false,
+            stopped_early: run.stopped_early,
+            jobs_used: run.passed + run.failed + run.errored,
             reason: run.reason.clone(),
         }
     }
@@ -151,7 +176,8 @@ pub struct Reader<'s> {
     store: &'s Store,
     suite: &'s Suite,
     run: RunId,
-    aggregation: Aggregation<'s>,
+    /// Begun once the dataset has been counted for it.
+    aggregation: Option<Aggregation<'s>>,
     /// How many jobs errored in each way, and the ordinal of the first.
     errors: HashMap<ErrorKind, (u64, u64)>,
     /// Everything below it has been read.
@@ -161,7 +187,7 @@ pub struct Reader<'s> {
 impl<'s> Reader<'s> {
     /// Before the first result.
     pub fn new(store: &'s Store, suite: &'s Suite, run: RunId) -> Self {
-        Self { store, suite, run, aggregation: Aggregation::new(suite), errors: HashMap::new(), next: 0 }
+        Self { store, suite, run, aggregation: None, errors: HashMap::new(), next: 0 }
     }
 
     /// Reads along while the run goes on, as far as nothing is missing, so that little is left to read at its end.
@@ -169,8 +195,8 @@ impl<'s> Reader<'s> {
     pub async fn follow(&mut self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             let before = self.next;
-            match self.store.outcomes(self.run, self.next.checked_sub(1), FOLLOW_PAGE).await {
-                Ok(page) => self.fold_prefix(&page),
+            match self.read_prefix().await {
+                Ok(()) => {}
                 // Whoever concludes reads it again, and tells.
                 Err(error) => tracing::debug!(run.id = %self.run, %error, "failed to read along: {error}"),
             }
@@ -188,7 +214,9 @@ impl<'s> Reader<'s> {
         let (store, suite) = (self.store, self.suite);
         let versions = store.version_numbers(suite).await?;
         let ((), quantiles) = try_join(self.read_on(), latencies(store, suite, run.id)).await?;
-        let aggregate = self.aggregation.finish(&quantiles, &versions);
+        let Some(aggregation) = self.aggregation else { unreachable!("it was begun to be read into") };
+        let mut aggregate = aggregation.finish(&quantiles, &versions, run.planned);
+        aggregate.stopped_early = run.stopped_early;
         let complete = run.state == RunState::Completed;
         let verdict = judge(suite, &aggregate, complete, &versions);
         if let Some(verdict) = &verdict {
@@ -200,11 +228,31 @@ impl<'s> Reader<'s> {
             flips.push(name(store, suite, run.id, counted).await?);
         }
         let errors = errors(store, run.id, self.errors).await?;
-        Ok(Report { run: RunSummary::of(run), variants: aggregate.variants, verdict, flips, errors })
+        let attempts = attempts(store, suite, run, verdict.as_ref()).await?;
+        let (run, variants, sights) = (RunSummary::of(run), aggregate.variants, Vec::new());
+        Ok(Report { run, variants, verdict, attempts, sights, flips, errors })
+    }
+
+    /// Reads a page, as far as nothing is missing.
+    async fn read_prefix(&mut self) -> Result<(), StoreError> {
+        self.begin().await?;
+        let page = self.store.outcomes(self.run, self.next.checked_sub(1), FOLLOW_PAGE).await?;
+        self.fold_prefix(&page);
+        Ok(())
+    }
+
+    /// Counts the dataset where the gate's rules need it.
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        if self.aggregation.is_none() {
+            let extents = extents(self.store, self.suite).await?;
+            self.aggregation = Some(Aggregation::counted(self.suite, &extents));
+        }
+        Ok(())
     }
 
     /// Reads everything there is.
     async fn read_on(&mut self) -> Result<(), StoreError> {
+        self.begin().await?;
         loop {
             let page = self.store.outcomes(self.run, self.next.checked_sub(1), PAGE).await?;
             if page.is_empty() {
@@ -225,7 +273,8 @@ impl<'s> Reader<'s> {
     }
 
     fn fold(&mut self, row: &OutcomeRow) {
-        self.aggregation.push(row);
+        let Some(aggregation) = &mut self.aggregation else { return };
+        aggregation.push(row);
         if let Some(kind) = row.outcome.error_kind() {
             self.errors.entry(kind).or_insert((0, row.ordinal)).0 += 1;
         }
@@ -247,6 +296,32 @@ async fn errors(
     }
     errors.sort_by_key(|errors| (std::cmp::Reverse(errors.jobs), errors.kind.word()));
     Ok(errors)
+}
+
+/// What was said before the run was given more, and what is said now.
+async fn attempts(
+    store: &Store,
+    suite: &Suite,
+    run: &Run,
+    verdict: Option<&Verdict>,
+) -> Result<Vec<Attempt>, StoreError> {
+    let Some(verdict) = verdict.filter(|_| suite.gate.as_ref().is_some_and(Gate::tops_up)) else {
+        return Ok(Vec::new());
+    };
+    let earlier = store.attempts(run.id).await?.into_iter().map(|attempt| Attempt {
+        jobs: attempt.jobs,
+        cases: attempt.cases,
+        trials: attempt.trials,
+        outcome: Decision::Inconclusive,
+    });
+    let product = suite.product();
+    let last = Attempt {
+        jobs: run.planned,
+        cases: (run.planned / product.jobs_per_case().max(1)).min(product.cases),
+        trials: product.place(run.planned.saturating_sub(1)).trial,
+        outcome: verdict.outcome,
+    };
+    Ok(earlier.chain([last]).collect())
 }
 
 async fn latencies(store: &Store, suite: &Suite, run: RunId) -> Result<Quantiles, StoreError> {

@@ -12,7 +12,7 @@
 //! - [`run`]: a run and its state; [`expand`]: its jobs; [`due`]: which of them may be dispatched
 //! - [`member`]: who can hold claims; [`claim`], [`settle`], [`release`]: a job taken and given back; [`response`]: what
 //!   was answered in between
-//! - [`cancel`], [`finish`]: how a run ends; [`account`]: what a provider account suffers from
+//! - [`attempt`]: a run that its gate ends early or gives more jobs; [`cancel`], [`finish`]: how a run ends; [`account`]: what a provider account suffers from
 //! - [`leader`]: whose word counts in a fleet; [`pool`]: the queues its open runs need
 //! - [`submission`], [`steer`]: a run asked for, paused, resumed and stopped by somebody; [`standing`]: what it waits for
 //! - [`token`], [`audit`]: who may ask, and what was asked
@@ -21,6 +21,7 @@
 //! **Invariant:** every write is one transaction in a task of its own that no caller can cancel half-way.
 
 pub mod account;
+pub mod attempt;
 pub mod audit;
 mod bulk;
 pub mod cancel;
@@ -54,7 +55,9 @@ pub mod token;
 pub mod url;
 
 pub use account::AccountProblem;
+pub use attempt::Attempt;
 pub use audit::AuditEntry;
+pub use dataset::TaggedUnit;
 pub use error::StoreError;
 pub use expand::NewJob;
 pub use leader::{Candidacy, Mandate};

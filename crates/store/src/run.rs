@@ -27,7 +27,7 @@ pub struct NewRun {
     pub suite_name: String,
     /// What the order of its units is drawn from.
     pub seed: [u8; 32],
-    /// Jobs of its product.
+    /// The jobs it begins with.
     pub planned: u64,
     /// The queues its jobs will wait in.
     pub pools: Vec<RunPool>,
@@ -52,7 +52,7 @@ pub enum RunState {
     Paused,
     /// No claims any more; what is running is still recorded.
     Cancelling,
-    /// Every job is terminal.
+    /// Every job is terminal: asked, or not needed any more.
     Completed,
     /// Stopped, and nothing of it is running.
     Cancelled,
@@ -73,7 +73,7 @@ pub struct Run {
     pub reason: Option<String>,
     /// What the order of its units is drawn from.
     pub seed: [u8; 32],
-    /// Jobs of its product.
+    /// Jobs planned so far: its gate may add more.
     pub planned: u64,
     /// Jobs expanded: ordinals below it are rows.
     pub cursor: u64,
@@ -99,6 +99,8 @@ pub struct Run {
     pub deadline_at: Micros,
     /// The span that submitted it.
     pub trace: Option<TraceParent>,
+    /// Whether its gate ended it before every job was asked.
+    pub stopped_early: bool,
 }
 
 impl RunState {
@@ -214,6 +216,7 @@ pub(crate) struct RunRow {
     finished_at: Option<i64>,
     deadline_at: i64,
     traceparent: Option<String>,
+    stopped_early: bool,
 }
 
 impl RunRow {
@@ -240,13 +243,15 @@ impl RunRow {
             finished_at: self.finished_at.map(Micros),
             deadline_at: Micros(self.deadline_at),
             trace: self.traceparent.map(|text| parsed(&text, "runs.traceparent")).transpose()?,
+            stopped_early: self.stopped_early,
         })
     }
 }
 
 pub(crate) const RUN: &str = "
     SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
-        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent
+        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent,
+        COALESCE(stopped_early, FALSE) AS stopped_early
     FROM runs WHERE id = $1";
 
 impl Store {
@@ -261,7 +266,8 @@ impl Store {
 
 const RUNS: &str = "
     SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
-        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent
+        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent,
+        COALESCE(stopped_early, FALSE) AS stopped_early
     FROM runs WHERE CAST($1 AS TEXT) IS NULL OR id < $1 ORDER BY id DESC LIMIT $2";
 
 impl Store {
@@ -278,7 +284,8 @@ impl Store {
 
 const OPEN_RUNS: &str = "
     SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
-        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent
+        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent,
+        COALESCE(stopped_early, FALSE) AS stopped_early
     FROM runs WHERE state IN ('running', 'paused', 'cancelling') ORDER BY id";
 
 impl Store {

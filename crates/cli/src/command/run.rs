@@ -14,6 +14,7 @@ use assay_coordinator::report::Reader;
 use assay_coordinator::run::begin::Draw;
 use assay_coordinator::run::{Begun, Driver, Ended, begin};
 use assay_coordinator::suite::{FreezeError, Loaded, load};
+use assay_coordinator::verdict::Sight;
 use assay_coordinator::{Environment, Timings};
 use assay_queue::Queue;
 use assay_store::{FileLock, Run, RunPool, Schema, Store};
@@ -44,9 +45,7 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     let loaded = load(&args.suite, &settings.config).map_err(Exit::input)?;
     warn(&loaded.warnings);
     let suite = &loaded.suite;
-    if suite.gate.as_ref().is_some_and(|gate| gate.stop_early) {
-        warn(&["warning: `stop_early` has no effect yet: every case is run"]);
-    }
+    tell_sights(&loaded.sights);
     files::check(&args.files)?;
     let keys = keys::resolve(settings, &loaded)?;
     let mut session = Session::open(settings, suite, keys).await?;
@@ -64,7 +63,7 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     let store = session.environment.store.clone();
     let mut reader = Reader::new(&store, suite, begun.run);
     let ended = Box::pin(session.drive(&begun, args, &mut reader)).await?;
-    session.conclude(settings, &args.files, ended, reader).await
+    session.conclude(settings, &args.files, ended, reader, loaded.sights).await
 }
 
 /// What one `assay run` holds open.
@@ -166,6 +165,7 @@ impl Session {
         files: &Files,
         ended: Ended,
         reader: Reader<'_>,
+        sights: Vec<Sight>,
     ) -> Result<Exit, Exit> {
         let store = &self.environment.store;
         let run = match ended {
@@ -186,7 +186,8 @@ impl Session {
                 return Err(Exit::Unfinished(anyhow!("{}\n{}", what.join("\n"), how_to_resume(&run))));
             }
         };
-        let report = reader.conclude(&run).await?;
+        let mut report = reader.conclude(&run).await?;
+        report.sights = sights;
         print(settings, &report)?;
         if !settings.json {
             let mut out = anstream::stdout().lock();
@@ -196,6 +197,21 @@ impl Session {
         files::write(files, &Source::Store(store.clone()), &report).await?;
         Ok(exit_of(&report))
     }
+}
+
+/// Says on stderr how small a drop the suite can see, before anything is paid.
+fn tell_sights(sights: &[Sight]) {
+    let tell = |sight: &Sight| {
+        let points = |share: f64| format!("{:.1}", share * 100.0);
+        format!(
+            "this suite cannot see a drop below {} points: {} cases, `{}` allows {}",
+            points(sight.detectable),
+            sight.cases,
+            sight.rule,
+            points(sight.allowed)
+        )
+    };
+    warn(&sights.iter().map(tell).collect::<Vec<_>>());
 }
 
 fn worker(environment: &Environment, keys: Keys, rng: &mut StdRng) -> assay_worker::Environment {

@@ -7,7 +7,7 @@ use assay_common::visible::visible;
 use assay_coordinator::report::{NamedFlips, Report};
 use assay_coordinator::verdict::VariantReport;
 
-use super::percent;
+use super::{attempts, jobs, percent};
 
 /// The report.
 pub(crate) fn markdown(report: &Report) -> String {
@@ -21,12 +21,15 @@ pub(crate) fn markdown(report: &Report) -> String {
     }
     if let Some(verdict) = &report.verdict {
         let _ = writeln!(text, "{}", rules(verdict));
+        if !report.attempts.is_empty() {
+            let _ = writeln!(text, "{}\n", attempts(&report.attempts));
+        }
     }
     let _ = writeln!(
         text,
-        "Run `{}`, {} jobs, suite revision `{}`.",
+        "Run `{}`, {}, suite revision `{}`.",
         report.run.id,
-        report.run.jobs,
+        jobs(&report.run),
         report.run.revision.short()
     );
     text

@@ -5,7 +5,7 @@ use assay_common::verdict::Verdict;
 use assay_store::Run;
 use serde::{Deserialize, Serialize};
 
-use crate::report::{Errors, NamedFlips, Report, RunSummary, civil};
+use crate::report::{Attempt, Errors, NamedFlips, Report, RunSummary, civil};
 use crate::verdict::VariantReport;
 
 /// Some of many things.
@@ -90,6 +90,9 @@ pub struct RunDocument {
     /// What the gate says; absent without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+    /// What the gate said each time that it was given more, and at the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
     /// Which cases changed sides against the baseline.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flips: Vec<NamedFlips>,
@@ -164,6 +167,7 @@ impl RunDocument {
             reasons,
             variants: Vec::new(),
             verdict: None,
+            attempts: Vec::new(),
             flips: Vec::new(),
             errors: Vec::new(),
         }
@@ -171,13 +175,13 @@ impl RunDocument {
 
     /// Of a run with its report.
     pub fn reported(run: &Run, report: Report) -> Self {
-        let Report { run: _, variants, verdict, flips, errors } = report;
-        Self { entry: RunEntry::of(run), reasons: Vec::new(), variants, verdict, flips, errors }
+        let Report { run: _, variants, verdict, attempts, sights: _, flips, errors } = report;
+        Self { entry: RunEntry::of(run), reasons: Vec::new(), variants, verdict, attempts, flips, errors }
     }
 
     /// The report in it.
     pub fn into_report(self) -> Report {
-        let Self { entry, variants, verdict, flips, errors, reasons: _ } = self;
-        Report { run: entry.run, variants, verdict, flips, errors }
+        let Self { entry, variants, verdict, attempts, flips, errors, reasons: _ } = self;
+        Report { run: entry.run, variants, verdict, attempts, sights: Vec::new(), flips, errors }
     }
 }

@@ -59,7 +59,8 @@ fn tokens(prompt: &PromptEntry, sample: &[Vars]) -> Option<u64> {
 
 /// The sums over all variants, where every summand is known.
 fn add_up(suite: &Suite, config: &Config, lengths: &[Option<u64>]) -> Estimated {
-    let calls = suite.dataset.cases.saturating_mul(u64::from(suite.repeats));
+    let product = suite.product();
+    let calls = product.cases.saturating_mul(u64::from(product.trials));
     let (mut input, mut output) = (Some(0_u64), Some(0_u64));
     let (mut cost, mut input_cost) = (Some(0_i64), Some(0_i64));
     for variant in suite.variants() {

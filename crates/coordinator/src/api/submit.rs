@@ -61,7 +61,7 @@ pub(super) async fn submit(
         }]));
     }
     let revision = store.freeze_suite(suite.clone(), api.now()).await?;
-    let jobs = suite.product().jobs().unwrap_or(u64::MAX);
+    let jobs = suite.first_jobs().unwrap_or(u64::MAX);
     let priority = priority.unwrap_or(suite.priority);
     // The seed is drawn after everything judged is frozen.
     let run = new_run(&suite, priority, api.now(), Draw { id: random()?, seed: random()? }, trace);

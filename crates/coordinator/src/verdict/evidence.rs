@@ -3,6 +3,7 @@
 use assay_common::gate::{Metric, Rule};
 use assay_store::OutcomeRow;
 
+use super::looks::Looks;
 use super::measure::{Cell, Cost, Quantity, Scale, Value};
 use super::quantiles::{Quantiles, nearest_rank};
 use super::stats::{Discordance, Sample};
@@ -18,8 +19,10 @@ pub(super) struct Evidence {
     pub(super) baseline: Option<u32>,
     /// Cases of the rule's slice that were scored, under both arms where the rule compares.
     pub(super) cases: u64,
-    /// What was measured on them.
+    /// What was measured on them, in the first round of trials.
     pub(super) figures: Figures,
+    /// Where looking again and again stands, for gates and rules that do so.
+    pub(super) looks: Option<Looks>,
 }
 
 /// The sums behind a rule, by what it measures and whether it compares.
@@ -90,6 +93,7 @@ impl Evidence {
         arms: (u32, Option<u32>),
         names: &[String],
         scale: Scale,
+        looks: Option<Looks>,
     ) -> Self {
         let baseline = arms.1.filter(|_| rule.bound.compares());
         let quantity = match &rule.metric {
@@ -115,7 +119,7 @@ impl Evidence {
                 baseline: baseline.map(|_| Cost::default()),
             }),
         };
-        Self { rule: index, candidate: arms.0, baseline, cases: 0, figures }
+        Self { rule: index, candidate: arms.0, baseline, cases: 0, figures, looks }
     }
 
     /// Looks at a job of the rule's slice, under any variant.
@@ -128,6 +132,24 @@ impl Evidence {
         } else if Some(row.variant) == self.baseline {
             baseline.extend(row.latency_us);
         }
+    }
+
+    /// Looks at a case of the rule's slice all of whose jobs have come, and those of every case before it.
+    pub(super) fn look_at_case(&mut self, cells: &[Cell], scale: Scale) {
+        let Some(looks) = &mut self.looks else { return };
+        let value = |index: u32, quantity| match cells[index as usize].value(quantity, scale) {
+            Value::Scored(value) => Some(value as f64 / scale.one() as f64),
+            Value::Errored | Value::Absent => None,
+        };
+        let value = match (&self.figures, self.baseline) {
+            (Figures::Rate(rate), _) => value(self.candidate, rate.quantity),
+            (Figures::Difference(difference), Some(baseline)) => {
+                let arms = [baseline, self.candidate].map(|arm| value(arm, difference.quantity));
+                arms[0].zip(arms[1]).map(|(before, after)| after - before)
+            }
+            _ => return,
+        };
+        looks.add_case(value);
     }
 
     /// Looks at a case of the rule's slice whose jobs have all come.

@@ -49,6 +49,8 @@ pub(crate) fn suite(prompts: usize, rules: Vec<Rule>) -> Suite {
             stop_early: false,
             max_error_rate: None,
             min_cases: None,
+            max_cases: None,
+            max_repeats: None,
             expires_seconds: None,
             rules,
         }),
@@ -135,7 +137,7 @@ impl Run {
     pub(crate) fn aggregate_rows<'a>(&self, rows: impl IntoIterator<Item = &'a OutcomeRow>) -> Aggregate {
         let mut aggregation = Aggregation::new(&self.suite);
         rows.into_iter().for_each(|row| aggregation.push(row));
-        aggregation.finish(&self.quantiles(), &self.versions())
+        aggregation.finish(&self.quantiles(), &self.versions(), self.suite.product().jobs().unwrap())
     }
 
     /// The verdict of the gate on the run as a completed one.

@@ -5,20 +5,24 @@
 //! - `guard`: whether the run is fit to be judged at all
 //! - `rate`: a rate of the candidate's own, with errors at their worst: this suite's, or the expected one
 //! - `difference`: a drop against the baseline, paired by case
+//! - `again`: either of them, where the gate looked more than once
 //! - `amount`: latency and cost
 //! - `words`: how reasons are worded
+//! - [`Ruling`]: what all this means for a run that goes on
 //!
 //! A version's verdict is the conjunction over models and rules, the run's is the worst over versions. Each rule is
 //! tested at the gate's confidence without correction: a conjunction passes by mistake no more often than its
 //! weakest rule does (Berger 1982).
 
+mod again;
 mod amount;
 mod difference;
 mod guard;
 mod rate;
+mod ruling;
 mod words;
 
-use assay_common::gate::{Gate, Rule, Tier};
+use assay_common::gate::{Estimand, Gate, Rule, Tier};
 use assay_common::suite::Suite;
 use assay_common::verdict::{Decision, RuleVerdict, Verdict, VersionVerdict};
 
@@ -26,6 +30,8 @@ use super::aggregate::{Aggregate, candidates};
 use super::evidence::{Evidence, Figures};
 use super::measure::{Scale, is_binary};
 use super::stats::Interval;
+
+pub use ruling::Ruling;
 
 /// What a rule comes to, before its name and threshold are put to it.
 #[derive(Debug, PartialEq)]
@@ -108,7 +114,7 @@ fn judge_rule(
     complete: bool,
 ) -> (RuleVerdict, Decision) {
     let rule = &gate.rules[evidence.rule];
-    let finding = examine(rule, evidence, terms);
+    let finding = examine(rule, evidence, terms, aggregate.stopped_early);
     let objection = guard::objection(gate, aggregate, evidence.candidate, evidence.baseline, complete);
     let weight = match (rule.tier, finding.decision) {
         (Tier::Advisory, _) => Decision::Pass,
@@ -140,10 +146,28 @@ fn judge_rule(
     (verdict, weight)
 }
 
-fn examine(rule: &Rule, evidence: &Evidence, terms: Terms) -> Finding {
+fn examine(rule: &Rule, evidence: &Evidence, terms: Terms, stopped_early: bool) -> Finding {
     if evidence.cases == 0 {
         return Finding::unknown(0, words::nothing_scored(rule, evidence.baseline.is_some()));
     }
+    match &evidence.looks {
+        // A complete suite's own number is known.
+        Some(looks) if rule.estimand == Estimand::Suite && looks.is_whole() => once(rule, evidence, terms),
+        // Half of the risk of error was kept for this.
+        Some(looks) if looks.decision().is_none() && looks.has_last_look() => {
+            once(rule, evidence, Terms { confidence: f64::midpoint(terms.confidence, 1.0), ..terms })
+        }
+        Some(looks) => again::judge(looks, rule, terms),
+        None if stopped_early => {
+            let reason = "another rule decided before all cases were in, and this one is judged once they are";
+            Finding::unknown(evidence.cases, reason)
+        }
+        None => once(rule, evidence, terms),
+    }
+}
+
+/// Of a run that is complete, and is judged this once.
+fn once(rule: &Rule, evidence: &Evidence, terms: Terms) -> Finding {
     match &evidence.figures {
         Figures::Rate(figures) => rate::judge(figures, rule, terms),
         Figures::Difference(figures) => difference::judge(figures, rule, terms),
