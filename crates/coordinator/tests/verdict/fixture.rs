@@ -177,7 +177,7 @@ impl Run {
     }
 }
 
-fn outcome(sign: char) -> Option<Outcome> {
+pub(crate) fn outcome(sign: char) -> Option<Outcome> {
     match sign {
         '+' => Some(Outcome::Passed),
         '-' => Some(Outcome::Failed),
@@ -188,7 +188,8 @@ fn outcome(sign: char) -> Option<Outcome> {
     }
 }
 
-fn row(ordinal: u64, position: u64, variant: u32, trial: u32, outcome: Outcome) -> OutcomeRow {
+/// A terminal job.
+pub(crate) fn row(ordinal: u64, position: u64, variant: u32, trial: u32, outcome: Outcome) -> OutcomeRow {
     let passed = outcome == Outcome::Passed;
     let answered = passed || outcome == Outcome::Failed;
     let size = i64::try_from((position + 1) * (u64::from(variant) + 1)).unwrap();
