@@ -213,7 +213,7 @@ impl<'s> Reader<'s> {
     pub async fn conclude(mut self, run: &Run) -> Result<Report, StoreError> {
         let (store, suite) = (self.store, self.suite);
         let versions = store.version_numbers(suite).await?;
-        let ((), quantiles) = try_join(self.read_on(), latencies(store, suite, run.id)).await?;
+        let ((), quantiles) = try_join(self.read_on(), latencies(store, run.id)).await?;
         let Some(aggregation) = self.aggregation else { unreachable!("it was begun to be read into") };
         let mut aggregate = aggregation.finish(&quantiles, &versions, run.planned);
         aggregate.stopped_early = run.stopped_early;
@@ -324,9 +324,9 @@ async fn attempts(
     Ok(earlier.chain([last]).collect())
 }
 
-async fn latencies(store: &Store, suite: &Suite, run: RunId) -> Result<Quantiles, StoreError> {
+async fn latencies(store: &Store, run: RunId) -> Result<Quantiles, StoreError> {
     let mut quantiles = Quantiles::default();
-    for (variant, percent, micros) in store.latency_quantiles(run, Quantiles::needed(suite)).await? {
+    for (variant, percent, micros) in store.latency_quantiles(run, Quantiles::NEEDED.into()).await? {
         quantiles.insert(variant, percent, micros);
     }
     Ok(quantiles)

@@ -132,9 +132,8 @@ pub async fn a_run_is_topped_up_once(place: StoreUrl) {
     fixture.settle([0, 1].map(|ordinal| finished(fixture.passed(ordinal, 1))).into()).await;
     let attempt =
         |jobs| Attempt { jobs, cases: jobs, trials: 1, outcome: "inconclusive".into(), judged_at: NOW };
-    let top_up = async |planned, attempt| {
-        store.top_up(Mandate::Own, fixture.run, planned, attempt).await.unwrap()
-    };
+    let top_up =
+        async |planned, attempt| store.top_up(Mandate::Own, fixture.run, planned, attempt).await.unwrap();
     assert!(top_up(4, attempt(2)).await);
     assert!(!top_up(4, attempt(2)).await, "sent again");
     assert_eq!(store.finish(Mandate::Own, fixture.run, NOW).await.unwrap(), None, "more is to come");

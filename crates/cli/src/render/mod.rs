@@ -59,7 +59,8 @@ fn jobs(run: &RunSummary) -> String {
 /// What a gate said each time that it was given more, on one line.
 fn attempts(attempts: &[Attempt]) -> String {
     let one = |attempt: &Attempt| {
-        let trials = if attempt.trials > 1 { format!(" × {} trials", attempt.trials) } else { String::new() };
+        let trials =
+            if attempt.trials > 1 { format!(" × {} trials", attempt.trials) } else { String::new() };
         format!("{} cases{trials}: {}", attempt.cases, attempt.outcome.word())
     };
     format!("Attempts: {}", attempts.iter().map(one).collect::<Vec<_>>().join("; "))

@@ -140,8 +140,7 @@ impl Watch {
 
     fn is_due(&self, run: &Run) -> bool {
         let Looked { done, new, at } = self.looked;
-        new == u64::from(PAGE)
-            || done != run.done() && (new > 0 || at.is_none_or(|at| at.elapsed() >= PAUSE))
+        new == u64::from(PAGE) || done != run.done() && (new > 0 || at.is_none_or(|at| at.elapsed() >= PAUSE))
     }
 
     /// Reads a page of results as far as none is missing.

@@ -105,7 +105,8 @@ impl Loader<'_> {
         if let (Some((at, most)), Some(least)) = (cases, least)
             && most < least
         {
-            let message = format!("at most {} are drawn, and `min_cases` demands {least}", counted(most, "case"));
+            let message =
+                format!("at most {} are drawn, and `min_cases` demands {least}", counted(most, "case"));
             self.error(at, message).hint = Some("draw as many as are demanded, or more".into());
         }
         let repeats = whole("max_repeats").and_then(|(at, most)| Some((at, u32::try_from(most).ok()?)));
@@ -113,7 +114,8 @@ impl Loader<'_> {
             && most / 2 < offer.repeats
         {
             let trials = counted(offer.repeats.into(), "trial");
-            let message = format!("no further round of {trials} fits into {most}: `max_repeats` has no effect");
+            let message =
+                format!("no further round of {trials} fits into {most}: `max_repeats` has no effect");
             self.warning(at, message).hint =
                 Some(format!("allow {} or more, or leave it out", u64::from(offer.repeats) * 2));
         }
@@ -176,7 +178,9 @@ impl Loader<'_> {
         let all = census.cases().max(1);
         // A slice of what is drawn is as large a share of its slice.
         let cases = match drawn.filter(|drawn| *drawn < all) {
-            Some(drawn) => u64::try_from(u128::from(cases) * u128::from(drawn) / u128::from(all)).unwrap_or(cases),
+            Some(drawn) => {
+                u64::try_from(u128::from(cases) * u128::from(drawn) / u128::from(all)).unwrap_or(cases)
+            }
             None => cases,
         };
         let outlook = Outlook::of(cases, margin.as_f64(), confidence.as_f64(), drawn.is_some());

@@ -12,12 +12,12 @@ use assay_common::reduce::Reducer;
 use assay_common::score::Millionths;
 use assay_common::suite::{DatasetRef, Priority, Suite};
 
+use super::super::verdict::Sight;
 use super::cases::CaseSource;
 use super::check::check_map;
 use super::diagnostic::{Diagnostic, Findings, Mark, Problems};
 use super::folder::{Folder, Found, Refusal};
 use super::freeze::LoadedFiles;
-use super::super::verdict::Sight;
 use super::gate::{Offer, seconds, slices};
 use super::layout::{MAX_REPEATS, SUITE};
 use super::prompts::labels;

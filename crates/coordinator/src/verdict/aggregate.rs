@@ -1,11 +1,11 @@
 //! Terminal jobs are folded into what reports and gates need. Memory does not grow with the number of cases:
 //! one case and one cluster are open at a time, all else is sums.
 //!
-//! The one exception are rules on the latency of a slice, which hold a number for each job in it.
+//! The one exception are rules on latency, which hold a number for each job they look at.
 
 use std::borrow::Cow;
 
-use assay_common::gate::{Metric, Rule, Tier};
+use assay_common::gate::{Estimand, Metric, Rule, Tier};
 use assay_common::outcome::Outcome;
 use assay_common::plan::Product;
 use assay_common::suite::{Suite, Variant};
@@ -50,6 +50,8 @@ pub struct Aggregation<'a> {
     case: Option<OpenCase>,
     cells: Vec<Cell>,
     prefix: Prefix,
+    /// Whether this is for a report.
+    tells: bool,
 }
 
 /// The case that jobs are coming for.
@@ -92,7 +94,7 @@ impl<'a> Aggregation<'a> {
         Aggregation::over(Cow::Owned(suite), extents, false)
     }
 
-    fn over(suite: Cow<'a, Suite>, extents: &Extents, bounds: bool) -> Self {
+    fn over(suite: Cow<'a, Suite>, extents: &Extents, tells: bool) -> Self {
         let scale = Scale::of(&suite);
         let rules = rules(&suite);
         let mut names: Vec<String> = rules
@@ -110,10 +112,11 @@ impl<'a> Aggregation<'a> {
             let (names, suite) = (&names, &suite);
             rules.iter().enumerate().map(move |(index, rule)| {
                 let grain = if is_binary(suite, &rule.metric) { 1.0 } else { 1.0 / scale.one() as f64 };
-                let question = suite.gate.as_ref().and_then(|gate| {
-                    Question::of(suite, gate, rule, extents.of(index), grain, family)
-                });
-                let looks = question.map(|question| Looks::new(question, bounds));
+                let question = suite
+                    .gate
+                    .as_ref()
+                    .and_then(|gate| Question::of(suite, gate, rule, extents.of(index), grain, family));
+                let looks = question.map(|question| Looks::new(question, tells));
                 Evidence::new(index, rule, *arms, names, scale, looks)
             })
         });
@@ -130,6 +133,7 @@ impl<'a> Aggregation<'a> {
             case: None,
             cells: vec![Cell::new(names.len()); variants],
             prefix: Prefix { next: 0, broken: false },
+            tells,
             names,
             suite,
         }
@@ -159,7 +163,8 @@ impl<'a> Aggregation<'a> {
         let Some(case) = &mut self.case else { return };
         case.jobs += 1;
         for (evidence, in_slice) in self.evidence.iter_mut().zip(&case.in_slice) {
-            if *in_slice {
+            // Who only watches has no use for latencies.
+            if *in_slice && self.tells {
                 evidence.add_job(row);
             }
         }
@@ -182,7 +187,7 @@ impl<'a> Aggregation<'a> {
         self.close_case();
         for evidence in &mut self.evidence {
             evidence.close_cluster();
-            evidence.finish(quantiles);
+            evidence.finish();
         }
         let (suite, scale) = (&self.suite, self.scale);
         let jobs = planned / u64::from(self.product.variants).max(1);
@@ -258,10 +263,12 @@ impl<'a> Aggregation<'a> {
     }
 }
 
-/// How many rules can fail a version, on each model by itself.
-pub(super) fn family(suite: &Suite) -> usize {
+/// How many tests can fail a version, on each model by itself, in a gate that looks more than once.
+fn family(suite: &Suite) -> usize {
     let deciding = rules(suite).iter().filter(|rule| rule.tier != Tier::Advisory);
-    suite.models.len() * deciding.filter(|rule| rule.metric.higher_is_better()).count()
+    let tests =
+        deciding.filter(|rule| rule.metric.higher_is_better() || rule.estimand == Estimand::Population);
+    suite.models.len() * tests.count()
 }
 
 /// The candidates, as indices of prompt entries: all but the baseline; a sole entry is one without a baseline.

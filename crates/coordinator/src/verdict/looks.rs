@@ -13,18 +13,15 @@ use assay_common::verdict::Decision;
 
 use super::extent::Extent;
 use super::stats::Interval;
-use super::stats::sequential::{
-    Demand, Finite, Futility, Mixture, Population, Sequence, Stage, average,
-};
+use super::stats::sequential::{Demand, Finite, Futility, Mixture, Population, Sequence, Stage, average};
 
 /// From so many cases in a unit on, a bet on units alone sees too little, and half of the risk of error is kept for one test
 /// of the complete run.
 const LARGE_CLUSTERS: f64 = 5.0;
 
 /// Distances from a rule's bound at which it is said what is refuted: near ones finely, far ones coarsely.
-const STEPS: [f64; 17] = [
-    0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 0.9,
-];
+const STEPS: [f64; 17] =
+    [0.0025, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 0.9];
 
 /// What a rule asks of the units of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,8 +71,7 @@ impl Question {
         };
         let clustered = suite.dataset.clustered;
         let expected = rule.estimand == Estimand::Population;
-        let last_look =
-            expected && clustered && extent.cases as f64 >= LARGE_CLUSTERS * extent.units as f64;
+        let last_look = expected && clustered && extent.cases as f64 >= LARGE_CLUSTERS * extent.units as f64;
         let share = if last_look { 0.5 } else { 1.0 };
         let alpha = share * (1.0 - gate.confidence.as_f64());
         let drawn = suite.product().cases as f64 / suite.dataset.cases.max(1) as f64;
@@ -311,8 +307,7 @@ impl Looks {
             Bettors::Suite(finite) => finite.ln_wealth(),
         };
         [0, 1].map(|side| {
-            let rounds: Vec<f64> =
-                self.earlier.iter().chain([&current]).map(|wealth| wealth[side]).collect();
+            let rounds: Vec<f64> = self.earlier.iter().chain([&current]).map(|wealth| wealth[side]).collect();
             average(&rounds)
         })
     }

@@ -160,7 +160,7 @@ impl Run {
 
     fn quantiles(&self) -> Quantiles {
         let mut quantiles = Quantiles::default();
-        let percents = Quantiles::needed(&self.suite);
+        let percents = Quantiles::NEEDED;
         let variants = 0..self.suite.product().variants;
         for (variant, percent) in
             variants.flat_map(|variant| percents.iter().map(move |percent| (variant, *percent)))

@@ -211,7 +211,10 @@ fn further_rounds_of_trials_do_not_make_mistakes_more_frequent() {
     let (runs, alpha) = (RUNS as f64, 0.05);
     let most = runs * alpha + 4.0 * (runs * alpha * (1.0 - alpha)).sqrt();
     println!("of {RUNS} runs {wrongly_passed} passed and {wrongly_failed} failed");
-    assert!((wrongly_passed as f64) < most && (wrongly_failed as f64) < most, "{wrongly_passed}, {wrongly_failed}");
+    assert!(
+        (wrongly_passed as f64) < most && (wrongly_failed as f64) < most,
+        "{wrongly_passed}, {wrongly_failed}"
+    );
 }
 
 /// SplitMix64 (Steele, Lea & Flood 2014), evenly in [0, 1).

@@ -32,11 +32,8 @@ pub(super) fn judge(looks: &Looks, rule: &Rule, terms: Terms) -> Finding {
     }
     let needed = (decision == Decision::Inconclusive).then(|| more(looks, n)).flatten();
     if decision == Decision::Inconclusive {
-        reason += if looks.is_futile() {
-            "; more cases of this suite are not expected to decide it"
-        } else {
-            ""
-        };
+        reason +=
+            if looks.is_futile() { "; more cases of this suite are not expected to decide it" } else { "" };
         reason += &words::needed(needed, unit);
     }
     Finding { interval: looks.bounds(), needed, ..Finding::found(decision, observed, n, reason) }
@@ -67,7 +64,9 @@ fn between(
 ) -> String {
     let sure = match rule.estimand {
         Estimand::Suite => "whatever the rest will be".to_owned(),
-        Estimand::Population => format!("with {} % confidence at every look", words::number(terms.confidence * 100.0, 4)),
+        Estimand::Population => {
+            format!("with {} % confidence at every look", words::number(terms.confidence * 100.0, 4))
+        }
     };
     let up = !matches!(rule.bound, Bound::Max(_));
     // Which end matters depends on which side was decided; a suite's own number has both.

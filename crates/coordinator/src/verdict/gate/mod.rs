@@ -6,17 +6,20 @@
 //! - `rate`: a rate of the candidate's own, with errors at their worst: this suite's, or the expected one
 //! - `difference`: a drop against the baseline, paired by case
 //! - `again`: either of them, where the gate looked more than once
-//! - `amount`: latency and cost
+//! - `amount`: latency and cost of this run; `expected`: those of more cases like these
+//! - `blame`: whether a rule that failed may be named among several
 //! - `words`: how reasons are worded
 //! - [`Ruling`]: what all this means for a run that goes on
 //!
-//! A version's verdict is the conjunction over models and rules, the run's is the worst over versions. Each rule is
-//! tested at the gate's confidence without correction: a conjunction passes by mistake no more often than its
-//! weakest rule does (Berger 1982).
+//! A version's verdict is the conjunction over models and rules, the run's is the worst over versions. Each rule passes at
+//! the gate's confidence without correction: a conjunction passes by mistake no more often than its weakest rule does
+//! (Berger 1982). To fail a version by any of several takes a correction.
 
 mod again;
 mod amount;
+mod blame;
 mod difference;
+mod expected;
 mod guard;
 mod rate;
 mod ruling;
@@ -59,6 +62,14 @@ struct Terms {
     binary: bool,
 }
 
+/// A rule with what it saw and came to.
+struct Examined<'a> {
+    rule: &'a Rule,
+    evidence: &'a Evidence,
+    terms: Terms,
+    finding: Finding,
+}
+
 /// What the gate of `suite` says of a run; `None` without a gate. `complete` is whether the run came to its end:
 /// one that did not is inconclusive. `versions` are the version numbers of the prompt entries.
 pub fn judge(
@@ -78,14 +89,20 @@ pub fn judge(
     let (candidates, _) = candidates(suite);
     let judged = candidates.into_iter().map(|prompt| {
         let of_prompt = |evidence: &&Evidence| suite.variant(evidence.candidate).prompt == prompt;
-        let rules: Vec<_> = aggregate
-            .evidence
-            .iter()
-            .filter(of_prompt)
-            .map(|evidence| {
-                judge_rule(gate, aggregate, evidence, terms(&gate.rules[evidence.rule]), complete)
-            })
-            .collect();
+        let evidence: Vec<_> = aggregate.evidence.iter().filter(of_prompt).collect();
+        let examined = evidence.into_iter().map(|evidence| {
+            let (rule, terms) = (&gate.rules[evidence.rule], terms(&gate.rules[evidence.rule]));
+            Examined {
+                rule,
+                evidence,
+                terms,
+                finding: examine(rule, evidence, terms, aggregate.stopped_early),
+            }
+        });
+        let mut examined: Vec<_> = examined.collect();
+        blame::doubt(&mut examined);
+        let rules: Vec<_> =
+            examined.into_iter().map(|examined| judge_rule(gate, aggregate, examined, complete)).collect();
         // Also without a rule that decides, a run that is not fit to be judged passes nothing.
         let unfit = (0..).zip(&aggregate.variants).any(|(index, _)| {
             suite.variant(index).prompt == prompt
@@ -109,12 +126,9 @@ pub fn judge(
 fn judge_rule(
     gate: &Gate,
     aggregate: &Aggregate,
-    evidence: &Evidence,
-    terms: Terms,
+    Examined { rule, evidence, finding, .. }: Examined<'_>,
     complete: bool,
 ) -> (RuleVerdict, Decision) {
-    let rule = &gate.rules[evidence.rule];
-    let finding = examine(rule, evidence, terms, aggregate.stopped_early);
     let objection = guard::objection(gate, aggregate, evidence.candidate, evidence.baseline, complete);
     let weight = match (rule.tier, finding.decision) {
         (Tier::Advisory, _) => Decision::Pass,
@@ -159,7 +173,8 @@ fn examine(rule: &Rule, evidence: &Evidence, terms: Terms, stopped_early: bool) 
         }
         Some(looks) => again::judge(looks, rule, terms),
         None if stopped_early => {
-            let reason = "another rule decided before all cases were in, and this one is judged once they are";
+            let reason =
+                "another rule decided before all cases were in, and this one is judged once they are";
             Finding::unknown(evidence.cases, reason)
         }
         None => once(rule, evidence, terms),
@@ -171,8 +186,8 @@ fn once(rule: &Rule, evidence: &Evidence, terms: Terms) -> Finding {
     match &evidence.figures {
         Figures::Rate(figures) => rate::judge(figures, rule, terms),
         Figures::Difference(figures) => difference::judge(figures, rule, terms),
-        Figures::Cost(figures) => amount::judge_cost(figures, evidence.cases, rule.bound),
-        Figures::Latency(figures) => amount::judge_latency(figures, evidence.cases, rule),
+        Figures::Cost(figures) => amount::judge_cost(figures, evidence.cases, rule, terms),
+        Figures::Latency(figures) => amount::judge_latency(figures, evidence.cases, rule, terms),
     }
 }
 
