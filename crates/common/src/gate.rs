@@ -20,11 +20,30 @@ pub struct Gate {
     /// Fewer scored cases than this: inconclusive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min_cases: Option<u64>,
+    /// While it is inconclusive, further cases of the dataset are drawn, up to so many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cases: Option<u64>,
+    /// While it is inconclusive and there are no further cases, further rounds of trials are added, up to so many trials
+    /// of each case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_repeats: Option<u32>,
     /// How long a passing verdict may be used for a promotion, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_seconds: Option<u64>,
     /// Each is judged by itself; the gate passes when all that decide pass.
     pub rules: Vec<Rule>,
+}
+
+impl Gate {
+    /// Whether an inconclusive run goes on with more cases or trials.
+    pub fn tops_up(&self) -> bool {
+        self.max_cases.is_some() || self.max_repeats.is_some()
+    }
+
+    /// Whether it looks at results more than once, so that only evidence which allows that may decide.
+    pub fn looks_again(&self) -> bool {
+        self.stop_early || self.tops_up()
+    }
 }
 
 /// One demand of a gate.

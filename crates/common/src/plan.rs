@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// The shape of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Product {
-    /// Cases of the dataset.
+    /// Cases that are asked.
     pub cases: u64,
     /// Prompt entries × models.
     pub variants: u32,
@@ -37,14 +37,17 @@ impl Product {
     }
 
     /// Where `ordinal` lies: the case first, then the trial, then the variant, so that both arms of a comparison
-    /// run side by side.
+    /// run side by side. Beyond the product further rounds of trials follow, each of all cases in the same order.
     pub fn place(&self, ordinal: u64) -> Place {
         let variants = u64::from(self.variants).max(1);
         let per_case = self.jobs_per_case().max(1);
         let within = ordinal % per_case;
         #[expect(clippy::cast_possible_truncation, reason = "below `trials` and `variants`, which are u32")]
         let (trial, variant) = ((within / variants) as u32 + 1, (within % variants) as u32);
-        Place { rank: ordinal / per_case, variant, trial }
+        let rank = ordinal / per_case;
+        let round = u32::try_from(rank / self.cases.max(1)).unwrap_or(u32::MAX);
+        let trial = round.saturating_mul(self.trials).saturating_add(trial);
+        Place { rank: rank % self.cases.max(1), variant, trial }
     }
 }
 
@@ -61,6 +64,7 @@ mod tests {
         assert_eq!(places[1], Place { rank: 0, variant: 1, trial: 1 });
         assert_eq!(places[2], Place { rank: 0, variant: 0, trial: 2 });
         assert_eq!(places[11], Place { rank: 2, variant: 1, trial: 2 });
+        assert_eq!(product.place(12), Place { rank: 0, variant: 0, trial: 3 });
     }
 
     #[test]

@@ -13,6 +13,9 @@ use crate::reduce::Reducer;
 use crate::score::Millionths;
 use crate::scorer::Scorer;
 
+/// Cases that a run begins with where its gate draws more and does not say how many it needs at least.
+const FIRST_CASES: u64 = 100;
+
 /// One suite revision. Equal content serialises to equal bytes, so [`Suite::revision`] is its identity.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Suite {
@@ -113,14 +116,39 @@ impl Suite {
         Digest::of(&json)
     }
 
-    /// The run's shape.
+    /// The run's shape, with every case that its gate may draw and its first round of trials.
     pub fn product(&self) -> Product {
         let variants = self.prompts.len() * self.models.len();
+        let drawn = self.gate.as_ref().and_then(|gate| gate.max_cases).unwrap_or(u64::MAX);
         Product {
-            cases: self.dataset.cases,
+            cases: self.dataset.cases.min(drawn),
             variants: u32::try_from(variants).unwrap_or(u32::MAX),
             trials: self.repeats,
         }
+    }
+
+    /// The jobs that a run begins with: all of its product, or those of the first cases where the gate draws more when it
+    /// needs them. `None` when they cannot be counted.
+    pub fn first_jobs(&self) -> Option<u64> {
+        let product = self.product();
+        let first = match self.gate.as_ref().filter(|gate| gate.max_cases.is_some()) {
+            Some(gate) => gate.min_cases.unwrap_or(FIRST_CASES).min(product.cases),
+            None => product.cases,
+        };
+        Product { cases: first, ..product }.jobs()
+    }
+
+    /// The jobs to plan after `planned` of them left the gate inconclusive: twice the cases while there are more, then a
+    /// further round of trials of all of them. `None` when there is nothing to add.
+    pub fn topped_up(&self, planned: u64) -> Option<u64> {
+        let (gate, product) = (self.gate.as_ref().filter(|gate| gate.tops_up())?, self.product());
+        let round = product.jobs()?;
+        if planned < round {
+            return Some(planned.saturating_mul(2).min(round));
+        }
+        let rounds = u64::from(gate.max_repeats.unwrap_or(0) / self.repeats.max(1));
+        let more = planned.checked_add(round).filter(|jobs| i64::try_from(*jobs).is_ok());
+        more.filter(|_| planned / round.max(1) < rounds)
     }
 
     /// Every variant, in the order of its index: by prompt, then by model.

@@ -123,7 +123,8 @@ impl Sum {
     /// All calls of a model.
     fn of(suite: &Suite, config: &Config, index: usize, lengths: &[Option<u64>]) -> Self {
         let model = &suite.models[index];
-        let calls = suite.dataset.cases.saturating_mul(u64::from(suite.repeats));
+        let product = suite.product();
+        let calls = product.cases.saturating_mul(u64::from(product.trials));
         let is_paid = is_paid(config, &model.provider);
         let free = Price { input_per_mtok: NanoUsd(0), output_per_mtok: NanoUsd(0) };
         let price = if is_paid { config.price(&model.name()) } else { Some(free) };

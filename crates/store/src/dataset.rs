@@ -1,5 +1,7 @@
 //! Datasets: cases stored once for each revision, in pages, and counted only once the last page is in.
 
+use std::collections::BTreeMap;
+
 use assay_common::case::{Case, Vars};
 use assay_common::clock::Micros;
 use assay_common::id::Digest;
@@ -11,7 +13,7 @@ use crate::open::Store;
 use crate::pools::{Durability, reading, writing};
 use crate::row::{before, integer, json, to_json, whole};
 
-pub(crate) const SQL: &[&str] = &[DATASET, SEAL_DATASET, UNITS];
+pub(crate) const SQL: &[&str] = &[DATASET, SEAL_DATASET, UNITS, TAGGED_UNITS];
 pub(crate) static BULKS: &[&Bulk] = &[&PUT_CASES, &VARS];
 
 const DATASET: &str = "SELECT cases, clustered FROM datasets WHERE digest = $1";
@@ -98,6 +100,40 @@ impl Store {
             Ok(query.bind(i64::from(limit)).fetch_all(&mut *conn).await?)
         })?;
         rows.into_iter().map(|(position, unit)| Ok((whole(position, "position")?, unit))).collect()
+    }
+}
+
+/// Which unit a case belongs to, and what slices know it by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaggedUnit {
+    /// The case's place in the dataset.
+    pub position: u64,
+    /// Its cluster, else its own id.
+    pub unit: String,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+const TAGGED_UNITS: &str = "
+    SELECT position, COALESCE(cluster, case_id), tags FROM cases
+    WHERE dataset = $1 AND position > $2 ORDER BY position LIMIT $3";
+
+impl Store {
+    /// A page of a dataset's units with the tags of their cases, by position.
+    pub async fn tagged_units(
+        &self,
+        dataset: Digest,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<TaggedUnit>, StoreError> {
+        let rows: Vec<(i64, String, String)> = reading!(self, |conn| {
+            let query = sqlx::query_as(TAGGED_UNITS).bind(dataset.as_str()).bind(before(after));
+            Ok(query.bind(i64::from(limit)).fetch_all(&mut *conn).await?)
+        })?;
+        let tagged = |(position, unit, tags): (i64, String, String)| {
+            Ok(TaggedUnit { position: whole(position, "position")?, unit, tags: json(&tags, "cases.tags")? })
+        };
+        rows.into_iter().map(tagged).collect()
     }
 }
 

@@ -22,7 +22,8 @@ pub(crate) const HAS_RUNNING: &str =
 // condition on `open` decides.
 const FINISH_RUN: &str = "
     UPDATE runs
-    SET state = CASE WHEN state = 'cancelling' THEN 'cancelled' ELSE 'completed' END, finished_at = $2,
+    SET state = CASE WHEN state = 'cancelling' AND COALESCE(stopped_early, FALSE) = FALSE THEN 'cancelled'
+            ELSE 'completed' END, finished_at = $2,
         passed = counted.passed, failed = counted.failed, errored = counted.errored, cancelled = counted.cancelled
     FROM (
         SELECT

@@ -12,7 +12,8 @@
 //! - [`run`]: a run and its state; [`expand`]: its jobs; [`due`]: which of them may be dispatched
 //! - [`member`]: who can hold claims; [`claim`], [`settle`], [`release`]: a job taken and given back; [`reserve`]: money set
 //!   aside in between, [`response`]: what was answered
-//! - [`cancel`], [`finish`]: how a run ends; [`account`]: what a provider account suffers from
+//! - [`attempt`]: a run that its gate ends early or gives more jobs; [`cancel`], [`finish`]: how a run ends; [`account`]:
+//!   what a provider account suffers from
 //! - [`leader`]: whose word counts in a fleet; [`pool`]: the queues its open runs need
 //! - [`submission`], [`steer`], [`redrive`]: a run asked for, paused, resumed, stopped and asked again by somebody;
 //!   [`standing`]: what it waits for
@@ -25,6 +26,7 @@
 //! **Invariant:** every write is one transaction in a task of its own that no caller can cancel half-way.
 
 pub mod account;
+pub mod attempt;
 pub mod audit;
 mod bulk;
 pub mod cancel;
@@ -68,8 +70,10 @@ pub mod url;
 pub mod verdict;
 
 pub use account::AccountProblem;
+pub use attempt::Attempt;
 pub use audit::AuditEntry;
 pub use channel::{Move, Moved, Release, ReleaseKind};
+pub use dataset::TaggedUnit;
 pub use error::StoreError;
 pub use expand::NewJob;
 pub use incident::{Incident, IncidentChange, IncidentEvent, IncidentKind, NewIncident, Opened};

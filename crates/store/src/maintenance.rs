@@ -48,6 +48,7 @@ async fn administer(url: &StoreUrl, name: &str, command: &str) -> Result<PgConne
 /// Every statement of this crate for a fixed number of rows. Those with locks stand here once for each database.
 const STATEMENTS: &[&[&str]] = &[
     crate::account::SQL,
+    crate::attempt::SQL,
     crate::audit::SQL,
     crate::cancel::SQL,
     crate::channel::SQL,

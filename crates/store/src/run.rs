@@ -28,7 +28,7 @@ pub struct NewRun {
     pub suite_name: String,
     /// What the order of its units is drawn from.
     pub seed: [u8; 32],
-    /// Jobs of its product.
+    /// The jobs it begins with.
     pub planned: u64,
     /// The queues its jobs will wait in.
     pub pools: Vec<RunPool>,
@@ -53,7 +53,7 @@ pub enum RunState {
     Paused,
     /// No claims any more; what is running is still recorded.
     Cancelling,
-    /// Every job is terminal.
+    /// Every job is terminal: asked, or not needed any more.
     Completed,
     /// Stopped, and nothing of it is running.
     Cancelled,
@@ -74,7 +74,7 @@ pub struct Run {
     pub reason: Option<String>,
     /// What the order of its units is drawn from.
     pub seed: [u8; 32],
-    /// Jobs of its product.
+    /// Jobs planned so far: its gate may add more.
     pub planned: u64,
     /// Jobs expanded: ordinals below it are rows.
     pub cursor: u64,
@@ -110,6 +110,8 @@ pub struct Run {
     pub pruned_at: Option<Micros>,
     /// The span that submitted it.
     pub trace: Option<TraceParent>,
+    /// Whether its gate ended it before every job was asked.
+    pub stopped_early: bool,
 }
 
 impl RunState {
@@ -243,6 +245,7 @@ pub(crate) struct RunRow {
     reserved_nano: i64,
     short_nano: Option<i64>,
     pruned_at: Option<i64>,
+    stopped_early: bool,
 }
 
 impl RunRow {
@@ -274,6 +277,7 @@ impl RunRow {
             finished_at: self.finished_at.map(Micros),
             deadline_at: Micros(self.deadline_at),
             trace: self.traceparent.map(|text| parsed(&text, "runs.traceparent")).transpose()?,
+            stopped_early: self.stopped_early,
         })
     }
 }
@@ -281,7 +285,7 @@ impl RunRow {
 pub(crate) const RUN: &str = "
     SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
         cost_nano, created_at, started_at, finished_at, deadline_at, traceparent, priority, budget_nano, reserved_nano,
-        short_nano, pruned_at
+        short_nano, pruned_at, COALESCE(stopped_early, FALSE) AS stopped_early
     FROM runs WHERE id = $1";
 
 impl Store {
@@ -297,7 +301,7 @@ impl Store {
 const RUNS: &str = "
     SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
         cost_nano, created_at, started_at, finished_at, deadline_at, traceparent, priority, budget_nano, reserved_nano,
-        short_nano, pruned_at
+        short_nano, pruned_at, COALESCE(stopped_early, FALSE) AS stopped_early
     FROM runs WHERE CAST($1 AS TEXT) IS NULL OR id < $1 ORDER BY id DESC LIMIT $2";
 
 impl Store {
@@ -315,7 +319,7 @@ impl Store {
 const OPEN_RUNS: &str = "
     SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
         cost_nano, created_at, started_at, finished_at, deadline_at, traceparent, priority, budget_nano, reserved_nano,
-        short_nano, pruned_at
+        short_nano, pruned_at, COALESCE(stopped_early, FALSE) AS stopped_early
     FROM runs WHERE state IN ('running', 'paused', 'cancelling') ORDER BY id";
 
 impl Store {

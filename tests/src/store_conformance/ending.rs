@@ -2,7 +2,7 @@
 
 use assay_common::clock::Micros;
 use assay_common::job::{Answer, Decline};
-use assay_store::{Mandate, RunState, StoreUrl};
+use assay_store::{Attempt, Mandate, RunState, StoreUrl};
 
 use super::fixture::{Fixture, NOW, POOL, counts, finished, jobs};
 
@@ -106,4 +106,42 @@ pub async fn an_empty_run_completes(place: StoreUrl) {
     let fixture = Fixture::expanded(&place, 0).await;
     let run = fixture.store.finish(Mandate::Own, fixture.run, NOW).await.unwrap().unwrap();
     assert_eq!((run.state, counts(&run)), (RunState::Completed, [0; 4]));
+}
+
+/// A gate that has decided ends a run like a cancellation, but the run then counts as completed.
+pub async fn a_run_that_its_gate_ends_is_complete(place: StoreUrl) {
+    let fixture = Fixture::expanded(&place, 5).await;
+    let store = &fixture.store;
+    fixture.claim(fixture.member, [0, 1]).await;
+    fixture.settle(vec![finished(fixture.passed(0, 1))]).await;
+    assert!(store.stop_early(Mandate::Own, fixture.run, "it knows".into(), NOW).await.unwrap());
+    assert!(!store.stop_early(Mandate::Own, fixture.run, "again".into(), NOW).await.unwrap());
+    assert_eq!(fixture.declined(fixture.other, 2, NOW).await, Some(Decline::Done));
+    assert_eq!(store.finish(Mandate::Own, fixture.run, NOW).await.unwrap(), None, "one is running");
+    fixture.settle(vec![finished(fixture.failed(1, 1))]).await;
+    let run = store.finish(Mandate::Own, fixture.run, NOW).await.unwrap().unwrap();
+    assert_eq!((run.state, run.stopped_early), (RunState::Completed, true));
+    assert_eq!((run.reason.as_deref(), counts(&run)), (Some("it knows"), [1, 1, 0, 3]));
+}
+
+/// A run is given more jobs from where it stands, once, with what was said of it before.
+pub async fn a_run_is_topped_up_once(place: StoreUrl) {
+    let fixture = Fixture::expanded(&place, 2).await;
+    let store = &fixture.store;
+    fixture.claim(fixture.member, [0, 1]).await;
+    fixture.settle([0, 1].map(|ordinal| finished(fixture.passed(ordinal, 1))).into()).await;
+    let attempt =
+        |jobs| Attempt { jobs, cases: jobs, trials: 1, outcome: "inconclusive".into(), judged_at: NOW };
+    let top_up =
+        async |planned, attempt| store.top_up(Mandate::Own, fixture.run, planned, attempt).await.unwrap();
+    assert!(top_up(4, attempt(2)).await);
+    assert!(!top_up(4, attempt(2)).await, "sent again");
+    assert_eq!(store.finish(Mandate::Own, fixture.run, NOW).await.unwrap(), None, "more is to come");
+    assert!(store.expand(Mandate::Own, fixture.run, 2, jobs(2..4), true).await.unwrap());
+    assert!(top_up(8, attempt(4)).await);
+    let run = fixture.run().await;
+    assert_eq!((run.planned, run.cursor, run.expanded), (8, 4, false));
+    assert_eq!(store.attempts(fixture.run).await.unwrap(), [attempt(2), attempt(4)]);
+    assert!(store.cancel(fixture.run, "enough".into(), NOW).await.unwrap());
+    assert!(!top_up(16, attempt(8)).await, "it is being cancelled");
 }

@@ -4,7 +4,7 @@ use assay_common::case::Recording;
 use assay_common::id::Digest;
 use assay_common::suite::Suite;
 use assay_common::usage::Usage;
-use assay_store::StoreUrl;
+use assay_store::{StoreUrl, TaggedUnit};
 
 use super::fixture::{NOW, case, open, put_dataset, suite};
 
@@ -104,6 +104,19 @@ pub async fn units_come_in_pages(place: StoreUrl) {
     let expected: Vec<_> = (0..7).map(|n| (n, case(n).unit().to_owned())).collect();
     assert_eq!(units, expected);
     assert_eq!(units[3].1, "thirds");
+}
+
+/// Units with the tags of their cases, for counting slices.
+pub async fn tagged_units_come_in_pages(place: StoreUrl) {
+    let store = open(&place).await;
+    let dataset = suite("s", &[], 7).dataset;
+    put_dataset(&store, &dataset, 7).await;
+    let mut units = store.tagged_units(dataset.digest.clone(), None, 4).await.unwrap();
+    units.extend(store.tagged_units(dataset.digest.clone(), Some(3), 4).await.unwrap());
+    let expected: Vec<_> = (0..7)
+        .map(|n| TaggedUnit { position: n, unit: case(n).unit().to_owned(), tags: case(n).tags })
+        .collect();
+    assert_eq!(units, expected);
 }
 
 /// The line that says most about a job answers it.

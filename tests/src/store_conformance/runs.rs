@@ -38,6 +38,7 @@ pub async fn a_run_is_created_and_found(place: StoreUrl) {
         finished_at: None,
         deadline_at: Micros(9_000_000),
         trace: TRACE,
+        stopped_early: false,
     };
     assert_eq!(store.run(run_id(1)).await.unwrap(), Some(expected));
     assert_eq!(store.run(run_id(2)).await.unwrap(), None);

@@ -7,7 +7,7 @@ use assay_coordinator::report::{NamedFlips, Report};
 use assay_coordinator::verdict::VariantReport;
 
 use super::escape::{cell, fenced};
-use super::percent;
+use super::{attempts, jobs, percent};
 
 /// The report.
 pub(crate) fn markdown(report: &Report) -> String {
@@ -26,6 +26,9 @@ pub(crate) fn markdown(report: &Report) -> String {
     }
     if let Some(verdict) = &report.verdict {
         let _ = writeln!(text, "{}", rules(verdict));
+        if !report.attempts.is_empty() {
+            let _ = writeln!(text, "{}\n", attempts(&report.attempts));
+        }
     }
     if let Some(quarantine) = &report.quarantine {
         let cases: Vec<_> = quarantine.cases.iter().map(|held| cell(&held.case)).collect();
@@ -35,13 +38,8 @@ pub(crate) fn markdown(report: &Report) -> String {
     let costs: Option<Vec<f64>> = report.variants.iter().map(|variant| variant.cost_usd).collect();
     let cost = costs.map_or_else(String::new, |costs| format!(", ${:.4}", costs.iter().sum::<f64>()));
     let run = &report.run;
-    let _ = writeln!(
-        text,
-        "Run `{}`, {} jobs{cost}, suite revision `{}`.",
-        run.id,
-        run.jobs,
-        run.revision.short()
-    );
+    let _ =
+        writeln!(text, "Run `{}`, {}{cost}, suite revision `{}`.", run.id, jobs(run), run.revision.short());
     text
 }
 

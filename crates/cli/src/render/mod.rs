@@ -17,6 +17,7 @@ use std::fmt::Display;
 use std::io::Write as _;
 
 use assay_common::visible::{visible, visible_json};
+use assay_coordinator::report::{Attempt, RunSummary};
 use serde::Serialize;
 
 pub(crate) use diff::diff;
@@ -55,6 +56,24 @@ fn table(header: &[&str], right: &[usize]) -> comfy_table::Table {
         }
     }
     table
+}
+
+/// How many jobs there were, and how many of them were needed.
+fn jobs(run: &RunSummary) -> String {
+    match run.stopped_early {
+        true => format!("{} of {} jobs", run.jobs_used, run.jobs),
+        false => format!("{} jobs", run.jobs),
+    }
+}
+
+/// What a gate said each time that it was given more, on one line.
+fn attempts(attempts: &[Attempt]) -> String {
+    let one = |attempt: &Attempt| {
+        let trials =
+            if attempt.trials > 1 { format!(" × {} trials", attempt.trials) } else { String::new() };
+        format!("{} cases{trials}: {}", attempt.cases, attempt.outcome.word())
+    };
+    format!("Attempts: {}", attempts.iter().map(one).collect::<Vec<_>>().join("; "))
 }
 
 /// A rate in per cent, to a tenth.

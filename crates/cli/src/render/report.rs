@@ -10,7 +10,7 @@ use assay_coordinator::flakes::Quarantined;
 use assay_coordinator::report::{Excerpt, NamedFlips, Report};
 use assay_coordinator::verdict::VariantReport;
 
-use super::{percent, table};
+use super::{attempts, jobs, percent, table};
 
 /// The report as text. Only its own colours reach the terminal: names, answers and errors are made visible.
 pub(crate) fn report(report: &Report) -> String {
@@ -28,6 +28,9 @@ pub(crate) fn report(report: &Report) -> String {
     let mut text = visible(&text).into_owned();
     if let Some(verdict) = &report.verdict {
         text.push_str(&self::verdict(verdict));
+        if !report.attempts.is_empty() {
+            let _ = writeln!(text, "{}\n", attempts(&report.attempts));
+        }
     }
     if let Some(quarantine) = &report.quarantine {
         text.push_str(&self::quarantine(quarantine));
@@ -37,7 +40,8 @@ pub(crate) fn report(report: &Report) -> String {
 
 fn heading(report: &Report) -> String {
     let run = &report.run;
-    let mut line = format!("{}: {} jobs, {}", run.suite, run.jobs, run.state);
+    let how = if run.stopped_early { "stopped early" } else { &run.state };
+    let mut line = format!("{}: {}, {how}", run.suite, jobs(run));
     if let Some(reason) = &run.reason {
         let _ = write!(line, " because {reason}");
     }

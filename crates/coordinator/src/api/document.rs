@@ -13,8 +13,8 @@ use crate::estimate::Estimate;
 use crate::flakes::Quarantined;
 use crate::reasons::Reason;
 use crate::release::document::VerdictEntry;
-use crate::report::{Errors, NamedFlips, Report, RunSummary, civil};
-use crate::verdict::VariantReport;
+use crate::report::{Attempt, Errors, NamedFlips, Report, RunSummary, civil};
+use crate::verdict::{Sight, VariantReport};
 
 /// Some of many things.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -91,6 +91,12 @@ pub struct RunDocument {
     /// What the gate says; absent without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+    /// What the gate said each time that it was given more, and at the end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+    /// What rules on drops could be expected to see before the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sights: Vec<Sight>,
     /// The verdicts as they were recorded: what releases stand on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recorded: Vec<VerdictEntry>,
@@ -140,6 +146,8 @@ impl RunDocument {
             reasons,
             variants: Vec::new(),
             verdict: None,
+            attempts: Vec::new(),
+            sights: Vec::new(),
             recorded: Vec::new(),
             quarantine: None,
             changes: Vec::new(),
@@ -150,12 +158,15 @@ impl RunDocument {
 
     /// Of a run with its report.
     pub fn reported(run: &Run, report: Report) -> Self {
-        let Report { run: _, variants, verdict, quarantine, changes, flips, errors } = report;
+        let Report { run: _, variants, verdict, attempts, sights, quarantine, changes, flips, errors } =
+            report;
         Self {
             entry: RunEntry::of(run),
             reasons: Vec::new(),
             variants,
             verdict,
+            attempts,
+            sights,
             recorded: Vec::new(),
             quarantine,
             changes,
@@ -166,8 +177,19 @@ impl RunDocument {
 
     /// The report in it.
     pub fn into_report(self) -> Report {
-        let Self { entry, variants, verdict, quarantine, changes, flips, errors, reasons: _, recorded: _ } =
-            self;
-        Report { run: entry.run, variants, verdict, quarantine, changes, flips, errors }
+        let Self {
+            entry,
+            variants,
+            verdict,
+            attempts,
+            sights,
+            quarantine,
+            changes,
+            flips,
+            errors,
+            reasons: _,
+            recorded: _,
+        } = self;
+        Report { run: entry.run, variants, verdict, attempts, sights, quarantine, changes, flips, errors }
     }
 }

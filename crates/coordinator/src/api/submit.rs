@@ -66,7 +66,7 @@ pub(super) async fn submit(
     let revision = store.freeze_suite(suite.clone(), api.now()).await?;
     let source = Provenance { author: source.author.or_else(|| Some(submitter.name.clone())), ..source };
     store.attribute_versions(&suite, source).await?;
-    let jobs = suite.product().jobs().unwrap_or(u64::MAX);
+    let jobs = suite.first_jobs().unwrap_or(u64::MAX);
     let priority = priority.unwrap_or(suite.priority);
     // The seed is drawn after everything judged is frozen.
     let run = new_run(&suite, priority, api.now(), Draw { id: random()?, seed: random()? }, trace);

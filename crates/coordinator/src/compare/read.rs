@@ -46,8 +46,8 @@ pub async fn compare(store: &Store, request: &Request) -> Result<Comparison, Com
     let ((folds, found), described) = Box::pin(try_join(reading, looking)).await?;
     let (old_quantiles, old_versions) = described.0;
     let (new_quantiles, new_versions) = described.1;
-    let old = folds[0].reports(&old_versions, &old_quantiles);
-    let new = folds[1].reports(&new_versions, &new_quantiles);
+    let old = folds[0].reports(&old_versions, &old_quantiles, before.run.planned);
+    let new = folds[1].reports(&new_versions, &new_quantiles, after.run.planned);
     let mut reports = Vec::with_capacity(pairs.len());
     for ((a, b), paired) in pairs.into_iter().zip(found) {
         let Paired { difference, slices, tags_left_out, cost, improved, regressed, unpaired, better, worse } =
@@ -149,7 +149,7 @@ async fn described(
     store: &Store,
     side: &Side,
 ) -> Result<(crate::verdict::Quantiles, Vec<Option<i64>>), StoreError> {
-    try_join(latencies(store, &side.suite, side.run.id), store.version_numbers(&side.suite)).await
+    try_join(latencies(store, side.run.id), store.version_numbers(&side.suite)).await
 }
 
 /// What makes the sides hard to compare.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ledger::{FlakeClass, Ledger, LedgerLine};
 use crate::report::civil;
+use crate::run::extent::extents;
 use crate::verdict::{Aggregation, Quantiles, judge};
 
 /// The longest that a case may be under quarantine.
@@ -79,7 +80,7 @@ pub(crate) async fn without(
         let model = &models[suite.variant(row.variant).model];
         under.contains(&(row.case_id.as_str(), model.as_str()))
     };
-    let mut aggregation = Aggregation::new(suite);
+    let mut aggregation = Aggregation::counted(suite, &extents(store, suite).await?);
     let mut left_out = vec![0; suite.product().variants as usize];
     let mut after = None;
     loop {
@@ -88,13 +89,15 @@ pub(crate) async fn without(
         after = Some(last.ordinal);
         for row in &page {
             if is_under(row) {
+                aggregation.leave_out(row);
                 left_out[row.variant as usize] += 1;
             } else {
                 aggregation.push(row);
             }
         }
     }
-    let mut aggregate = aggregation.finish(quantiles, versions);
+    let mut aggregate = aggregation.finish(quantiles, versions, run.planned);
+    aggregate.stopped_early = run.stopped_early;
     for (variant, left_out) in aggregate.variants.iter_mut().zip(left_out) {
         // They were planned for a verdict with them.
         variant.jobs -= left_out;

@@ -13,4 +13,4 @@ pub mod shape;
 pub use line::{output_text, result_line};
 pub(crate) use reader::latencies;
 pub use reader::{Reader, assemble};
-pub use shape::{Errors, Excerpt, NamedFlips, Report, RunSummary, civil};
+pub use shape::{Attempt, Errors, Excerpt, NamedFlips, Report, RunSummary, civil};

@@ -4,17 +4,20 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use assay_common::gate::Gate;
 use assay_common::id::RunId;
 use assay_common::outcome::ErrorKind;
 use assay_common::suite::Suite;
+use assay_common::verdict::{Decision, Verdict};
 use assay_store::{OutcomeRow, Run, RunState, Store, StoreError};
 use futures_util::future::try_join;
 use tokio_util::sync::CancellationToken;
 
 use super::excerpt::{self, one_line};
-use super::shape::{Errors, Report, RunSummary};
+use super::shape::{Attempt, Errors, Report, RunSummary};
 use crate::compare::text::changes;
 use crate::flakes::quarantine;
+use crate::run::extent::extents;
 use crate::verdict::{Aggregation, Quantiles, judge};
 
 /// How many results are read at a time.
@@ -36,7 +39,8 @@ pub struct Reader<'s> {
     store: &'s Store,
     suite: &'s Suite,
     run: RunId,
-    aggregation: Aggregation<'s>,
+    /// Begun once the dataset has been counted for it.
+    aggregation: Option<Aggregation<'s>>,
     /// How many jobs errored in each way, and the ordinal of the first.
     errors: HashMap<ErrorKind, (u64, u64)>,
     /// Everything below it has been read.
@@ -46,7 +50,7 @@ pub struct Reader<'s> {
 impl<'s> Reader<'s> {
     /// Before the first result.
     pub fn new(store: &'s Store, suite: &'s Suite, run: RunId) -> Self {
-        Self { store, suite, run, aggregation: Aggregation::new(suite), errors: HashMap::new(), next: 0 }
+        Self { store, suite, run, aggregation: None, errors: HashMap::new(), next: 0 }
     }
 
     /// Reads along while the run goes on, as far as nothing is missing, so that little is left to read at its end.
@@ -54,8 +58,8 @@ impl<'s> Reader<'s> {
     pub async fn follow(&mut self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             let before = self.next;
-            match self.store.outcomes(self.run, self.next.checked_sub(1), FOLLOW_PAGE).await {
-                Ok(page) => self.fold_prefix(&page),
+            match self.read_prefix().await {
+                Ok(()) => {}
                 // Whoever concludes reads it again, and tells.
                 Err(error) => tracing::debug!(run.id = %self.run, %error, "failed to read along: {error}"),
             }
@@ -72,8 +76,10 @@ impl<'s> Reader<'s> {
     pub async fn conclude(mut self, run: &Run) -> Result<Report, StoreError> {
         let (store, suite) = (self.store, self.suite);
         let versions = store.version_numbers(suite).await?;
-        let ((), quantiles) = try_join(self.read_on(), latencies(store, suite, run.id)).await?;
-        let aggregate = self.aggregation.finish(&quantiles, &versions);
+        let ((), quantiles) = try_join(self.read_on(), latencies(store, run.id)).await?;
+        let Some(aggregation) = self.aggregation else { unreachable!("it was begun to be read into") };
+        let mut aggregate = aggregation.finish(&quantiles, &versions, run.planned);
+        aggregate.stopped_early = run.stopped_early;
         let complete = run.state == RunState::Completed;
         let verdict = judge(suite, &aggregate, complete, &versions);
         if let Some(verdict) = &verdict {
@@ -87,10 +93,13 @@ impl<'s> Reader<'s> {
             flips.push(excerpt::name(store, suite, run.id, counted).await?);
         }
         let errors = errors(store, run.id, self.errors).await?;
+        let attempts = attempts(store, suite, run, verdict.as_ref()).await?;
         Ok(Report {
             run: RunSummary::of(run),
             variants: aggregate.variants,
             verdict,
+            attempts,
+            sights: Vec::new(),
             quarantine,
             changes: changes(suite),
             flips,
@@ -98,8 +107,26 @@ impl<'s> Reader<'s> {
         })
     }
 
+    /// Reads a page, as far as nothing is missing.
+    async fn read_prefix(&mut self) -> Result<(), StoreError> {
+        self.begin().await?;
+        let page = self.store.outcomes(self.run, self.next.checked_sub(1), FOLLOW_PAGE).await?;
+        self.fold_prefix(&page);
+        Ok(())
+    }
+
+    /// Counts the dataset where the gate's rules need it.
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        if self.aggregation.is_none() {
+            let extents = extents(self.store, self.suite).await?;
+            self.aggregation = Some(Aggregation::counted(self.suite, &extents));
+        }
+        Ok(())
+    }
+
     /// Reads everything there is.
     async fn read_on(&mut self) -> Result<(), StoreError> {
+        self.begin().await?;
         loop {
             let page = self.store.outcomes(self.run, self.next.checked_sub(1), PAGE).await?;
             if page.is_empty() {
@@ -120,7 +147,8 @@ impl<'s> Reader<'s> {
     }
 
     fn fold(&mut self, row: &OutcomeRow) {
-        self.aggregation.push(row);
+        let Some(aggregation) = &mut self.aggregation else { return };
+        aggregation.push(row);
         if let Some(kind) = row.outcome.error_kind() {
             self.errors.entry(kind).or_insert((0, row.ordinal)).0 += 1;
         }
@@ -144,10 +172,36 @@ async fn errors(
     Ok(errors)
 }
 
-/// The quantiles of latency that a report on `suite` needs.
-pub(crate) async fn latencies(store: &Store, suite: &Suite, run: RunId) -> Result<Quantiles, StoreError> {
+/// What was said before the run was given more, and what is said now.
+async fn attempts(
+    store: &Store,
+    suite: &Suite,
+    run: &Run,
+    verdict: Option<&Verdict>,
+) -> Result<Vec<Attempt>, StoreError> {
+    let Some(verdict) = verdict.filter(|_| suite.gate.as_ref().is_some_and(Gate::tops_up)) else {
+        return Ok(Vec::new());
+    };
+    let earlier = store.attempts(run.id).await?.into_iter().map(|attempt| Attempt {
+        jobs: attempt.jobs,
+        cases: attempt.cases,
+        trials: attempt.trials,
+        outcome: Decision::Inconclusive,
+    });
+    let product = suite.product();
+    let last = Attempt {
+        jobs: run.planned,
+        cases: (run.planned / product.jobs_per_case().max(1)).min(product.cases),
+        trials: product.place(run.planned.saturating_sub(1)).trial,
+        outcome: verdict.outcome,
+    };
+    Ok(earlier.chain([last]).collect())
+}
+
+/// The quantiles of latency that a report needs.
+pub(crate) async fn latencies(store: &Store, run: RunId) -> Result<Quantiles, StoreError> {
     let mut quantiles = Quantiles::default();
-    for (variant, percent, micros) in store.latency_quantiles(run, Quantiles::needed(suite)).await? {
+    for (variant, percent, micros) in store.latency_quantiles(run, Quantiles::NEEDED.into()).await? {
         quantiles.insert(variant, percent, micros);
     }
     Ok(quantiles)

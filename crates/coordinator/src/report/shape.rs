@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use assay_common::clock::Micros;
 use assay_common::id::{Digest, RunId};
 use assay_common::outcome::ErrorKind;
-use assay_common::verdict::Verdict;
+use assay_common::verdict::{Decision, Verdict};
 use assay_store::Run;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::compare::text::PromptChange;
 use crate::flakes::Quarantined;
-use crate::verdict::VariantReport;
+use crate::verdict::{Sight, VariantReport};
 
 /// What became of a run; serialised it is the contract of `--json`.
 #[derive(Debug, Serialize)]
@@ -24,6 +24,12 @@ pub struct Report {
     /// What the gate says; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+    /// What the gate said each time that it was given more, and at the end; empty for a gate that is not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
+    /// What rules on drops could be expected to see before the run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sights: Vec<Sight>,
     /// What the gate would say without the cases under quarantine; absent where there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<Quarantined>,
@@ -36,6 +42,19 @@ pub struct Report {
     /// Why jobs errored, by kind; for people.
     #[serde(skip)]
     pub errors: Vec<Errors>,
+}
+
+/// One judgement of a gate that adds cases and trials while it is inconclusive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Jobs up to then.
+    pub jobs: u64,
+    /// Cases among them.
+    pub cases: u64,
+    /// Trials of each case under each variant.
+    pub trials: u32,
+    /// What it came to.
+    pub outcome: Decision,
 }
 
 /// The jobs that errored in one way.
@@ -98,7 +117,7 @@ pub struct RunSummary {
     pub revision: Digest,
     /// running, paused, cancelling, completed or cancelled.
     pub state: Cow<'static, str>,
-    /// How many jobs were planned.
+    /// How many jobs were planned; a gate that draws more when it needs them raises it.
     pub jobs: u64,
     /// RFC 3339, in UTC; null before the first claim.
     pub started_at: Option<String>,
@@ -106,7 +125,10 @@ pub struct RunSummary {
     pub finished_at: Option<String>,
     /// Whether the gate decided before every job was done.
     pub stopped_early: bool,
-    /// Why it was cancelled, if it was.
+    /// Jobs that were asked, of those planned.
+    #[serde(default)]
+    pub jobs_used: u64,
+    /// Why it was cancelled or stopped early, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -122,7 +144,8 @@ impl RunSummary {
             jobs: run.planned,
             started_at: run.started_at.map(civil),
             finished_at: run.finished_at.map(civil),
-            stopped_early: false,
+            stopped_early: run.stopped_early,
+            jobs_used: run.passed + run.failed + run.errored,
             reason: run.reason.clone(),
         }
     }

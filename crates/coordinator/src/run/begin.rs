@@ -65,7 +65,7 @@ pub(crate) fn new_run(
         revision: suite.revision(),
         suite_name: suite.name.clone(),
         seed: draw.seed,
-        planned: suite.product().jobs().unwrap_or(u64::MAX),
+        planned: suite.first_jobs().unwrap_or(u64::MAX),
         pools: RunPool::all_of(suite),
         priority,
         budget: suite.budget,

@@ -3,6 +3,9 @@
 //! It computes nothing about outcomes: workers record their own results in the store, and the store's recount decides
 //! when the run is complete.
 
+use std::collections::BTreeMap;
+
+use assay_common::gate::Gate;
 use assay_common::money::NanoUsd;
 use assay_common::outcome::{ErrorKind, Outcome};
 use assay_common::suite::Suite;
@@ -12,10 +15,11 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use super::dispatch::Sender;
-use super::expand::Expansion;
+use super::expand::{EXPAND_AHEAD, Expansion};
 use super::fair::weight;
 use super::round::DriveError;
-use super::window::Pace;
+use super::watch::Watch;
+use super::window::{self, Pace};
 use crate::environment::Environment;
 
 /// Of so many jobs, the first of a run…
@@ -56,9 +60,11 @@ fn spent(run: &Run) -> String {
 pub(crate) struct Course {
     suite: Suite,
     pools: Vec<RunPool>,
-    /// The committed order, as long as there is something to expand.
+    /// The committed order, as long as there is or may be something to expand.
     expansion: Option<Expansion>,
     pace: Pace,
+    /// Where its gate looks before the end.
+    watch: Option<Watch>,
     /// Whether the first jobs have been looked at, by this process or one before it.
     first_jobs_seen: bool,
     /// From the moment this process drives the run until it no longer does.
@@ -70,10 +76,12 @@ impl Course {
     pub(crate) async fn load(environment: &Environment, run: &Run) -> Result<Self, DriveError> {
         let suite = environment.store.suite(run.revision.clone()).await?;
         let suite = suite.ok_or(DriveError::NoSuite { run: run.id })?;
-        let expansion = match run.expanded {
+        let tops_up = suite.gate.as_ref().is_some_and(Gate::tops_up);
+        let expansion = match run.expanded && !tops_up {
             true => None,
             false => Some(Expansion::load(environment, &suite, run).await?),
         };
+        let watch = Watch::load(environment, &suite, run).await?;
         let pools = RunPool::all_of(&suite);
         let pace = Pace::new(run.done(), Instant::now());
         // Whoever starts the run again after such a pause has looked at it.
@@ -82,7 +90,7 @@ impl Course {
             parent: None, "run", run.id = %run.id, run.suite = run.suite_name, run.state = Empty
         );
         environment.tracer.follow(&span, run.trace);
-        Ok(Self { suite, pools, expansion, pace, first_jobs_seen, span })
+        Ok(Self { suite, pools, expansion, pace, watch, first_jobs_seen, span })
     }
 
     /// The pools its jobs wait in.
@@ -113,6 +121,11 @@ impl Course {
         }
         if let Some(refused) = self.refused(environment, run).await? {
             return Ok(refused);
+        }
+        if let Some(watch) = &mut self.watch
+            && watch.look(environment, mandate, run).await?
+        {
+            return Ok(Standing::GoesOn);
         }
         let all_done = run.expanded && run.done() >= run.cursor;
         if (all_done || run.state == RunState::Cancelling || run.state.is_over())
@@ -174,22 +187,34 @@ impl Course {
         Ok(Some(Standing::Refused { account: provider.clone(), problem }))
     }
 
-    /// Inserts the next chunk of jobs where the run needs one; returns whether it did.
+    /// Inserts the next chunk of jobs where the run needs one; returns whether it did. `prefetch`: what the workers of each
+    /// pool take in advance.
     pub(crate) async fn expand(
         &mut self,
         environment: &Environment,
         mandate: Mandate,
         run: &Run,
+        prefetch: &BTreeMap<String, u64>,
     ) -> Result<bool, StoreError> {
         if run.state != RunState::Running {
             return Ok(false);
         }
-        if run.expanded {
+        if run.expanded && !self.suite.gate.as_ref().is_some_and(Gate::tops_up) {
             self.expansion = None;
         }
         match &self.expansion {
-            Some(expansion) => expansion.advance(environment, mandate, run).await,
+            Some(expansion) => expansion.advance(environment, mandate, run, self.ahead(prefetch)).await,
             None => Ok(false),
         }
+    }
+
+    /// How many jobs may be open. What is not expanded need not be cancelled when the gate ends the run early: then there
+    /// are no more of them than keep the workers busy.
+    fn ahead(&self, prefetch: &BTreeMap<String, u64>) -> u64 {
+        if !self.watch.as_ref().is_some_and(Watch::stops_early) {
+            return EXPAND_AHEAD;
+        }
+        let taken = self.pools.iter().filter_map(|pool| prefetch.get(&pool.pool)).sum();
+        window::least(taken, self.pace.jobs_per_second()).min(EXPAND_AHEAD)
     }
 }

@@ -7,8 +7,8 @@ use assay_store::{Mandate, NewJob, Run, StoreError};
 use crate::environment::Environment;
 use crate::order::Order;
 
-/// Jobs kept pending ahead of the workers.
-const EXPAND_AHEAD: u64 = 100_000;
+/// Jobs kept open at most: pending ahead of the workers, or running.
+pub(crate) const EXPAND_AHEAD: u64 = 100_000;
 /// Jobs of the first transaction: small, so that the first call starts at once.
 const FIRST_CHUNK: u64 = 512;
 /// Jobs of every later transaction: short, since claims and results wait for it.
@@ -32,18 +32,19 @@ impl Expansion {
         Ok(Self { product: suite.product(), pools, order })
     }
 
-    /// Inserts the next chunk where the run needs one. Returns whether it did.
+    /// Inserts the next chunk where fewer than `ahead` jobs are open. Returns whether it did.
     pub async fn advance(
         &self,
         environment: &Environment,
         mandate: Mandate,
         run: &Run,
+        ahead: u64,
     ) -> Result<bool, StoreError> {
         let open = run.cursor.saturating_sub(run.done());
-        if run.expanded || open >= EXPAND_AHEAD {
+        if run.expanded || open >= ahead {
             return Ok(false);
         }
-        let chunk = if run.cursor == 0 { FIRST_CHUNK } else { CHUNK };
+        let chunk = if run.cursor == 0 { FIRST_CHUNK } else { CHUNK }.min(ahead - open);
         let end = run.planned.min(run.cursor + chunk);
         let jobs = (run.cursor..end).filter_map(|ordinal| self.job(ordinal)).collect();
         // False: another leader moved the cursor first, and its chunk is as good as ours.

@@ -121,7 +121,7 @@ impl Rounds {
             let Some(course) = self.courses.get_mut(&run.id) else { continue };
             let standing = course.stand(&self.environment, self.mandate, run).await?;
             if matches!(standing, Standing::GoesOn) {
-                more_to_expand |= course.expand(&self.environment, self.mandate, run).await?;
+                more_to_expand |= course.expand(&self.environment, self.mandate, run, &self.prefetch).await?;
                 open.push(run);
             }
             standings.push((run.id, standing));

@@ -26,6 +26,16 @@ pub(crate) fn size(prefetch: u64, jobs_per_second: f64) -> u64 {
     prefetch.saturating_add(ahead).clamp(LEAST, MOST)
 }
 
+/// The fewest open jobs that keep workers busy: what they take in advance, and a second of their work.
+pub(crate) fn least(prefetch: u64, jobs_per_second: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "never negative, and it saturates where it is absurd"
+    )]
+    let ahead = jobs_per_second.ceil() as u64;
+    prefetch.saturating_add(ahead).clamp(LEAST, MOST)
+}
+
 /// How many jobs of a run end in a second. With several pools each of them is credited with all: a window that is too
 /// wide by that much delays little, one that is too narrow leaves workers idle.
 #[derive(Debug)]

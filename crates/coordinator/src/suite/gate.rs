@@ -7,7 +7,7 @@ use assay_common::config::Span;
 use assay_common::gate::{Amount, Bound, Estimand, Gate, Metric, Rule, Tier};
 use assay_common::score::Millionths;
 
-use super::super::verdict::Outlook;
+use super::super::verdict::{Outlook, Sight};
 use super::cases::census::{Census, Slice};
 use super::hint::{counted, did_you_mean};
 use super::load::Loader;
@@ -22,6 +22,8 @@ pub(super) struct Offer<'a> {
     pub(super) tags: BTreeSet<&'a str>,
     /// Prompt entries: one alone has no baseline.
     pub(super) prompts: usize,
+    /// Trials of each case.
+    pub(super) repeats: u32,
     /// Whether answers are scored at all.
     pub(super) scored: bool,
     /// The cases, where all of them could be counted.
@@ -55,11 +57,15 @@ impl Loader<'_> {
                 format!("the suite has {}: this gate is always inconclusive", counted(cases, "case"));
             self.warning(node.at, message).hint = Some("demand fewer cases, or add some".into());
         }
+        let (max_cases, max_repeats) = self.topping_up(node, least, offer);
+        let stop_early = node.get("stop_early").and_then(Node::flag).unwrap_or(false);
+        let looks_again = stop_early || max_cases.is_some() || max_repeats.is_some();
+        let drawn = looks_again.then(|| max_cases.unwrap_or(u64::MAX));
         let mut names = HashMap::new();
         let mut rules = Vec::new();
         for node in node.get("rules").map(Node::items).unwrap_or_default() {
             let Some(rule) = self.rule(node, offer) else { continue };
-            self.check_outlook(node, &rule, confidence, offer);
+            self.check_outlook(node, &rule, confidence, drawn, offer);
             let at = node.get("name").unwrap_or(node).at;
             if let Some(first) = names.insert(rule.name.clone(), at.line) {
                 self.error(at, format!("the rule `{}` is already on line {first}", rule.name)).hint =
@@ -77,12 +83,43 @@ impl Loader<'_> {
         }
         Gate {
             confidence,
-            stop_early: node.get("stop_early").and_then(Node::flag).unwrap_or(false),
+            stop_early,
             max_error_rate: millionths("max_error_rate"),
             min_cases: least,
+            max_cases,
+            max_repeats,
             expires_seconds: node.get("expires").and_then(seconds),
             rules,
         }
+    }
+
+    /// `max_cases` and `max_repeats`.
+    fn topping_up(
+        &mut self,
+        gate: &Node,
+        least: Option<u64>,
+        offer: &Offer<'_>,
+    ) -> (Option<u64>, Option<u32>) {
+        let whole = |key: &str| gate.get(key).and_then(|node| Some((node.at, node.integer()?)));
+        let cases = whole("max_cases").and_then(|(at, most)| Some((at, u64::try_from(most).ok()?)));
+        if let (Some((at, most)), Some(least)) = (cases, least)
+            && most < least
+        {
+            let message =
+                format!("at most {} are drawn, and `min_cases` demands {least}", counted(most, "case"));
+            self.error(at, message).hint = Some("draw as many as are demanded, or more".into());
+        }
+        let repeats = whole("max_repeats").and_then(|(at, most)| Some((at, u32::try_from(most).ok()?)));
+        if let Some((at, most)) = repeats
+            && most / 2 < offer.repeats
+        {
+            let trials = counted(offer.repeats.into(), "trial");
+            let message =
+                format!("no further round of {trials} fits into {most}: `max_repeats` has no effect");
+            self.warning(at, message).hint =
+                Some(format!("allow {} or more, or leave it out", u64::from(offer.repeats) * 2));
+        }
+        (cases.map(|(_, most)| most), repeats.map(|(_, most)| most))
     }
 
     fn rule(&mut self, node: &Node, offer: &Offer<'_>) -> Option<Rule> {
@@ -122,16 +159,41 @@ impl Loader<'_> {
         Some(Rule { name, metric, slice, bound, tier, estimand })
     }
 
-    /// Says of a drop that too few cases could rule out only for a version that is better.
-    fn check_outlook(&mut self, node: &Node, rule: &Rule, confidence: Millionths, offer: &Offer<'_>) {
+    /// Notes what a rule on a drop can be expected to see, and warns of one that so few cases could rule out only for a version
+    /// that is better. `drawn`: the cases that are drawn at most, in a gate that looks more than once.
+    fn check_outlook(
+        &mut self,
+        node: &Node,
+        rule: &Rule,
+        confidence: Millionths,
+        drawn: Option<u64>,
+        offer: &Offer<'_>,
+    ) {
         let (Bound::MaxDrop(margin), Estimand::Population, Some(census)) =
             (rule.bound, rule.estimand, offer.census)
         else {
             return;
         };
         let cases = if rule.slice.is_empty() { census.cases() } else { census.cases_in(&rule.slice) };
-        let outlook = Outlook::of(cases, margin.as_f64(), confidence.as_f64());
-        if cases == 0 || offer.prompts < 2 || margin.as_f64() >= outlook.least {
+        let all = census.cases().max(1);
+        // A slice of what is drawn is as large a share of its slice.
+        let cases = match drawn.filter(|drawn| *drawn < all) {
+            Some(drawn) => {
+                u64::try_from(u128::from(cases) * u128::from(drawn) / u128::from(all)).unwrap_or(cases)
+            }
+            None => cases,
+        };
+        let outlook = Outlook::of(cases, margin.as_f64(), confidence.as_f64(), drawn.is_some());
+        if cases == 0 || offer.prompts < 2 {
+            return;
+        }
+        self.sights.push(Sight {
+            rule: rule.name.clone(),
+            cases,
+            allowed: margin.as_f64(),
+            detectable: outlook.detectable,
+        });
+        if margin.as_f64() >= outlook.least {
             return;
         }
         let at = node.entry("max_drop").map_or(node.at, |entry| entry.value.at);
@@ -198,6 +260,7 @@ impl Loader<'_> {
             .hint = Some("add the version it is compared with to `prompts`".into());
         }
         let wrong_way = match bound {
+            Bound::Min(_) if !metric.higher_is_better() => Some("max"),
             Bound::MaxDrop(_) if !metric.higher_is_better() => Some("max_increase"),
             Bound::MaxIncrease(_) if metric.higher_is_better() => Some("max_drop"),
             _ => None,

@@ -12,6 +12,7 @@ use assay_common::reduce::Reducer;
 use assay_common::score::Millionths;
 use assay_common::suite::{DatasetRef, Priority, Suite};
 
+use super::super::verdict::Sight;
 use super::cases::CaseSource;
 use super::check::check_map;
 use super::diagnostic::{Diagnostic, Findings, Mark, Problems};
@@ -39,6 +40,8 @@ pub struct Loaded {
     pub files: LoadedFiles,
     /// What looks wrong and does not stop a run.
     pub warnings: Vec<Diagnostic>,
+    /// What the rules of its gate on drops can be expected to see.
+    pub sights: Vec<Sight>,
     /// An error without words where each provider is first named.
     providers: BTreeMap<String, Diagnostic>,
 }
@@ -98,9 +101,11 @@ fn load_for(path: &Path, config: Option<&Config>) -> Result<Loaded, Problems> {
         return Err(findings.into_problems(path));
     }
     check_map(&suite, &tree, &SUITE, &mut findings);
-    let mut loader = Loader { config, folder, suite: Rc::new(suite), findings, wants: Wants::default() };
+    let (wants, sights) = Default::default();
+    let mut loader = Loader { config, folder, suite: Rc::new(suite), findings, wants, sights };
     let (suite, files, providers) = loader.suite(&tree);
-    Ok(Loaded { suite, files, warnings: loader.findings.finish(path)?, providers })
+    let Loader { findings, sights, .. } = loader;
+    Ok(Loaded { suite, files, warnings: findings.finish(path)?, sights, providers })
 }
 
 /// What every part of the suite is read with.
@@ -111,6 +116,8 @@ pub(super) struct Loader<'a> {
     pub(super) suite: Rc<Source>,
     pub(super) findings: Findings,
     pub(super) wants: Wants,
+    /// What rules on drops can be expected to see.
+    pub(super) sights: Vec<Sight>,
 }
 
 impl Loader<'_> {
@@ -178,6 +185,7 @@ impl Loader<'_> {
                 metrics: metrics_of(part("score")),
                 tags: tags_of(part("cases")),
                 prompts: part("prompts").items().len(),
+                repeats,
                 scored: tree.get("score").is_some(),
                 census: counted.then_some(&census),
                 unpriced: self.unpriced(&models),

@@ -52,8 +52,14 @@ pub fn read_prompt(path: &Path) -> Result<PromptBody, Problems> {
             return Err(findings.into_problems(path));
         }
     };
-    let mut loader =
-        Loader { config: None, folder, suite: Rc::clone(&source), findings, wants: Wants::default() };
+    let mut loader = Loader {
+        config: None,
+        folder,
+        suite: Rc::clone(&source),
+        findings,
+        wants: Wants::default(),
+        sights: Vec::new(),
+    };
     let body = loader.content(&source);
     loader.findings.finish(path)?;
     // What is no prompt has been reported.

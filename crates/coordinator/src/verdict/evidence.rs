@@ -3,9 +3,10 @@
 use assay_common::gate::{Metric, Rule};
 use assay_store::OutcomeRow;
 
+use super::looks::Looks;
 use super::measure::{Cell, Cost, Quantity, Scale, Value};
-use super::quantiles::{Quantiles, nearest_rank};
-use super::stats::{Discordance, Sample};
+use super::quantiles::nearest_rank;
+use super::stats::{Discordance, Ratio, Sample, Timed};
 
 /// The figures that a rule is judged by, for one candidate.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,8 +19,10 @@ pub(super) struct Evidence {
     pub(super) baseline: Option<u32>,
     /// Cases of the rule's slice that were scored, under both arms where the rule compares.
     pub(super) cases: u64,
-    /// What was measured on them.
+    /// What was measured on them, in the first round of trials.
     pub(super) figures: Figures,
+    /// Where looking again and again stands, for gates and rules that do so.
+    pub(super) looks: Option<Looks>,
 }
 
 /// The sums behind a rule, by what it measures and whether it compares.
@@ -30,7 +33,7 @@ pub(super) enum Figures {
     /// The difference between the arms, case by case.
     Difference(Box<Difference>),
     /// Money.
-    Cost(Arms<Cost>),
+    Cost(Box<Spending>),
     /// A quantile of latency, in microseconds.
     Latency(Latency),
 }
@@ -72,15 +75,30 @@ pub(super) struct Arms<T> {
     pub(super) baseline: Option<T>,
 }
 
-/// Latencies under a rule. Those of a rule with a slice are held, one number for each job in the slice: the
-/// store can only look up a whole variant's. All others come from [`Quantiles`].
+/// What the scored cases cost.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Spending {
+    /// What it comes to.
+    pub(super) totals: Arms<Cost>,
+    /// The candidate's, case by case, in dollars.
+    pub(super) own: Sample,
+    /// The candidate's by the baseline's, where the rule compares.
+    pub(super) ratio: Ratio,
+}
+
+/// Latencies under a rule: a number for each job in its slice, since what they have to do with one another is their time.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Latency {
-    percent: u8,
-    held: Option<[Vec<i64>; 2]>,
+    pub(super) percent: u8,
+    /// Of the candidate and of the baseline, in microseconds, each with its case's place in the run.
+    pub(super) held: [Vec<Timed>; 2],
+    cases: u32,
     /// Known when all results have been seen.
     pub(super) quantile: Arms<Option<i64>>,
 }
+
+/// Nano-dollars in a dollar.
+const DOLLAR: i64 = 1_000_000_000;
 
 impl Evidence {
     /// Nothing seen yet. `names` are the metrics that rules ask for by name.
@@ -90,6 +108,7 @@ impl Evidence {
         arms: (u32, Option<u32>),
         names: &[String],
         scale: Scale,
+        looks: Option<Looks>,
     ) -> Self {
         let baseline = arms.1.filter(|_| rule.bound.compares());
         let quantity = match &rule.metric {
@@ -101,7 +120,8 @@ impl Evidence {
         let figures = match (&rule.metric, quantity) {
             (Metric::Latency(percent), _) => Figures::Latency(Latency {
                 percent: *percent,
-                held: (!rule.slice.is_empty()).then(Default::default),
+                held: Default::default(),
+                cases: 0,
                 quantile: Arms { candidate: None, baseline: baseline.map(|_| None) },
             }),
             (_, Some(quantity)) if baseline.is_some() => {
@@ -110,23 +130,47 @@ impl Evidence {
             (_, Some(quantity)) => {
                 Figures::Rate(Rate { quantity, scored: Sample::new(scale.one()), errored: 0 })
             }
-            (_, None) => Figures::Cost(Arms {
-                candidate: Cost::default(),
-                baseline: baseline.map(|_| Cost::default()),
-            }),
+            (_, None) => Figures::Cost(Box::new(Spending {
+                totals: Arms { candidate: Cost::default(), baseline: baseline.map(|_| Cost::default()) },
+                own: Sample::new(DOLLAR),
+                ratio: Ratio::default(),
+            })),
         };
-        Self { rule: index, candidate: arms.0, baseline, cases: 0, figures }
+        Self { rule: index, candidate: arms.0, baseline, cases: 0, figures, looks }
     }
 
     /// Looks at a job of the rule's slice, under any variant.
     pub(super) fn add_job(&mut self, row: &OutcomeRow) {
-        let Figures::Latency(Latency { held: Some([candidate, baseline]), .. }) = &mut self.figures else {
+        let Figures::Latency(Latency { held: [candidate, baseline], cases, .. }) = &mut self.figures else {
             return;
         };
+        let timed = row.latency_us.map(|micros| (*cases, micros));
         if row.variant == self.candidate {
-            candidate.extend(row.latency_us);
+            candidate.extend(timed);
         } else if Some(row.variant) == self.baseline {
-            baseline.extend(row.latency_us);
+            baseline.extend(timed);
+        }
+    }
+
+    /// Looks at a case of the rule's slice all of whose jobs have come, and those of every case before it.
+    pub(super) fn look_at_case(&mut self, cells: &[Cell], scale: Scale) {
+        let Some(looks) = &mut self.looks else { return };
+        let value = |index: u32, quantity| match cells[index as usize].value(quantity, scale) {
+            Value::Scored(value) => Some(Some(value as f64 / scale.one() as f64)),
+            Value::Errored => Some(None),
+            Value::Absent => None,
+        };
+        let value = match (&self.figures, self.baseline) {
+            (Figures::Rate(rate), _) => value(self.candidate, rate.quantity),
+            (Figures::Difference(difference), Some(baseline)) => {
+                let arms = [baseline, self.candidate].map(|arm| value(arm, difference.quantity));
+                arms[0].zip(arms[1]).map(|(before, after)| Some(after? - before?))
+            }
+            _ => return,
+        };
+        // What was not asked is no evidence of anything.
+        if let Some(value) = value {
+            looks.add_case(value);
         }
     }
 
@@ -141,12 +185,13 @@ impl Evidence {
                 let quantity = difference.quantity;
                 difference.add(baseline.value(quantity, scale), candidate.value(quantity, scale), scale.one())
             }
-            (Figures::Cost(arms), _) if scored => {
-                arms.candidate.absorb(candidate.cost());
-                if let (Some(sum), Some(cell)) = (&mut arms.baseline, baseline) {
-                    sum.absorb(cell.cost());
-                }
+            (Figures::Cost(spending), _) if scored => {
+                spending.add(candidate.cost(), baseline.map(Cell::cost));
                 true
+            }
+            (Figures::Latency(latency), _) => {
+                latency.cases += 1;
+                scored
             }
             _ => scored,
         };
@@ -158,24 +203,38 @@ impl Evidence {
         match &mut self.figures {
             Figures::Rate(rate) => rate.scored.close_cluster(),
             Figures::Difference(difference) => difference.close_cluster(),
-            Figures::Cost(_) | Figures::Latency(_) => {}
+            Figures::Cost(spending) => {
+                spending.own.close_cluster();
+                spending.ratio.close_cluster();
+            }
+            Figures::Latency(_) => {}
         }
     }
 
     /// All results have been seen: works out the quantiles.
-    pub(super) fn finish(&mut self, quantiles: &Quantiles) {
+    pub(super) fn finish(&mut self) {
         let Figures::Latency(latency) = &mut self.figures else { return };
         let percent = latency.percent;
-        latency.quantile = match latency.held.take() {
-            Some([mut candidate, mut baseline]) => Arms {
-                candidate: nearest_rank(&mut candidate, percent),
-                baseline: self.baseline.map(|_| nearest_rank(&mut baseline, percent)),
-            },
-            None => Arms {
-                candidate: quantiles.get(self.candidate, percent),
-                baseline: self.baseline.map(|baseline| quantiles.get(baseline, percent)),
-            },
-        };
+        let [candidate, baseline] = latency.held.each_ref().map(|held| {
+            nearest_rank(&mut held.iter().map(|(_, micros)| *micros).collect::<Vec<_>>(), percent)
+        });
+        latency.quantile = Arms { candidate, baseline: self.baseline.map(|_| baseline) };
+    }
+}
+
+impl Spending {
+    fn add(&mut self, candidate: Cost, baseline: Option<Cost>) {
+        self.totals.candidate.absorb(candidate);
+        if let (Some(sum), Some(baseline)) = (&mut self.totals.baseline, baseline) {
+            sum.absorb(baseline);
+        }
+        let nanos = |cost: Cost| cost.nanos().and_then(|nanos| i64::try_from(nanos).ok());
+        if let Some(candidate) = nanos(candidate) {
+            self.own.push(candidate);
+            if let Some(baseline) = baseline.and_then(nanos) {
+                self.ratio.push(baseline, candidate);
+            }
+        }
     }
 }
 

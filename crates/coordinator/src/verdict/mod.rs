@@ -7,18 +7,21 @@
 //!   - [`report`]: the row of a variant in tables and documents
 //!   - [`flips`]: which cases changed sides against the baseline
 //!   - `evidence`: what one rule of the gate saw of one candidate
+//!   - `looks`: the same while the run goes on, for gates that look more than once; [`extent`]: what that is planned by
 //!   - [`quantiles`]: latencies that the store looks up
 //! - [`paired`]: two arms on the same cases, of one run or of two, for comparisons
 //! - [`stats`]: intervals and tests
 //! - [`gate`]: the evidence is held against the rules
-//! - [`Outlook`]: before a run, what a suite can be expected to see
+//! - [`Outlook`], [`Sight`]: before a run, what a suite can be expected to see
 //!
 //! **Invariant:** every sum is of whole numbers, so equal results give equal bytes whatever order they came in.
 
 pub mod aggregate;
 mod evidence;
+pub mod extent;
 pub mod flips;
 pub mod gate;
+mod looks;
 mod measure;
 mod outlook;
 pub mod paired;
@@ -27,8 +30,9 @@ pub mod report;
 pub mod stats;
 
 pub use aggregate::{Aggregate, Aggregation};
+pub use extent::{Count, Extents};
 pub use flips::{Flip, Flips};
-pub use gate::judge;
-pub use outlook::Outlook;
+pub use gate::{Ruling, judge};
+pub use outlook::{Outlook, Sight};
 pub use quantiles::Quantiles;
 pub use report::{LatencyMs, VariantReport, confidence_of};

@@ -1,5 +1,7 @@
 //! What a suite can be expected to see of a drop, before a run.
 
+use serde::{Deserialize, Serialize};
+
 use super::stats::power::{Plan, detectable, discordance, least_cases, least_margin};
 
 /// The pass rate that is presumed while none is known.
@@ -8,6 +10,25 @@ const PRESUMED_RATE: f64 = 0.9;
 const PRESUMED_CORRELATION: f64 = 0.6;
 /// How often a drop should be ruled out when nothing changed.
 const POWER: f64 = 0.8;
+
+/// What a run decides with evidence that may be looked at again and again, with this chance when nothing changed: a gap of
+/// 3·√(ψ/N), or 5/N where no case changes sides; found by simulation.
+const AGAIN: f64 = 3.0;
+const AGAIN_LEAST: f64 = 5.0;
+
+/// The least drop that one rule of a suite can be expected to see.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sight {
+    /// The rule's name.
+    pub rule: String,
+    /// The cases that it may look at.
+    pub cases: u64,
+    /// The drop that it allows, as a share.
+    pub allowed: f64,
+    /// The least drop that it rules out four times in five when nothing changed, as a share: presuming that 7 % of the
+    /// cases change sides by chance.
+    pub detectable: f64,
+}
 
 /// How a number of cases relates to the drop that a rule wants ruled out. All of it is about a complete run whose candidate
 /// is as good as its baseline; of the cases 7 % are presumed to change sides by chance.
@@ -24,10 +45,20 @@ pub struct Outlook {
 }
 
 impl Outlook {
-    /// Of `cases` (independent ones: clusters tell less) under a rule that allows a drop of `margin` at this confidence.
-    pub fn of(cases: u64, margin: f64, confidence: f64) -> Self {
+    /// Of `cases` (independent ones: clusters tell less) under a rule that allows a drop of `margin` at this confidence;
+    /// `again`: in a gate that looks more than once.
+    pub fn of(cases: u64, margin: f64, confidence: f64, again: bool) -> Self {
         let (alpha, cases) = (1.0 - confidence, cases.max(1) as f64);
         let discordance = discordance(PRESUMED_RATE, PRESUMED_RATE, PRESUMED_CORRELATION);
+        if again {
+            let (least, least_cases) = ((AGAIN_LEAST / cases).min(1.0), (AGAIN_LEAST / margin).ceil());
+            return Self {
+                detectable: (AGAIN * (discordance / cases).sqrt()).max(least).min(1.0),
+                least,
+                cases: (AGAIN * AGAIN * discordance / (margin * margin)).ceil().max(least_cases),
+                least_cases,
+            };
+        }
         let plan = Plan { discordance, difference: 0.0, margin, alpha };
         let (least, least_cases) = (least_margin(cases, alpha), least_cases(margin, alpha));
         Self {
@@ -46,7 +77,7 @@ mod tests {
     #[test]
     fn more_cases_see_smaller_drops() {
         let check = |cases, points: &str, least: &str| {
-            let outlook = Outlook::of(cases, 0.02, 0.95);
+            let outlook = Outlook::of(cases, 0.02, 0.95, false);
             let shown = |share: f64| format!("{:.1}", share * 100.0);
             assert_eq!((shown(outlook.detectable).as_str(), shown(outlook.least).as_str()), (points, least));
             assert_eq!((outlook.cases, outlook.least_cases), (1_113.0, 133.0));
@@ -54,6 +85,9 @@ mod tests {
         check(20, "14.9", "11.9");
         check(500, "3.0", "0.5");
         check(1_113, "2.0", "0.2");
-        assert_eq!(Outlook::of(20, 0.0, 0.95).cases, f64::INFINITY);
+        let again = Outlook::of(500, 0.02, 0.95, true);
+        assert_eq!((again.detectable * 1e3).round(), 36.0);
+        assert_eq!((again.cases, again.least_cases), (1_620.0, 250.0));
+        assert_eq!(Outlook::of(20, 0.0, 0.95, false).cases, f64::INFINITY);
     }
 }

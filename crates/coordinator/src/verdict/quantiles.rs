@@ -1,12 +1,6 @@
-//! Quantiles of latency that the store looks up, so that no latency is held in memory.
+//! Quantiles of latency that the store looks up for reports, so that no latency is held in memory for them.
 
 use std::collections::BTreeMap;
-
-use assay_common::gate::Metric;
-use assay_common::suite::Suite;
-
-/// The percentages that every report shows.
-const REPORTED: [u8; 3] = [50, 95, 99];
 
 /// Latencies in microseconds by variant and percentage, exact: the value of rank ⌈p·n⌉. What was never measured
 /// is absent.
@@ -14,19 +8,8 @@ const REPORTED: [u8; 3] = [50, 95, 99];
 pub struct Quantiles(BTreeMap<(u32, u8), i64>);
 
 impl Quantiles {
-    /// What has to be looked up of every variant for a report on `suite` and its gate: percentages in 1..=99. Those of
-    /// rules on a slice are not among them: their latencies are folded with the results.
-    pub fn needed(suite: &Suite) -> Vec<u8> {
-        let rules = suite.gate.iter().flat_map(|gate| &gate.rules).filter(|rule| rule.slice.is_empty());
-        let asked = rules.filter_map(|rule| match rule.metric {
-            Metric::Latency(percent) => Some(percent),
-            _ => None,
-        });
-        let mut percents: Vec<u8> = REPORTED.into_iter().chain(asked).collect();
-        percents.sort_unstable();
-        percents.dedup();
-        percents
-    }
+    /// The percentages that have to be looked up of every variant for a report.
+    pub const NEEDED: [u8; 3] = [50, 95, 99];
 
     /// Notes one that was looked up.
     pub fn insert(&mut self, variant: u32, percent: u8, micros: i64) {

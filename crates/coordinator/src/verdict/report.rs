@@ -29,7 +29,7 @@ pub struct VariantReport {
     pub model: String,
     /// Scored cases: those whose trials all passed or failed.
     pub cases: u64,
-    /// Jobs planned: cases of the dataset × trials.
+    /// Jobs planned: cases × trials.
     pub jobs: u64,
     /// Jobs that passed.
     pub passed: u64,
@@ -72,12 +72,14 @@ pub struct LatencyMs {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     cases: u64,
+    /// The reduced values, and how many: one for each round of trials of a case.
+    values: u64,
     reduced: i128,
     /// The mean scores of the cases that have one, and their number.
     scores: (i128, u64),
-    passed: u64,
-    failed: u64,
-    errored: u64,
+    pub(super) passed: u64,
+    pub(super) failed: u64,
+    pub(super) errored: u64,
     cancelled: u64,
     cost: Cost,
     input_tokens: Option<u128>,
@@ -102,10 +104,11 @@ impl Tally {
         self.output_tokens = more(self.output_tokens, row.usage.output_tokens);
     }
 
-    /// Counts a case whose jobs have all been counted.
-    pub(super) fn add_case(&mut self, cell: &Cell, scale: Scale) {
+    /// Counts a case whose jobs have all been counted, in its first round of trials or a further one.
+    pub(super) fn add_case(&mut self, cell: &Cell, scale: Scale, is_first_round: bool) {
         if let Value::Scored(value) = cell.value(Quantity::Reduced, scale) {
-            self.cases += 1;
+            self.cases += u64::from(is_first_round);
+            self.values += 1;
             self.reduced += i128::from(value);
         }
         if let Value::Scored(score) = cell.value(Quantity::Score, scale) {
@@ -113,7 +116,12 @@ impl Tally {
         }
     }
 
-    /// The row of the variant with this index.
+    /// Scored cases.
+    pub(super) fn cases(&self) -> u64 {
+        self.cases
+    }
+
+    /// The row of the variant with this index, of which so many jobs were planned.
     pub(super) fn report(
         &self,
         suite: &Suite,
@@ -121,11 +129,16 @@ impl Tally {
         scale: Scale,
         version: Option<i64>,
         quantiles: &Quantiles,
+        jobs: u64,
     ) -> VariantReport {
         let variant = suite.variant(index);
         let prompt = &suite.prompts[variant.prompt];
-        let product = suite.product();
-        let successes = self.reduced as f64 / scale.one() as f64;
+        let rate = ratio(self.reduced, i128::from(scale.one()) * i128::from(self.values));
+        // Further rounds of trials are no further cases.
+        let successes = match self.cases == self.values {
+            true => self.reduced as f64 / scale.one() as f64,
+            false => rate.unwrap_or(0.0) * self.cases as f64,
+        };
         let latency = |percent| quantiles.get(index, percent).map(|micros| micros as f64 / 1e3);
         VariantReport {
             prompt: prompt.name.clone(),
@@ -135,12 +148,12 @@ impl Tally {
             model: suite.models[variant.model].name(),
             model_label: suite.model_label(variant.model),
             cases: self.cases,
-            jobs: product.cases.saturating_mul(u64::from(product.trials)),
+            jobs,
             passed: self.passed,
             failed: self.failed,
             errored: self.errored,
             cancelled: self.cancelled,
-            pass_rate: ratio(self.reduced, i128::from(scale.one()) * i128::from(self.cases)),
+            pass_rate: rate,
             interval: wilson(successes, self.cases as f64, confidence(suite.gate.as_ref())),
             mean_score: ratio(self.scores.0, i128::from(scale.one()) * i128::from(self.scores.1)),
             cost_usd: self.cost.nanos().map(|nanos| nanos as f64 / 1e9),

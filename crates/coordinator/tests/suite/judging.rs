@@ -224,22 +224,6 @@ error: `confidence` is 0.5, but must be above 0.5 and below 1
    |
    = help: Confidence of intervals and tests. Default: 0.95.
 
-error: topping up is not in this version: a gate decides on the run's own cases and trials
-  --> suite.yaml:14:3
-   |
-14 |   max_cases: 100
-   |   ^^^^^^^^^
-   |
-   = help: Further cases of the dataset while inconclusive.
-
-error: topping up is not in this version: a gate decides on the run's own cases and trials
-  --> suite.yaml:15:3
-   |
-15 |   max_repeats: 5
-   |   ^^^^^^^^^^^
-   |
-   = help: Further trials while inconclusive.
-
 error: `min_cases` is 0, but must be 1 or more
   --> suite.yaml:16:14
    |
@@ -376,7 +360,7 @@ error: the rule `mean_score min 0.5` is already on line 30
    |
    = help: delete one, or give them names of their own
 
-21 errors: nothing was run
+19 errors: nothing was run
 "#);
 }
 

@@ -33,6 +33,6 @@ fn accepts_the_reference_and_rejects_slips() {
     check("/score/0/type", json!("contain"), "contain");
     check("/score/0/tolerance", json!(1), "tolerance");
     check("/repeats", json!(0), "0 is less than");
-    check("/gate/max_cases", json!(10), "max_cases");
+    check("/gate/max_cases", json!(0), "0 is less than");
     check("/gate/rules/0/max", json!(1), "oneOf");
 }

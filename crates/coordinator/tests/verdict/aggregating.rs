@@ -1,11 +1,10 @@
 //! Sums, flips and quantiles.
 
-use assay_common::gate::Bound;
 use assay_common::reduce::Reducer;
 use assay_common::score::Millionths;
-use assay_coordinator::verdict::{Quantiles, VariantReport};
+use assay_coordinator::verdict::VariantReport;
 
-use crate::fixture::{Run, model, rule, suite};
+use crate::fixture::{Run, model, suite};
 
 #[test]
 fn a_report_has_the_fields_of_the_contract_in_their_order() {
@@ -115,12 +114,4 @@ fn each_candidate_meets_the_baseline_on_its_own_model() {
     let mut sole = suite(1, vec![]);
     sole.prompts[0].baseline = true;
     assert!(Run::new(sole, &["+"]).aggregate().flips.is_empty());
-}
-
-#[test]
-fn only_quantiles_of_whole_variants_are_looked_up() {
-    let mut sliced = rule("latency_p75_ms", Bound::Max, 1.0);
-    sliced.slice.insert("language".into(), "de".into());
-    let needed = Quantiles::needed(&suite(2, vec![sliced, rule("latency_p90_ms", Bound::Max, 1.0)]));
-    assert_eq!(needed, [50, 90, 95, 99]);
 }

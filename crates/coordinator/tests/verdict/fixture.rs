@@ -49,6 +49,8 @@ pub(crate) fn suite(prompts: usize, rules: Vec<Rule>) -> Suite {
             stop_early: false,
             max_error_rate: None,
             min_cases: None,
+            max_cases: None,
+            max_repeats: None,
             expires_seconds: None,
             rules,
         }),
@@ -135,7 +137,7 @@ impl Run {
     pub(crate) fn aggregate_rows<'a>(&self, rows: impl IntoIterator<Item = &'a OutcomeRow>) -> Aggregate {
         let mut aggregation = Aggregation::new(&self.suite);
         rows.into_iter().for_each(|row| aggregation.push(row));
-        aggregation.finish(&self.quantiles(), &self.versions())
+        aggregation.finish(&self.quantiles(), &self.versions(), self.suite.product().jobs().unwrap())
     }
 
     /// The verdict of the gate on the run as a completed one.
@@ -158,7 +160,7 @@ impl Run {
 
     fn quantiles(&self) -> Quantiles {
         let mut quantiles = Quantiles::default();
-        let percents = Quantiles::needed(&self.suite);
+        let percents = Quantiles::NEEDED;
         let variants = 0..self.suite.product().variants;
         for (variant, percent) in
             variants.flat_map(|variant| percents.iter().map(move |percent| (variant, *percent)))
@@ -175,7 +177,7 @@ impl Run {
     }
 }
 
-fn outcome(sign: char) -> Option<Outcome> {
+pub(crate) fn outcome(sign: char) -> Option<Outcome> {
     match sign {
         '+' => Some(Outcome::Passed),
         '-' => Some(Outcome::Failed),
@@ -186,7 +188,8 @@ fn outcome(sign: char) -> Option<Outcome> {
     }
 }
 
-fn row(ordinal: u64, position: u64, variant: u32, trial: u32, outcome: Outcome) -> OutcomeRow {
+/// A terminal job.
+pub(crate) fn row(ordinal: u64, position: u64, variant: u32, trial: u32, outcome: Outcome) -> OutcomeRow {
     let passed = outcome == Outcome::Passed;
     let answered = passed || outcome == Outcome::Failed;
     let size = i64::try_from((position + 1) * (u64::from(variant) + 1)).unwrap();

@@ -205,6 +205,7 @@ fn an_inconclusive_drop_says_what_it_would_take() {
 fn a_slice_is_judged_by_itself() {
     let sliced = |metric: &str, bound: fn(_) -> _, amount, language: &str| {
         let mut rule = rule(metric, bound, amount);
+        rule.estimand = if metric == "pass_rate" { rule.estimand } else { Estimand::Suite };
         rule.slice.insert("language".into(), language.into());
         rule
     };
@@ -432,14 +433,16 @@ fn latency_and_cost_are_the_runs_own_numbers() {
     // Ten cases of 1 to 10 units under the baseline, twice that under the candidate.
     let check =
         |metric: &str, bound: (fn(_) -> Bound, f64), expected, observed: Option<f64>, reason: &str| {
-            let run = Run::new(suite(2, vec![rule(metric, bound.0, bound.1)]), &["++++++++++", "+-+-+-+-+-"]);
+            let mut own = rule(metric, bound.0, bound.1);
+            own.estimand = Estimand::Suite;
+            let run = Run::new(suite(2, vec![own]), &["++++++++++", "+-+-+-+-+-"]);
             let verdict = run.with(|row| {
                 row.latency_us = row.latency_us.map(|micros| micros * 1_000);
                 row.cost = row.cost.map(|cost| assay_common::money::NanoUsd(cost.0 * 1_000_000));
             });
             let verdict = verdict.first_rule();
             assert_eq!((verdict.outcome, verdict.observed), (expected, observed), "{}", verdict.reason);
-            assert_eq!((verdict.reason.as_str(), verdict.n, verdict.interval), (reason, 10, None));
+            assert_eq!((verdict.reason.as_str(), verdict.n), (reason, 10));
         };
     let max = |amount| (Bound::Max as fn(_) -> _, amount);
     let increase = |amount| (Bound::MaxIncrease as fn(_) -> _, amount);
@@ -481,6 +484,73 @@ fn latency_and_cost_are_the_runs_own_numbers() {
     unknown("latency_p50_ms", Bound::MaxIncrease, 1, "the latency is not known");
     unknown("latency_p50_ms", Bound::MaxIncrease, 0, "the baseline's latency is not known");
     unknown("cost_per_case_usd", Bound::MaxDrop, 0, "`max_drop` is not defined for cost");
+}
+
+#[test]
+fn latency_and_cost_to_be_expected_are_bounded_by_what_they_vary() {
+    // Under the candidate every call takes and costs twice as much, give or take a tenth from case to case.
+    let judged = |metric: &str, bound: (fn(_) -> Bound, f64), cases: usize| {
+        let mut expected = rule(metric, bound.0, bound.1);
+        expected.estimand = Estimand::Population;
+        let answers = "+".repeat(cases);
+        let run = Run::new(suite(2, vec![expected]), &[&answers, &answers]).with(|row| {
+            let wavers = [90, 100, 110][usize::try_from(row.position % 3).unwrap()];
+            let size = if row.variant == 0 { 100 } else { 2 * wavers };
+            row.latency_us = Some(size * 1_000);
+            row.cost = Some(assay_common::money::NanoUsd(size * 1_000_000));
+        });
+        run.first_rule()
+    };
+    let check = |metric: &str, bound, cases, expected, part: &str| {
+        let verdict = judged(metric, bound, cases);
+        assert_eq!(verdict.outcome, expected, "{}", verdict.reason);
+        assert!(verdict.reason.contains(part), "{}", verdict.reason);
+    };
+    let max = |amount| (Bound::Max as fn(_) -> _, amount);
+    let increase = |amount| (Bound::MaxIncrease as fn(_) -> _, amount);
+    check(
+        "cost_per_case_usd",
+        increase(1.02),
+        300,
+        Pass,
+        "at most 101.6 % with 95 % confidence, within the 102 % allowed",
+    );
+    check("cost_per_case_usd", increase(0.5), 300, Fail, "beyond the 50 % allowed");
+    check("cost_per_case_usd", increase(1.0), 300, Inconclusive, "too wide for the 100 % allowed");
+    check("cost_per_case_usd", max(0.21), 300, Pass, "within the 0.21 US dollars allowed");
+    check("cost_per_case_usd", increase(1.0), 1, Inconclusive, "1 case is too few to show how cost varies");
+    let [low, high] = judged("cost_per_case_usd", increase(1.0), 300).interval.unwrap();
+    assert!(low < 1.0 && high > 1.0 && high - low < 0.05, "{low} {high}");
+    check("latency_p50_ms", increase(1.3), 300, Pass, "within the 130 % allowed");
+    check("latency_p50_ms", increase(0.5), 300, Fail, "beyond the 50 % allowed");
+    check("latency_p95_ms", max(230.0), 300, Pass, "within the 230 ms allowed");
+    check("latency_p50_ms", increase(1.3), 40, Inconclusive, "fewer than 50 cases");
+    check("latency_p99_ms", max(1e3), 200, Inconclusive, "200 calls have no upper bound of their p99");
+}
+
+#[test]
+fn one_of_many_rules_that_fails_by_chance_does_not_fail_a_version() {
+    // Seven losses in a hundred show a drop of more than 3 points at 5 %, and not at a tenth of it.
+    let judged = |rules: usize, lost: usize| {
+        let rules = (0..rules).map(|_| rule("pass_rate", Bound::MaxDrop, 0.03)).collect::<Vec<_>>();
+        let mut several = suite(2, rules);
+        for (index, rule) in several.gate.as_mut().unwrap().rules.iter_mut().enumerate().skip(1) {
+            // The others hold: nothing is lost on their metric.
+            rule.metric = assay_common::gate::Metric::parse("tone");
+            rule.name = format!("tone {index}");
+        }
+        let candidate = signs(&[("-", lost), ("+", 100 - lost)]);
+        Run::new(several, &[&"+".repeat(100), &candidate]).first_rule()
+    };
+    assert_eq!(judged(1, 7).outcome, Fail);
+    let doubted = judged(10, 7);
+    assert_eq!(doubted.outcome, Inconclusive);
+    assert!(
+        doubted.reason.ends_with("by chance one of 10 rules may do so: this is not enough to fail it"),
+        "{}",
+        doubted.reason
+    );
+    assert_eq!(judged(10, 20).outcome, Fail, "what is plain stays plain");
 }
 
 #[test]

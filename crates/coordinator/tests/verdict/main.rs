@@ -3,10 +3,12 @@
 //! - `fixture`: suites and runs written as strings
 //! - `aggregating`: sums, flips and quantiles, against a second computation
 //! - `gating`: tables of rules and what they come to
+//! - `looking`: gates that look again and again while results come in
 //! - `properties`: what holds of any run
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test may panic as the test may")]
 
 mod aggregating;
 mod fixture;
 mod gating;
+mod looking;
 mod properties;

@@ -7,6 +7,7 @@ use assay_common::outcome::Outcome;
 use assay_common::reduce::Reducer;
 use assay_common::score::Millionths;
 use assay_common::verdict::Decision;
+use assay_coordinator::verdict::judge;
 use assay_store::OutcomeRow;
 use proptest::prelude::*;
 
@@ -104,7 +105,10 @@ proptest! {
             let cluster = row.position / size;
             (key(cluster), cluster, key(row.position), row.position, u64::MAX - row.ordinal)
         });
-        prop_assert_eq!(run.aggregate(), run.aggregate_rows(shuffled));
+        let (one, other) = (run.aggregate(), run.aggregate_rows(shuffled));
+        prop_assert_eq!((&one.variants, &one.flips), (&other.variants, &other.flips));
+        let judged = |aggregate| judge(&run.suite, aggregate, true, &[]);
+        prop_assert_eq!(judged(&one), judged(&other));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use assay_common::gate::{Bound, Gate, Metric};
 use assay_common::suite::Suite;
 
+use super::super::layout::MAX_REPEATS;
 use super::Objections;
 
 pub(super) fn gate(gate: &Gate, suite: &Suite, objections: &mut Objections) {
@@ -14,6 +15,14 @@ pub(super) fn gate(gate: &Gate, suite: &Suite, objections: &mut Objections) {
     }
     if gate.max_error_rate.is_some_and(|rate| !(0.0..=1.0).contains(&rate.as_f64())) {
         objections.add("gate.max_error_rate", "a rate lies between 0 and 1");
+    }
+    if let (Some(most), Some(least)) = (gate.max_cases, gate.min_cases)
+        && most < least
+    {
+        objections.add("gate.max_cases", format!("{most} is fewer than the {least} of `min_cases`"));
+    }
+    if gate.max_cases == Some(0) || gate.max_repeats.is_some_and(|most| !(1..=MAX_REPEATS).contains(&most)) {
+        objections.add("gate", format!("topping up draws at least 1 case and 1 to {MAX_REPEATS} trials"));
     }
     if gate.rules.is_empty() {
         objections.add("gate.rules", "there is no rule");
@@ -43,9 +52,9 @@ pub(super) fn gate(gate: &Gate, suite: &Suite, objections: &mut Objections) {
         }
         let better = rule.metric.higher_is_better();
         let wrong_way = match rule.bound {
-            Bound::MaxDrop(_) => !better,
+            Bound::MaxDrop(_) | Bound::Min(_) => !better,
             Bound::MaxIncrease(_) => better,
-            Bound::Min(_) | Bound::Max(_) => false,
+            Bound::Max(_) => false,
         };
         if wrong_way {
             let key = rule.bound.key();

@@ -1,9 +1,7 @@
 //! The shape of `gate:`.
 
 use super::super::shape::{Kind, Range, Shape, optional, required};
-use super::{DURATION, NOT_NEGATIVE, UNIT};
-
-const TOP_UP: &str = "topping up is not in this version: a gate decides on the run's own cases and trials";
+use super::{DURATION, MAX_REPEATS, NOT_NEGATIVE, UNIT};
 
 pub(super) static GATE: Shape = Shape {
     name: "the gate",
@@ -25,8 +23,16 @@ pub(super) static GATE: Shape = Shape {
             "More errored jobs than this share: inconclusive, whatever the scores say.",
         ),
         optional("min_cases", Kind::Integer(1, i64::MAX), "Fewer scored cases than this: inconclusive."),
-        optional("max_cases", Kind::Later(TOP_UP), "Further cases of the dataset while inconclusive."),
-        optional("max_repeats", Kind::Later(TOP_UP), "Further trials while inconclusive."),
+        optional(
+            "max_cases",
+            Kind::Integer(1, i64::MAX),
+            "Begin with `min_cases` cases (100 without it), and draw further ones while inconclusive, up to so many.",
+        ),
+        optional(
+            "max_repeats",
+            Kind::Integer(1, MAX_REPEATS as i64),
+            "Add further rounds of `repeats` trials while inconclusive, up to so many trials of each case.",
+        ),
         optional(
             "expires",
             DURATION,

@@ -1,30 +1,39 @@
-//! Latency and cost: the completed run's own numbers against a bound or against the baseline's.
+//! Latency and cost: the completed run's own numbers against a bound or against the baseline's, unless the rule asks what is
+//! to be expected of more cases.
 
-use assay_common::gate::{Bound, Rule};
+use assay_common::gate::{Bound, Estimand, Rule};
 use assay_common::verdict::Decision;
 
-use super::super::evidence::{Arms, Latency};
+use super::super::evidence::{Latency, Spending};
 use super::super::measure::Cost;
 use super::super::report::ratio;
-use super::{Finding, words};
+use super::super::stats::quantile_bounds;
+use super::{Finding, Terms, expected, words};
 
 /// Billionths in one: the grain of a rule's amounts.
 const BILLION: i128 = 1_000_000_000;
 
 /// Mean cost of a scored case.
-pub(super) fn judge_cost(figures: &Arms<Cost>, cases: u64, bound: Bound) -> Finding {
+pub(super) fn judge_cost(figures: &Spending, cases: u64, rule: &Rule, terms: Terms) -> Finding {
+    let totals = figures.totals;
     let amounts = Amounts {
-        candidate: figures.candidate.nanos(),
-        baseline: figures.baseline.map(Cost::nanos),
+        candidate: totals.candidate.nanos(),
+        baseline: totals.baseline.map(Cost::nanos),
         of: i128::from(cases.max(1)),
         name: "cost",
         unit: "US dollars",
     };
-    amounts.judge(cases, bound)
+    let finding = amounts.judge(cases, rule.bound);
+    // What is not known, and what costs nothing, is no matter of spread.
+    let certain = finding.observed.is_none() || figures.totals.baseline.and_then(Cost::nanos) == Some(0);
+    match rule.estimand {
+        Estimand::Population if !certain => expected::judge_cost(figures, cases, rule, terms),
+        _ => finding,
+    }
 }
 
 /// A quantile of latency.
-pub(super) fn judge_latency(figures: &Latency, cases: u64, rule: &Rule) -> Finding {
+pub(super) fn judge_latency(figures: &Latency, cases: u64, rule: &Rule, terms: Terms) -> Finding {
     // Microseconds are 10⁶ billionths of a millisecond.
     let exact = |micros: Option<i64>| micros.map(|micros| i128::from(micros) * 1_000_000);
     let amounts = Amounts {
@@ -34,7 +43,21 @@ pub(super) fn judge_latency(figures: &Latency, cases: u64, rule: &Rule) -> Findi
         name: "latency",
         unit: "ms",
     };
-    amounts.judge(cases, rule.bound)
+    let finding = amounts.judge(cases, rule.bound);
+    if finding.observed.is_none() {
+        return finding;
+    }
+    if rule.estimand == Estimand::Population {
+        return expected::judge_latency(figures, cases, rule, terms);
+    }
+    // For people: two of the values themselves, where there are enough.
+    let mut millis: Vec<f64> = figures.held[0].iter().map(|(_, micros)| *micros as f64 / 1e3).collect();
+    let share = f64::from(figures.percent) / 100.0;
+    let interval = match quantile_bounds(&mut millis, share, terms.confidence) {
+        [Some(low), Some(high)] if !rule.bound.compares() => Some([low, high]),
+        _ => None,
+    };
+    Finding { interval, ..finding }
 }
 
 /// What was measured of both arms: billionths of the unit, still to be divided by `of`.

@@ -20,8 +20,11 @@ pub(super) fn objection(
     let sum = |count: fn(&VariantReport) -> u64| arms.iter().map(|arm| count(arm)).sum::<u64>();
     let jobs = sum(|arm| arm.jobs);
     let errored = sum(|arm| arm.errored);
-    let missing = jobs.saturating_sub(sum(|arm| arm.passed + arm.failed) + errored);
-    if missing > 0 {
+    let ended = sum(|arm| arm.passed + arm.failed) + errored;
+    let missing = jobs.saturating_sub(ended);
+    // What was not needed any more is not missing.
+    let jobs = if aggregate.stopped_early { ended } else { jobs };
+    if missing > 0 && !aggregate.stopped_early {
         return Some(format!(
             "the run is not complete: {missing} of {} have no result",
             words::count(jobs, "job")

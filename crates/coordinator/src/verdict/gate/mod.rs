@@ -5,20 +5,27 @@
 //! - `guard`: whether the run is fit to be judged at all
 //! - `rate`: a rate of the candidate's own, with errors at their worst: this suite's, or the expected one
 //! - `difference`: a drop against the baseline, paired by case
-//! - `amount`: latency and cost
+//! - `again`: either of them, where the gate looked more than once
+//! - `amount`: latency and cost of this run; `expected`: those of more cases like these
+//! - `blame`: whether a rule that failed may be named among several
 //! - `words`: how reasons are worded
+//! - [`Ruling`]: what all this means for a run that goes on
 //!
-//! A version's verdict is the conjunction over models and rules, the run's is the worst over versions. Each rule is
-//! tested at the gate's confidence without correction: a conjunction passes by mistake no more often than its
-//! weakest rule does (Berger 1982).
+//! A version's verdict is the conjunction over models and rules, the run's is the worst over versions. Each rule passes at
+//! the gate's confidence without correction: a conjunction passes by mistake no more often than its weakest rule does
+//! (Berger 1982). To fail a version by any of several takes a correction.
 
+mod again;
 mod amount;
+mod blame;
 mod difference;
+mod expected;
 mod guard;
 mod rate;
+mod ruling;
 mod words;
 
-use assay_common::gate::{Gate, Rule, Tier};
+use assay_common::gate::{Estimand, Gate, Rule, Tier};
 use assay_common::suite::Suite;
 use assay_common::verdict::{Decision, RuleVerdict, Verdict, VersionVerdict};
 
@@ -26,6 +33,8 @@ use super::aggregate::{Aggregate, candidates};
 use super::evidence::{Evidence, Figures};
 use super::measure::{Scale, is_binary};
 use super::stats::Interval;
+
+pub use ruling::Ruling;
 
 /// What a rule comes to, before its name and threshold are put to it.
 #[derive(Debug, PartialEq)]
@@ -53,6 +62,14 @@ struct Terms {
     binary: bool,
 }
 
+/// A rule with what it saw and came to.
+struct Examined<'a> {
+    rule: &'a Rule,
+    evidence: &'a Evidence,
+    terms: Terms,
+    finding: Finding,
+}
+
 /// What the gate of `suite` says of a run; `None` without a gate. `complete` is whether the run came to its end:
 /// one that did not is inconclusive. `versions` are the version numbers of the prompt entries.
 pub fn judge(
@@ -72,14 +89,20 @@ pub fn judge(
     let (candidates, _) = candidates(suite);
     let judged = candidates.into_iter().map(|prompt| {
         let of_prompt = |evidence: &&Evidence| suite.variant(evidence.candidate).prompt == prompt;
-        let rules: Vec<_> = aggregate
-            .evidence
-            .iter()
-            .filter(of_prompt)
-            .map(|evidence| {
-                judge_rule(gate, aggregate, evidence, terms(&gate.rules[evidence.rule]), complete)
-            })
-            .collect();
+        let evidence: Vec<_> = aggregate.evidence.iter().filter(of_prompt).collect();
+        let examined = evidence.into_iter().map(|evidence| {
+            let (rule, terms) = (&gate.rules[evidence.rule], terms(&gate.rules[evidence.rule]));
+            Examined {
+                rule,
+                evidence,
+                terms,
+                finding: examine(rule, evidence, terms, aggregate.stopped_early),
+            }
+        });
+        let mut examined: Vec<_> = examined.collect();
+        blame::doubt(&mut examined);
+        let rules: Vec<_> =
+            examined.into_iter().map(|examined| judge_rule(gate, aggregate, examined, complete)).collect();
         // Also without a rule that decides, a run that is not fit to be judged passes nothing.
         let unfit = (0..).zip(&aggregate.variants).any(|(index, _)| {
             suite.variant(index).prompt == prompt
@@ -103,12 +126,9 @@ pub fn judge(
 fn judge_rule(
     gate: &Gate,
     aggregate: &Aggregate,
-    evidence: &Evidence,
-    terms: Terms,
+    Examined { rule, evidence, finding, .. }: Examined<'_>,
     complete: bool,
 ) -> (RuleVerdict, Decision) {
-    let rule = &gate.rules[evidence.rule];
-    let finding = examine(rule, evidence, terms);
     let objection = guard::objection(gate, aggregate, evidence.candidate, evidence.baseline, complete);
     let weight = match (rule.tier, finding.decision) {
         (Tier::Advisory, _) => Decision::Pass,
@@ -140,15 +160,34 @@ fn judge_rule(
     (verdict, weight)
 }
 
-fn examine(rule: &Rule, evidence: &Evidence, terms: Terms) -> Finding {
+fn examine(rule: &Rule, evidence: &Evidence, terms: Terms, stopped_early: bool) -> Finding {
     if evidence.cases == 0 {
         return Finding::unknown(0, words::nothing_scored(rule, evidence.baseline.is_some()));
     }
+    match &evidence.looks {
+        // A complete suite's own number is known.
+        Some(looks) if rule.estimand == Estimand::Suite && looks.is_whole() => once(rule, evidence, terms),
+        // Half of the risk of error was kept for this.
+        Some(looks) if looks.decision().is_none() && looks.has_last_look() => {
+            once(rule, evidence, Terms { confidence: f64::midpoint(terms.confidence, 1.0), ..terms })
+        }
+        Some(looks) => again::judge(looks, rule, terms),
+        None if stopped_early => {
+            let reason =
+                "another rule decided before all cases were in, and this one is judged once they are";
+            Finding::unknown(evidence.cases, reason)
+        }
+        None => once(rule, evidence, terms),
+    }
+}
+
+/// Of a run that is complete, and is judged this once.
+fn once(rule: &Rule, evidence: &Evidence, terms: Terms) -> Finding {
     match &evidence.figures {
         Figures::Rate(figures) => rate::judge(figures, rule, terms),
         Figures::Difference(figures) => difference::judge(figures, rule, terms),
-        Figures::Cost(figures) => amount::judge_cost(figures, evidence.cases, rule.bound),
-        Figures::Latency(figures) => amount::judge_latency(figures, evidence.cases, rule),
+        Figures::Cost(figures) => amount::judge_cost(figures, evidence.cases, rule, terms),
+        Figures::Latency(figures) => amount::judge_latency(figures, evidence.cases, rule, terms),
     }
 }
 

@@ -50,6 +50,11 @@ pub(super) fn count(n: u64, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
+/// `1 case is`, `2 cases are`.
+pub(super) fn count_is(n: u64, what: &str) -> String {
+    format!("{} {}", count(n, what), if n == 1 { "is" } else { "are" })
+}
+
 /// The bounds that decided, in points and told apart from what they are held `against`: `at least −1.4 points with 95 %
 /// confidence`.
 pub(super) fn bounds(bounds: Interval, against: f64, decision: Decision, confidence: f64) -> String {

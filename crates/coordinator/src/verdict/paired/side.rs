@@ -71,7 +71,11 @@ impl<'a> Side<'a> {
     }
 
     /// Adds a terminal job of any variant. All jobs of a case come together; the first of the next case gives the one before.
+    /// Rounds of trials that a gate added are passed over: their cases would come again.
     pub fn push(&mut self, row: &OutcomeRow) -> Option<ClosedCase> {
+        if self.suite.product().jobs().is_some_and(|jobs| row.ordinal >= jobs) {
+            return None;
+        }
         let closed = match &self.open {
             Some(head) if head.position == row.position => None,
             _ => {
@@ -97,18 +101,25 @@ impl<'a> Side<'a> {
         let Head { position, id, cluster, tags } = self.open.take()?;
         let scale = self.scale;
         for (tally, cell) in self.tallies.iter_mut().zip(&self.cells) {
-            tally.add_case(cell, scale);
+            tally.add_case(cell, scale, true);
         }
         let trials = self.cells.iter().map(|cell| Trials::of(cell, scale)).collect();
         self.cells.iter_mut().for_each(|cell| *cell = Cell::new(0));
         Some(ClosedCase { position, id, cluster, tags, trials })
     }
 
-    /// The rows of its variants, after the last job. `versions` are the version numbers of the prompt entries.
-    pub fn reports(&self, versions: &[Option<i64>], quantiles: &Quantiles) -> Vec<VariantReport> {
+    /// The rows of its variants, after the last job. `versions` are the version numbers of the prompt entries; `planned`: the
+    /// jobs there were to be.
+    pub fn reports(
+        &self,
+        versions: &[Option<i64>],
+        quantiles: &Quantiles,
+        planned: u64,
+    ) -> Vec<VariantReport> {
+        let jobs = planned / u64::from(self.suite.product().variants).max(1);
         let row = |(variant, tally): (&u32, &Tally)| {
             let version = versions.get(self.suite.variant(*variant).prompt).copied().flatten();
-            tally.report(self.suite, *variant, self.scale, version, quantiles)
+            tally.report(self.suite, *variant, self.scale, version, quantiles, jobs)
         };
         self.variants.iter().zip(&self.tallies).map(row).collect()
     }

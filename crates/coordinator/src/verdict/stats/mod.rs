@@ -8,7 +8,7 @@
 //! - [`tango_z`], [`tango_interval`]: the paired difference of two rates, tested and bounded
 //! - [`newcombe()`], [`mcnemar()`], [`sign_flip()`]: the same for display, and whether there is any
 //! - [`Ratio`], [`geometric_ratio`]: the ratio of two totals
-//! - [`quantile_ranks`], [`quantile_bounds`]: a quantile of values
+//! - [`quantile_ranks`], [`quantile_bounds`]: a quantile of values; [`resampled_quantiles`]: of values correlated in time
 //! - [`trials`], [`flake()`]: repeats of a case
 //!
 //! Across tests and before a run:
@@ -25,6 +25,7 @@
 //! docs/statistics.md tells all of it without formulas.
 
 mod binomial;
+mod blocks;
 mod clopper_pearson;
 mod clustered;
 mod drift;
@@ -44,6 +45,7 @@ pub mod trials;
 mod wilson;
 
 pub use binomial::Binomial;
+pub use blocks::{LEAST_BLOCKS, Timed, percentile_bounds, resampled_quantiles};
 pub use clopper_pearson::clopper_pearson;
 pub use clustered::Sample;
 pub use drift::Drift;

@@ -43,8 +43,10 @@ pub fn finite_bounds(values: &[f64], planned: u64, alpha: f64, bets: u32) -> Int
 /// kept for each difference of a grid, and what was refuted once stays refuted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sequence {
-    /// Rising differences.
+    /// Rising values.
     steps: Vec<Step>,
+    /// The least and the greatest value of a case.
+    range: Interval,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -66,21 +68,34 @@ impl Sequence {
     }
 
     /// Before the first case, for these differences in (−1, 1).
-    pub fn over(mut thetas: Vec<f64>, planned: u64, alpha: f64, mixture: Mixture) -> Self {
+    pub fn over(thetas: Vec<f64>, planned: u64, alpha: f64, mixture: Mixture) -> Self {
+        Self::between([-1.0, 1.0], thetas, planned, alpha, mixture)
+    }
+
+    /// The same of values in `range`, for these inside of it.
+    pub fn between(
+        range: Interval,
+        mut thetas: Vec<f64>,
+        planned: u64,
+        alpha: f64,
+        mixture: Mixture,
+    ) -> Self {
+        let [least, most] = range;
         thetas.sort_by(f64::total_cmp);
         thetas.dedup();
         let step = |theta: f64| {
-            let wealth = |bound| Some(Wealth::new(bound, 2.0, planned, alpha, mixture));
-            Step { theta, above: wealth(1.0 + theta), below: wealth(1.0 - theta) }
+            let wealth = |bound| Some(Wealth::new(bound, most - least, planned, alpha, mixture));
+            Step { theta, above: wealth(theta - least), below: wealth(most - theta) }
         };
-        Self { steps: thetas.into_iter().map(step).collect() }
+        Self { steps: thetas.into_iter().map(step).collect(), range }
     }
 
     /// Looks at the next case of the committed order: its difference, or `None` where it ended without a result.
     pub fn push(&mut self, difference: Option<f64>) {
+        let [least, most] = self.range;
         for Step { theta, above, below } in &mut self.steps {
             for (wealth, y) in
-                [(above, difference.unwrap_or(-1.0) - *theta), (below, *theta - difference.unwrap_or(1.0))]
+                [(above, difference.unwrap_or(least) - *theta), (below, *theta - difference.unwrap_or(most))]
             {
                 if let Some(open) = wealth {
                     open.push(y);
@@ -96,7 +111,7 @@ impl Sequence {
     pub fn bounds(&self) -> Interval {
         let low = self.steps.iter().take_while(|step| step.above.is_none()).last();
         let high = self.steps.iter().rev().take_while(|step| step.below.is_none()).last();
-        [low.map_or(-1.0, |step| step.theta), high.map_or(1.0, |step| step.theta)]
+        [low.map_or(self.range[0], |step| step.theta), high.map_or(self.range[1], |step| step.theta)]
     }
 }
 

@@ -1,0 +1,109 @@
+//! What a gate makes of a run that goes on: whether to end it, and whether more would help.
+
+use assay_common::gate::{Gate, Tier};
+use assay_common::verdict::Decision;
+
+use super::super::aggregate::{Aggregation, candidates};
+use super::super::evidence::Evidence;
+use super::super::looks::Looks;
+
+/// What the results so far mean for the rest of the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ruling {
+    /// What every version comes to together, once no further result can change it or is expected to.
+    pub settled: Option<Decision>,
+    /// Whether a rule that decides could use more cases or trials.
+    pub wants_more: bool,
+    /// The most units (cases, or clusters) that a rule has looked at.
+    pub units: u64,
+}
+
+/// Where one version stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Settled(Decision),
+    /// A rule that looks again and again has not decided.
+    Open,
+    /// Only rules that are judged once, at the end, have not.
+    Waiting,
+}
+
+impl Ruling {
+    /// Of the results that were added so far. `None` where the gate does not look before the end.
+    ///
+    /// A version that fails one rule has failed; it has passed once every rule that decides has passed. Rules that are
+    /// judged once, such as those on latency and cost, keep a run from being ended as passed.
+    pub fn of(aggregation: &Aggregation<'_>) -> Option<Self> {
+        let suite = aggregation.suite();
+        let gate = suite.gate.as_ref().filter(|gate| gate.looks_again())?;
+        let (candidates, _) = candidates(suite);
+        let standings: Vec<_> = candidates
+            .into_iter()
+            .map(|prompt| {
+                let of_prompt = |evidence: &&Evidence| suite.variant(evidence.candidate).prompt == prompt;
+                stand(gate, aggregation.evidence.iter().filter(of_prompt))
+            })
+            .collect();
+        let fit = is_fit(gate, aggregation);
+        let worst = standings.iter().try_fold(Decision::Pass, |worst, standing| match standing {
+            Standing::Settled(decision) => Some(worst.max(*decision)),
+            Standing::Open | Standing::Waiting => None,
+        });
+        let looks = aggregation.evidence.iter().filter_map(|evidence| evidence.looks.as_ref());
+        Some(Self {
+            settled: worst.filter(|_| fit),
+            wants_more: !too_many_errors(gate, aggregation)
+                && (standings.contains(&Standing::Open) || !enough_cases(gate, aggregation)),
+            units: looks.map(Looks::looked_at).max().unwrap_or(0),
+        })
+    }
+}
+
+fn stand<'e>(gate: &Gate, rules: impl Iterator<Item = &'e Evidence>) -> Standing {
+    let deciding = rules.filter(|evidence| gate.rules[evidence.rule].tier != Tier::Advisory);
+    let standings: Vec<_> = deciding
+        .map(|evidence| match &evidence.looks {
+            None => Standing::Waiting,
+            Some(looks) => match looks.decision() {
+                Some(decision) => Standing::Settled(decision),
+                None if looks.is_futile() => match gate.rules[evidence.rule].tier {
+                    Tier::Supporting => Standing::Settled(Decision::Pass),
+                    _ => Standing::Settled(Decision::Inconclusive),
+                },
+                None => Standing::Open,
+            },
+        })
+        .collect();
+    let has = |standing| standings.contains(&standing);
+    if has(Standing::Settled(Decision::Fail)) {
+        Standing::Settled(Decision::Fail)
+    } else if has(Standing::Open) {
+        Standing::Open
+    } else if has(Standing::Waiting) {
+        Standing::Waiting
+    } else if has(Standing::Settled(Decision::Inconclusive)) {
+        Standing::Settled(Decision::Inconclusive)
+    } else {
+        Standing::Settled(Decision::Pass)
+    }
+}
+
+/// Whether nothing but its scores stands in the way of a verdict.
+fn is_fit(gate: &Gate, aggregation: &Aggregation<'_>) -> bool {
+    enough_cases(gate, aggregation) && !too_many_errors(gate, aggregation)
+}
+
+fn enough_cases(gate: &Gate, aggregation: &Aggregation<'_>) -> bool {
+    let Some(least) = gate.min_cases else { return true };
+    let compared = aggregation.flips.iter().all(|flips| flips.compared() >= least);
+    compared && aggregation.tallies.iter().all(|tally| tally.cases() >= least)
+}
+
+fn too_many_errors(gate: &Gate, aggregation: &Aggregation<'_>) -> bool {
+    gate.max_error_rate.is_some_and(|allowed| {
+        aggregation.tallies.iter().any(|tally| {
+            let jobs = tally.passed + tally.failed + tally.errored;
+            i128::from(tally.errored) * 1_000_000 > i128::from(allowed.0) * i128::from(jobs)
+        })
+    })
+}
