@@ -258,7 +258,7 @@ mod tests {
         let since = "since 1970-01-01T00:00:00.000Z";
         let account = |kind: &str| format!("openai needs attention {since}: {kind}: words");
         let whole = |kind, remedy: &str| {
-            check("openai", kind, "words", (ReasonKind::Account, &account(kind), remedy))
+            check("openai", kind, "words", (ReasonKind::Account, &account(kind), remedy));
         };
         whole("unauthorized", "a key that holds");
         whole("forbidden", "another key");

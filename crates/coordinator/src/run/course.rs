@@ -36,7 +36,7 @@ pub(crate) enum Standing {
     /// It goes on.
     GoesOn,
     /// Every expanded job is terminal.
-    Finished(Run),
+    Finished(Box<Run>),
     /// The provider refuses most of its first jobs for good.
     Refused { account: String, problem: AccountProblem },
 }
@@ -132,7 +132,7 @@ impl Course {
             && let Some(finished) = store.finish(mandate, run.id, now).await?
         {
             self.span.record("run.state", finished.state.word());
-            return Ok(Standing::Finished(finished));
+            return Ok(Standing::Finished(Box::new(finished)));
         }
         Ok(Standing::GoesOn)
     }

@@ -116,7 +116,7 @@ impl Driver {
         }
         let mut seen = self.rounds.go(std::slice::from_ref(&run)).await?;
         let ended = match seen.standings.pop() {
-            Some((_, Standing::Finished(run))) => Some(Ended::Finished(run)),
+            Some((_, Standing::Finished(run))) => Some(Ended::Finished(*run)),
             Some((_, Standing::Refused { account, problem })) => {
                 Some(Ended::NeedsAttention(run, vec![(account, problem)]))
             }
