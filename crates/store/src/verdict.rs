@@ -51,8 +51,8 @@ const MARK_JUDGED: &str = "
     WHERE id = $1 AND finished_at = $2 AND (judged_end IS NULL OR judged_end <> finished_at)";
 
 const RECORD_VERDICT: &str = "
-    INSERT INTO verdicts (run_id, prompt, version, ended_at, baseline, suite_name, revision, gate, judge, absolute, state, evidence,
-        created_at, expires_at)
+    INSERT INTO verdicts (run_id, prompt, version, ended_at, baseline, suite_name, revision, gate, judge, absolute,
+        state, evidence, created_at, expires_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 
 impl Store {

@@ -220,3 +220,22 @@ async fn a_life_through_a_coordinator() {
     })
     .await;
 }
+
+/// Each rollback goes one further back, and never forward to what was taken off.
+#[test]
+fn rolled_back_twice_goes_further_back() {
+    let team = Team::new(&[]);
+    team.judges(1, None, 0);
+    team.judges(2, Some(1), 0);
+    team.judges(4, Some(1), 0);
+    for version in ["support@1", "support@2", "support@3"] {
+        let promote =
+            ["prompt", "promote", version, "--channel", "production", "--override", "--reason", "x"];
+        team.ann(&promote).expect(0);
+    }
+    let rollback = ["prompt", "rollback", "support", "--channel", "production", "--reason", "x"];
+    for version in ["support@2", "support@1"] {
+        says(&team.ann(&rollback).expect(0).stdout, &[version]);
+    }
+    says(&team.ann(&rollback).expect(2).stderr, &["nothing to roll back to"]);
+}
