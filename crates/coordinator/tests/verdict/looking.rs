@@ -1,6 +1,6 @@
 //! Gates that look at a run again and again: what they decide, when, and how often they are wrong.
 
-use assay_common::gate::{Bound, Estimand, Tier};
+use assay_common::gate::{Amount, Bound, Estimand, Tier};
 use assay_common::id::Digest;
 use assay_common::outcome::Outcome;
 use assay_common::suite::Suite;
@@ -10,8 +10,11 @@ use assay_coordinator::verdict::{Aggregation, Quantiles, Ruling, judge};
 
 use crate::fixture::{Run, outcome, row, rule, suite};
 
+/// A rule's metric, its bound, and how much that allows.
+type Asked<'a> = (&'a str, fn(Amount) -> Bound, f64);
+
 /// Two prompts under a gate that stops early, with so many cases.
-fn looking(bounds: &[(&str, fn(assay_common::gate::Amount) -> Bound, f64)], cases: u64) -> Suite {
+fn looking(bounds: &[Asked<'_>], cases: u64) -> Suite {
     let rules = bounds.iter().map(|(metric, bound, amount)| rule(metric, *bound, *amount)).collect();
     let mut suite = suite(2, rules);
     suite.dataset.cases = cases;
