@@ -10,8 +10,11 @@ use assay_coordinator::verdict::{Aggregation, Quantiles, Ruling, judge};
 
 use crate::fixture::{Run, outcome, row, rule, suite};
 
+/// A metric with its bound.
+type Demand<'m> = (&'m str, fn(assay_common::gate::Amount) -> Bound, f64);
+
 /// Two prompts under a gate that stops early, with so many cases.
-fn looking(bounds: &[(&str, fn(assay_common::gate::Amount) -> Bound, f64)], cases: u64) -> Suite {
+fn looking(bounds: &[Demand<'_>], cases: u64) -> Suite {
     let rules = bounds.iter().map(|(metric, bound, amount)| rule(metric, *bound, *amount)).collect();
     let mut suite = suite(2, rules);
     suite.dataset.cases = cases;
