@@ -188,3 +188,19 @@ fn a_template_that_succeeds_for_some_case_is_fine() {
     assert_eq!(check("{{ 1 // question }}"), "");
     assert_ne!(check("{{ 1 // (question - question) }}"), "");
 }
+
+#[test]
+fn less_latency_and_cost_are_better() {
+    let suite = suite_with(
+        "",
+        "gate:\n  min_cases: 5\n  max_cases: 3\n  rules:\n    - {metric: latency_p95_ms, min: 10}\n",
+    );
+    let told = told(&suite);
+    for part in [
+        "of `latency_p95_ms` less is better: `min` would not guard it",
+        "did you mean `max`?",
+        "at most 3 cases are drawn, and `min_cases` demands 5",
+    ] {
+        assert!(told.contains(part), "{part} is missing in:\n{told}");
+    }
+}
