@@ -62,7 +62,7 @@ pub(crate) struct Common {
     /// The configuration to use instead of the nearest assay.toml upward from this folder
     #[arg(long, global = true, value_name = "FILE", env = "ASSAY_CONFIG", value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
-    /// The coordinator to ask, such as http://127.0.0.1:8080; `without it, commands that read or release use the store
+    /// The coordinator to ask, such as http://127.0.0.1:8080; without it, commands that read or release use the store
     #[arg(long, global = true, value_name = "URL", env = "ASSAY_SERVER")]
     pub(crate) server: Option<String>,
     /// The token to ask a coordinator with; better set in the environment, where other users do not see it
