@@ -66,7 +66,7 @@ fn thinking_aloud_is_told_from_answering_at_once_by_a_part_of_the_jobs() {
     assert!(rule["n"].as_u64().unwrap() <= 100, "{rule}");
     assert!(rule["interval"][0].as_f64().unwrap() >= -0.02, "{rule}");
     assert!(ran.stderr.contains("cannot see a drop below 3.6 points"), "{}", ran.stderr);
-    assert_eq!(report["sights"][0]["cases"], 500);
+    assert!(ran.stderr.contains("500 cases"), "{}", ran.stderr);
     // What was asked is kept, and nothing else is.
     assert_eq!(
         place.assay(&["results"]).expect(0).stdout.lines().filter(|line| !line.contains("cancelled")).count()

@@ -5,19 +5,21 @@ use assay_common::id::Digest;
 use crate::error::StoreError;
 use crate::open::Store;
 use crate::pools::reading;
-use crate::run::{Run, RunRow};
+use crate::run::{Run, RunRow, run_columns};
 
 pub(crate) const SQL: &[&str] = &[RUNS_WITH_PROMPT, RUNS_OVER];
 
 // A revision holds its prompts with their digests. There are as many revisions as somebody changed a suite, so reading them
 // all is no burden.
-const RUNS_WITH_PROMPT: &str = "
-    SELECT runs.id, runs.suite_name, runs.revision, runs.state, runs.reason, runs.seed, runs.planned, runs.cursor,
-        runs.expanded, runs.passed, runs.failed, runs.errored, runs.cancelled, runs.cost_nano, runs.created_at,
-        runs.started_at, runs.finished_at, runs.deadline_at, runs.traceparent
-    FROM runs JOIN suite_revisions ON suite_revisions.revision = runs.revision
-    WHERE runs.state = 'completed' AND suite_revisions.content LIKE $1
-    ORDER BY runs.id DESC LIMIT $2";
+const RUNS_WITH_PROMPT: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM runs
+    WHERE state = 'completed' AND EXISTS (
+        SELECT 1 FROM suite_revisions WHERE suite_revisions.revision = runs.revision AND suite_revisions.content LIKE $1
+    )
+    ORDER BY id DESC LIMIT $2"
+);
 
 impl Store {
     /// The latest completed runs whose suite has a prompt version of this digest, newest first.
@@ -31,11 +33,13 @@ impl Store {
     }
 }
 
-const RUNS_OVER: &str = "
-    SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
-        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent
-    FROM runs WHERE state IN ('completed', 'cancelled') AND (CAST($1 AS TEXT) IS NULL OR suite_name = $1)
-    ORDER BY id DESC LIMIT $2";
+const RUNS_OVER: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM runs
+    WHERE state IN ('completed', 'cancelled') AND (CAST($1 AS TEXT) IS NULL OR suite_name = $1)
+    ORDER BY id DESC LIMIT $2"
+);
 
 impl Store {
     /// The latest runs that are over, of the suite of this name or of that of the latest of all; newest first.

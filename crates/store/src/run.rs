@@ -162,6 +162,17 @@ impl Run {
     }
 }
 
+/// The columns of a [`RunRow`], for `concat!`.
+macro_rules! run_columns {
+    () => {
+        "id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, \
+         cancelled, cost_nano, created_at, started_at, finished_at, deadline_at, traceparent, priority, \
+         budget_nano, reserved_nano, short_nano, pruned_at, COALESCE(stopped_early, FALSE) AS stopped_early"
+    };
+}
+
+pub(crate) use run_columns;
+
 /// Inserts a [`NewRun`].
 macro_rules! insert_run {
     ($conn:ident, $run:expr) => {{
@@ -282,11 +293,7 @@ impl RunRow {
     }
 }
 
-pub(crate) const RUN: &str = "
-    SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
-        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent, priority, budget_nano, reserved_nano,
-        short_nano, pruned_at, COALESCE(stopped_early, FALSE) AS stopped_early
-    FROM runs WHERE id = $1";
+pub(crate) const RUN: &str = concat!("SELECT ", run_columns!(), " FROM runs WHERE id = $1");
 
 impl Store {
     /// A run.
@@ -298,11 +305,11 @@ impl Store {
     }
 }
 
-const RUNS: &str = "
-    SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
-        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent, priority, budget_nano, reserved_nano,
-        short_nano, pruned_at, COALESCE(stopped_early, FALSE) AS stopped_early
-    FROM runs WHERE CAST($1 AS TEXT) IS NULL OR id < $1 ORDER BY id DESC LIMIT $2";
+const RUNS: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM runs WHERE CAST($1 AS TEXT) IS NULL OR id < $1 ORDER BY id DESC LIMIT $2"
+);
 
 impl Store {
     /// A page of runs, newest first: those created before the run `before`, else the newest of all.
@@ -316,11 +323,11 @@ impl Store {
     }
 }
 
-const OPEN_RUNS: &str = "
-    SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
-        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent, priority, budget_nano, reserved_nano,
-        short_nano, pruned_at, COALESCE(stopped_early, FALSE) AS stopped_early
-    FROM runs WHERE state IN ('running', 'paused', 'cancelling') ORDER BY id";
+const OPEN_RUNS: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM runs WHERE state IN ('running', 'paused', 'cancelling') ORDER BY id"
+);
 
 impl Store {
     /// Every run that has not come to its end, oldest first.

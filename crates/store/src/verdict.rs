@@ -10,7 +10,7 @@ use crate::error::StoreError;
 use crate::open::Store;
 use crate::pools::{reading, writing};
 use crate::row::{json, parsed, to_json};
-use crate::run::{Run, RunRow};
+use crate::run::{Run, RunRow, run_columns};
 
 pub(crate) const SQL: &[&str] =
     &[MARK_JUDGED, RECORD_VERDICT, UNJUDGED, VERDICTS_OF_RUN, VERDICTS_ON, VERDICT];
@@ -95,10 +95,13 @@ impl Store {
     }
 }
 
-const UNJUDGED: &str = "
-    SELECT id, suite_name, revision, state, reason, seed, planned, cursor, expanded, passed, failed, errored, cancelled,
-        cost_nano, created_at, started_at, finished_at, deadline_at, traceparent
-    FROM runs WHERE finished_at IS NOT NULL AND (judged_end IS NULL OR judged_end <> finished_at) ORDER BY id LIMIT $1";
+const UNJUDGED: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM runs
+    WHERE finished_at IS NOT NULL AND (judged_end IS NULL OR judged_end <> finished_at)
+    ORDER BY id LIMIT $1"
+);
 
 impl Store {
     /// Runs that are over and were not judged yet, oldest first.

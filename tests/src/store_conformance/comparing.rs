@@ -5,13 +5,14 @@ use assay_common::id::{AuditId, Digest};
 use assay_store::{AuditEntry, CaseTrials, Mandate, NewJob, Quarantine, StoreUrl};
 use uuid::Uuid;
 
-use super::fixture::{Fixture, NOW, POOL, finished, new_run, open, run_id, suite};
+use super::fixture::{Fixture, NOW, POOL, finished, new_run, open, put_dataset, run_id, suite};
 
 /// The completed runs whose suite has a version, newest first.
 pub async fn versions_lead_to_their_runs(place: StoreUrl) {
     let store = open(&place).await;
     let old = suite("capitals", &[("capital", "a")], 0);
     let both = suite("capitals", &[("capital", "b"), ("capital", "a")], 0);
+    put_dataset(&store, &old.dataset, 0).await;
     for (n, suite) in [(1, &old), (2, &both), (3, &both)] {
         let revision = store.freeze_suite(suite.clone(), NOW).await.unwrap();
         store.create_run(new_run(run_id(n), revision, 0)).await.unwrap();

@@ -71,7 +71,6 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     let store = session.environment.store.clone();
     let reader = Reader::new(&store, suite, begun.run);
     let (ended, report) = Box::pin(session.drive(&begun, args, reader)).await?;
-    let report = report.map(|report| Report { sights: loaded.sights.clone(), ..report });
     session.conclude(settings, &args.files, suite, ended, report).await
 }
 

@@ -14,7 +14,7 @@ use crate::flakes::Quarantined;
 use crate::reasons::Reason;
 use crate::release::document::VerdictEntry;
 use crate::report::{Attempt, Errors, NamedFlips, Report, RunSummary, civil};
-use crate::verdict::{Sight, VariantReport};
+use crate::verdict::VariantReport;
 
 /// Some of many things.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -94,9 +94,6 @@ pub struct RunDocument {
     /// What the gate said each time that it was given more, and at the end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
-    /// What rules on drops could be expected to see before the run.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sights: Vec<Sight>,
     /// The verdicts as they were recorded: what releases stand on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recorded: Vec<VerdictEntry>,
@@ -147,7 +144,6 @@ impl RunDocument {
             variants: Vec::new(),
             verdict: None,
             attempts: Vec::new(),
-            sights: Vec::new(),
             recorded: Vec::new(),
             quarantine: None,
             changes: Vec::new(),
@@ -158,15 +154,13 @@ impl RunDocument {
 
     /// Of a run with its report.
     pub fn reported(run: &Run, report: Report) -> Self {
-        let Report { run: _, variants, verdict, attempts, sights, quarantine, changes, flips, errors } =
-            report;
+        let Report { run: _, variants, verdict, attempts, quarantine, changes, flips, errors } = report;
         Self {
             entry: RunEntry::of(run),
             reasons: Vec::new(),
             variants,
             verdict,
             attempts,
-            sights,
             recorded: Vec::new(),
             quarantine,
             changes,
@@ -182,7 +176,6 @@ impl RunDocument {
             variants,
             verdict,
             attempts,
-            sights,
             quarantine,
             changes,
             flips,
@@ -190,6 +183,6 @@ impl RunDocument {
             reasons: _,
             recorded: _,
         } = self;
-        Report { run: entry.run, variants, verdict, attempts, sights, quarantine, changes, flips, errors }
+        Report { run: entry.run, variants, verdict, attempts, quarantine, changes, flips, errors }
     }
 }

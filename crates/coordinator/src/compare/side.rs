@@ -201,7 +201,8 @@ mod tests {
         check("triage@3", Some((version("triage", "3"), None)));
         check("team@home@12:a@b", Some((version("team@home", "12"), Some("a@b"))));
         check("triage@9f86d081", Some((version("triage", "9f86d081"), None)));
-        check("triage@9f86", None);
+        check("triage@production:odd", Some((version("triage", "production"), Some("odd"))));
+        check("triage@a b", None);
         check("triage@", None);
         check("@3", None);
         check("production", None);

@@ -99,7 +99,6 @@ impl<'s> Reader<'s> {
             variants: aggregate.variants,
             verdict,
             attempts,
-            sights: Vec::new(),
             quarantine,
             changes: changes(suite),
             flips,

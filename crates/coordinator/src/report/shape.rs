@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::compare::text::PromptChange;
 use crate::flakes::Quarantined;
-use crate::verdict::{Sight, VariantReport};
+use crate::verdict::VariantReport;
 
 /// What became of a run; serialised it is the contract of `--json`.
 #[derive(Debug, Serialize)]
@@ -27,9 +27,6 @@ pub struct Report {
     /// What the gate said each time that it was given more, and at the end; empty for a gate that is not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
-    /// What rules on drops could be expected to see before the run.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub sights: Vec<Sight>,
     /// What the gate would say without the cases under quarantine; absent where there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<Quarantined>,

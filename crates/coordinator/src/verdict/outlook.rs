@@ -1,7 +1,5 @@
 //! What a suite can be expected to see of a drop, before a run.
 
-use serde::{Deserialize, Serialize};
-
 use super::stats::power::{Plan, detectable, discordance, least_cases, least_margin};
 
 /// The pass rate that is presumed while none is known.
@@ -17,7 +15,7 @@ const AGAIN: f64 = 3.0;
 const AGAIN_LEAST: f64 = 5.0;
 
 /// The least drop that one rule of a suite can be expected to see.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Sight {
     /// The rule's name.
     pub rule: String,
