@@ -6,9 +6,9 @@ use assay_common::suite::Suite;
 use assay_coordinator::api::document::{RunDocument, RunEntry};
 use assay_coordinator::compare::{Comparison, Request, compare};
 use assay_coordinator::flakes::{self, Ledger};
+use assay_coordinator::judge::recorded;
 use assay_coordinator::prune::kept_report;
 use assay_coordinator::reasons::{Asker, reasons};
-use assay_coordinator::release::document::VerdictEntry;
 use assay_coordinator::report::{assemble, civil, result_line};
 use assay_coordinator::steer::{Action, SteerError, steer};
 use assay_store::{Mandate, Run, Schema, Store};
@@ -65,12 +65,13 @@ impl Source {
             Self::Store(store) => store,
         };
         let run = stored(store, id).await?;
-        if let Some(kept) = kept_report(store, &run).await? {
+        if let Some(mut kept) = kept_report(store, &run).await? {
+            kept.recorded = recorded(store, id).await?;
             return Ok(kept);
         }
         let suite = suite_of(store, &run).await?;
         let mut document = RunDocument::reported(&run, assemble(store, &suite, &run).await?);
-        document.recorded = store.verdicts_of_run(id).await?.iter().map(VerdictEntry::of).collect();
+        document.recorded = recorded(store, id).await?;
         if !run.state.is_over() {
             let now = Clock::system().now();
             document.reasons = reasons(store, &suite, &run, Asker::Reader, now).await?;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use assay_common::clock::Micros;
 use assay_common::gate::{Gate, Tier};
-use assay_common::id::Digest;
+use assay_common::id::{Digest, RunId};
 use assay_common::suite::Suite;
 use assay_store::{Run, Store, StoreError, Verdict};
 use serde::Serialize;
 
+use crate::release::document::VerdictEntry;
 use crate::report::{Report, assemble};
 
 /// How long a verdict carries a promotion where its gate does not say.
@@ -38,6 +39,11 @@ async fn put(store: &Store, run: &Run, verdicts: Vec<Verdict>) -> Result<bool, S
         tracing::info!(run.id = %run.id, verdicts = count, "recorded {count} verdicts on run {}", run.id);
     }
     Ok(recorded)
+}
+
+/// The verdicts that were recorded of a run.
+pub async fn recorded(store: &Store, run: RunId) -> Result<Vec<VerdictEntry>, StoreError> {
+    Ok(store.verdicts_of_run(run).await?.iter().map(VerdictEntry::of).collect())
 }
 
 /// Judges every run that is over and was not judged; returns how many.

@@ -169,7 +169,14 @@ mod tests {
         let mut found = 0;
         for declared in code.split(": &str =").skip(1) {
             let text = declared.split('"').nth(1).unwrap_or_default();
-            if ["SELECT", "INSERT", "UPDATE", "DELETE"].iter().any(|verb| text.trim().starts_with(verb)) {
+            if declared.trim_start().starts_with("concat!") {
+                let ends = |known: &&str| declared.split('"').nth(3).is_some_and(|end| known.ends_with(end));
+                assert!(known.iter().any(ends), "in no SQL list: {declared}");
+                found += 1;
+            } else if ["SELECT", "INSERT", "UPDATE", "DELETE"]
+                .iter()
+                .any(|verb| text.trim().starts_with(verb))
+            {
                 assert!(known.contains(&text), "in no SQL list: {text}");
                 found += 1;
             }

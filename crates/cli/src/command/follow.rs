@@ -36,7 +36,9 @@ pub(crate) async fn call(
         () = signalled() => Err(Exit::Unfinished(anyhow!("stopped watching. {}", goes_on(run)))),
     };
     progress.end();
-    let document = followed?;
+    let mut document = followed?;
+    // They are recorded a moment after the end: whoever wants them asks for the run's status.
+    document.recorded.clear();
     print(settings, &document)?;
     if !settings.json {
         writeln!(std::io::stdout(), "Every answer with its scores: assay results {run}")?;

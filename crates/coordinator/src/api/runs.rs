@@ -14,9 +14,9 @@ use super::authenticate::Reader;
 use super::document::{Page, RunDocument, RunEntry};
 use super::error::ApiError;
 use super::path::RunPath;
+use crate::judge::recorded;
 use crate::prune::kept_report;
 use crate::reasons::{Asker, reasons};
-use crate::release::document::VerdictEntry;
 use crate::report::assemble;
 
 /// Runs of a page where the request does not say.
@@ -54,7 +54,8 @@ pub(super) async fn show(
 ) -> Result<Json<RunDocument>, ApiError> {
     let run = find(&api, id).await?;
     let store = &api.environment.store;
-    if let Some(kept) = kept_report(store, &run).await? {
+    if let Some(mut kept) = kept_report(store, &run).await? {
+        kept.recorded = recorded(store, id).await?;
         return Ok(Json(kept));
     }
     let suite = suite_of(&api, &run).await?;
@@ -64,7 +65,7 @@ pub(super) async fn show(
     }
     let _turn = api.reports.acquire().await.map_err(|error| ApiError::Internal(error.to_string()))?;
     let mut document = RunDocument::reported(&run, assemble(store, &suite, &run).await?);
-    document.recorded = store.verdicts_of_run(id).await?.iter().map(VerdictEntry::of).collect();
+    document.recorded = recorded(store, id).await?;
     Ok(Json(document))
 }
 

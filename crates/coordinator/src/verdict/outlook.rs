@@ -49,11 +49,11 @@ impl Outlook {
         let (alpha, cases) = (1.0 - confidence, cases.max(1) as f64);
         let discordance = discordance(PRESUMED_RATE, PRESUMED_RATE, PRESUMED_CORRELATION);
         if again {
-            let (least, least_cases) = ((AGAIN_LEAST / cases).min(1.0), (AGAIN_LEAST / margin).ceil());
+            let (least, least_cases) = ((AGAIN_LEAST / cases).min(1.0), whole_cases(AGAIN_LEAST / margin));
             return Self {
                 detectable: (AGAIN * (discordance / cases).sqrt()).max(least).min(1.0),
                 least,
-                cases: (AGAIN * AGAIN * discordance / (margin * margin)).ceil().max(least_cases),
+                cases: whole_cases(AGAIN * AGAIN * discordance / (margin * margin)).max(least_cases),
                 least_cases,
             };
         }
@@ -66,6 +66,11 @@ impl Outlook {
             least_cases,
         }
     }
+}
+
+/// So many cases or more; what rounding has put above a whole number is that number.
+fn whole_cases(cases: f64) -> f64 {
+    (cases * (1.0 - 1e-12)).ceil()
 }
 
 #[cfg(test)]

@@ -61,7 +61,9 @@ pub fn percentile_bounds(values: &mut [f64], confidence: f64) -> [f64; 2] {
     values.sort_unstable_by(f64::total_cmp);
     let tail = (1.0 - confidence) / 2.0;
     #[expect(clippy::cast_possible_truncation, reason = "a share of a length")]
-    let skipped = ((values.len() as f64 * tail).floor() as usize).min(values.len().saturating_sub(1) / 2);
+    // What rounding has put below a whole number is that number.
+    let skipped = ((values.len() as f64 * tail * (1.0 + 1e-12)).floor() as usize)
+        .min(values.len().saturating_sub(1) / 2);
     match values {
         [] => [f64::NEG_INFINITY, f64::INFINITY],
         _ => [values[skipped], values[values.len() - 1 - skipped]],
