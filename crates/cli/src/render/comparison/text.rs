@@ -2,12 +2,11 @@
 
 use std::fmt::Write as _;
 
-use anstyle::{AnsiColor, Style};
 use assay_common::visible::visible;
 use assay_coordinator::compare::{Comparison, FlippedAnswer, PairReport};
 use comfy_table::ContentArrangement;
 
-use super::super::table;
+use super::super::{diff, table};
 use super::{cost, rate, rows, sentence, signed, title, unknown, way};
 
 /// Columns that two answers side by side take.
@@ -52,7 +51,7 @@ fn pair(pair: &PairReport, confidence: f64) -> String {
     }
     text.push('\n');
     if !pair.prompt_diff.is_empty() {
-        let _ = writeln!(text, "{}", coloured(&pair.prompt_diff));
+        let _ = writeln!(text, "{}", diff::coloured(&pair.prompt_diff));
     }
     text.push_str(&slices(pair));
     for (heading, count, flips) in
@@ -65,22 +64,6 @@ fn pair(pair: &PairReport, confidence: f64) -> String {
         if more > 0 {
             let _ = writeln!(text, "{heading}: {more} more; --flips shows them\n");
         }
-    }
-    text
-}
-
-/// A diff, green where lines came and red where they went.
-fn coloured(diff: &str) -> String {
-    let mut text = String::new();
-    for line in visible(diff).lines() {
-        let colour = match line.as_bytes().first() {
-            Some(b'+') => Some(AnsiColor::Green),
-            Some(b'-') => Some(AnsiColor::Red),
-            Some(b'@') => Some(AnsiColor::Cyan),
-            _ => None,
-        };
-        let style = Style::new().fg_color(colour.map(Into::into));
-        let _ = writeln!(text, "{style}{line}{style:#}");
     }
     text
 }
