@@ -12,7 +12,8 @@
 //! - `serve`: which pools are served, as open runs come and go
 //! - `pool`: what the tasks of one pool share; `held`: the jobs in this process's hands
 //! - `consume`: from hints to grants
-//! - `execute`: one grant to its settlement, with `plan` (its run's suite, compiled), `limit` (its account's gate),
+//! - `execute`: grants before the gate; `work`: each to its settlement, with `plan` (its run's suite, compiled), `limit` (its
+//!   account's gate),
 //!   `provider` (who answers), `retry` (what follows a call) and [`scorer`] (what the answer is worth)
 //! - `purse`: a budget's money set aside before a call; `keep`: answers committed before they are scored, each freeing its
 //!   slot
@@ -43,6 +44,7 @@ mod record;
 mod retry;
 mod serve;
 mod spans;
+mod work;
 
 pub use environment::{Environment, PoolSpec, Serve, Shutdown};
 pub use keys::{KeyError, Keys};

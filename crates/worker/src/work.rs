@@ -1,0 +1,337 @@
+//! A job at work, from its first call to its settlement: set money aside → ask → retry, or keep and score.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use assay_common::clock::Micros;
+use assay_common::job::{Call, Finished, Grant, Output, Parked, Reservation, Response, Settlement};
+use assay_common::money::NanoUsd;
+use assay_common::outcome::{ErrorKind, Outcome};
+use assay_common::trace::TraceParent;
+use assay_common::usage::Usage;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use crate::keep::Keeper;
+use crate::limit::gate::{Closed, Pass};
+use crate::limit::health::Evidence;
+use crate::persist::persist;
+use crate::plan::Plan;
+use crate::pool::Pool;
+use crate::provider::observation::{Answer, Class, Measured, Observation, Reply, classify};
+use crate::provider::{Prompt, Question};
+use crate::purse::Purse;
+use crate::retry::{Circumstances, Step, Tally, decide};
+use crate::scorer::{Fault, Judged, score_output};
+use crate::{WorkerError, spans};
+
+/// Jobs that wait in the store for a closed account come back within this long of its opening, not all at once.
+const SPREAD: Duration = Duration::from_secs(1);
+/// How long a job waits in the store when the budget has nothing left for its call: what is set aside for the calls in
+/// flight may be free by then.
+const SHORT_OF_MONEY: Duration = Duration::from_millis(500);
+
+/// Whether a call can be paid for.
+enum Purchase {
+    /// Nothing limits it.
+    Unlimited,
+    /// The most it may cost is set aside.
+    Reserved,
+    /// The budget has not so much left.
+    TooDear,
+}
+
+/// A job in execution.
+pub(crate) struct Work<'w> {
+    pool: &'w Pool,
+    grant: &'w Grant,
+    tally: Tally,
+    calls: Vec<Call>,
+    /// The span of the last call.
+    called: Option<TraceParent>,
+}
+
+impl<'w> Work<'w> {
+    pub(crate) fn new(pool: &'w Pool, grant: &'w Grant) -> Self {
+        Self { pool, grant, tally: Tally::resumed(grant.tries), calls: Vec::new(), called: None }
+    }
+
+    pub(crate) async fn carry_out(
+        mut self,
+        plan: &Plan,
+        prompt: &Prompt,
+        (purse, keeper): &(Purse, Keeper),
+        slot: &mut Option<Pass>,
+    ) -> Result<Option<Settlement>, WorkerError> {
+        let (pool, grant) = (self.pool, self.grant);
+        let question = Question::new(grant, plan.model(grant.variant), prompt, plan.label(grant.variant));
+        loop {
+            let reserved = match self.set_aside(plan, prompt, purse).await {
+                Some(Purchase::Unlimited) => false,
+                Some(Purchase::Reserved) => true,
+                Some(Purchase::TooDear) => return Ok(Some(self.parked(SHORT_OF_MONEY))),
+                None => return Ok(None),
+            };
+            let Some(call) = self.ask(plan, &question, reserved).await? else { return Ok(None) };
+            let Some((class, observation, latency_us)) = call else {
+                let error = "no recorded answer fits this case, prompt and trial".to_owned();
+                return Ok(Some(self.failed(ErrorKind::NoRecording, error, None)));
+            };
+            let circumstances = self.circumstances(&observation);
+            let wait = match decide(class, &mut self.tally, &circumstances) {
+                Step::Score => {
+                    let Some(response) = self.response(observation.reply, latency_us) else {
+                        return Ok(Some(self.failed(
+                            ErrorKind::Malformed,
+                            "no answer came".to_owned(),
+                            None,
+                        )));
+                    };
+                    if observation.measured == Measured::Here {
+                        let keeping = keeper.keep(grant.key, response.clone());
+                        keeping.instrument(tracing::debug_span!("keep")).await;
+                    }
+                    *slot = None;
+                    return Ok(Some(self.answered(plan, response)));
+                }
+                Step::Fail(kind) => return Ok(Some(self.given_up(kind, observation))),
+                Step::Park(wait) => return Ok(Some(self.parked(wait))),
+                Step::Again(wait) => wait,
+            };
+            *slot = None;
+            let entered = tokio::select! {
+                biased;
+                () = pool.stop.cancelled() => return Ok(Some(self.parked(Duration::ZERO))),
+                entered = async {
+                    tokio::time::sleep(wait).await;
+                    pool.gate.enter().await
+                } => entered,
+            };
+            *slot = match entered {
+                Ok(pass) => Some(pass),
+                Err(closed) => return Ok(Some(self.closed_out(closed))),
+            };
+        }
+    }
+
+    /// Sets aside what the next call may cost, where the run has a budget; `None`: the end came first.
+    async fn set_aside(&self, plan: &Plan, prompt: &Prompt, purse: &Purse) -> Option<Purchase> {
+        if !plan.is_budgeted(self.grant.variant) {
+            return Some(Purchase::Unlimited);
+        }
+        let Some(amount) = plan.most(self.grant.variant, prompt) else {
+            let model = plan.model(self.grant.variant).name();
+            tracing::warn!(run.id = %self.grant.key.run, "cannot hold a budget without the price of {model} in assay.toml");
+            return Some(Purchase::TooDear);
+        };
+        let seq = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
+        let (key, attempt) = (self.grant.key, self.grant.attempt);
+        let reserved = purse.reserve(Reservation { key, attempt, seq, amount }).await?;
+        Some(if reserved { Purchase::Reserved } else { Purchase::TooDear })
+    }
+
+    /// Makes one call, writes it down and lets the account learn from it. The outer `None`: the end came first; the
+    /// inner: there was nobody to ask.
+    async fn ask(
+        &mut self,
+        plan: &Plan,
+        question: &Question<'_>,
+        reserved: bool,
+    ) -> Result<Option<Option<(Class, Observation, Option<i64>)>>, WorkerError> {
+        let Pool { environment, provider, gate, dice, hard, .. } = self.pool;
+        let started_at = environment.clock.now();
+        let sent = Instant::now();
+        let span = spans::call(provider, question);
+        let asked =
+            persist("read a recorded answer", dice, hard, || provider.ask(question, &environment.store))
+                .instrument(span.clone());
+        let observation = tokio::select! {
+            biased;
+            asked = asked => match asked? {
+                Some(Some(observation)) => observation,
+                Some(None) => {
+                    spans::not_called(&span);
+                    return Ok(Some(None));
+                }
+                None => return Ok(None),
+            },
+            () = hard.cancelled() => return Ok(None),
+        };
+        let duration_us = micros(sent.elapsed());
+        let class = classify(&observation.reply);
+        spans::called(&environment.tracer, &span, class, &observation);
+        self.called = environment.tracer.context(&span);
+        drop(span);
+        let latency_us = match observation.measured {
+            Measured::Here => Some(duration_us),
+            Measured::Then(micros) => Some(micros),
+            Measured::Never => None,
+        };
+        let usage = match &observation.reply {
+            Reply::Answer(answer) => answer.usage,
+            _ => Usage::default(),
+        };
+        let (billed, cost) = self.bill(plan, class, &observation, &usage);
+        let status = observation.reply.status();
+        tracing::debug!(
+            call.class = class.word(),
+            call.duration_us = duration_us,
+            call.status = status,
+            "called"
+        );
+        let attempt = self.grant.attempt;
+        let class_word = class.word().into();
+        self.calls.push(Call {
+            attempt,
+            started_at,
+            duration_us,
+            class: class_word,
+            status,
+            usage,
+            cost,
+            billed,
+            // A provider that fails with a status bills nothing; what was cut off, or has no usage, it may have billed.
+            frees: reserved && (cost.is_some() || billed == Some(false) || class == Class::Transient),
+        });
+        let detail = observation.reply.detail();
+        let evidence = Evidence { class, sent, retry_after: observation.retry_after, detail: &detail };
+        gate.observe(&evidence, &environment.store, &environment.clock).await;
+        Ok(Some(Some((class, observation, latency_us))))
+    }
+
+    /// Whether a call was billed, and what it cost. What never left this process was not, and costs what the price
+    /// table says of its tokens.
+    fn bill(
+        &self,
+        plan: &Plan,
+        class: Class,
+        observation: &Observation,
+        usage: &Usage,
+    ) -> (Option<bool>, Option<NanoUsd>) {
+        let local = observation.measured != Measured::Here;
+        let billed = if local { Some(false) } else { class.billed() };
+        let cost = if billed == Some(false) && !local {
+            Some(NanoUsd(0))
+        } else {
+            plan.price(self.grant.variant).and_then(|price| price.cost(usage))
+        };
+        (billed, cost)
+    }
+
+    fn circumstances(&self, observation: &Observation) -> Circumstances {
+        let Pool { environment, gate, dice, give_up_after, .. } = self.pool;
+        Circumstances {
+            age: environment.clock.now().since(self.grant.first_claimed),
+            give_up_after: *give_up_after,
+            pool_succeeds: gate.answered_since(self.grant.first_claimed),
+            streak: gate.streak(),
+            retry_after: observation.retry_after,
+            jitter: dice.draw(),
+        }
+    }
+
+    /// What is kept of an answer, with the calls that led to it.
+    fn response(&mut self, reply: Reply, latency_us: Option<i64>) -> Option<Response> {
+        let Reply::Answer(Answer { text, finish_reason, usage, .. }) = reply else { return None };
+        Some(Response { text, finish_reason, usage, latency_us, calls: std::mem::take(&mut self.calls) })
+    }
+
+    pub(crate) fn answered(mut self, plan: &Plan, response: Response) -> Settlement {
+        let Response { text, finish_reason, usage, latency_us, calls } = response;
+        self.calls = calls;
+        let tracer = &self.pool.environment.tracer;
+        let span = spans::score(tracer, self.called);
+        let judged = judge(plan, &text, self.grant);
+        spans::scored(
+            tracer,
+            &span,
+            judged.as_ref().map(|judged| &*judged.scores).map_err(|(kind, _)| *kind),
+        );
+        let mut finished = self.finished(Outcome::Passed);
+        match judged {
+            Ok(Judged { passed, score, scores }) => {
+                finished.outcome = if passed { Outcome::Passed } else { Outcome::Failed };
+                finished.score = Some(score);
+                finished.scores = scores;
+            }
+            Err((kind, error)) => {
+                finished.outcome = Outcome::Errored(kind);
+                finished.error = Some(error);
+            }
+        }
+        let word = finished.outcome.word();
+        tracing::debug!(job.outcome = word, "scored: {word}");
+        finished.output = Some(Output::of_text(text));
+        finished.finish_reason = finish_reason;
+        finished.usage = usage;
+        finished.latency_us = latency_us;
+        Settlement::Finished(Box::new(finished))
+    }
+
+    fn given_up(self, kind: ErrorKind, observation: Observation) -> Settlement {
+        let error = observation.reply.detail();
+        let output = match observation.reply {
+            Reply::Malformed { bytes, .. } => Some(Output::of_bytes(bytes)),
+            _ => None,
+        };
+        self.failed(kind, error, output)
+    }
+
+    pub(crate) fn failed(self, kind: ErrorKind, error: String, output: Option<Output>) -> Settlement {
+        let mut finished = self.finished(Outcome::Errored(kind));
+        finished.error = Some(error);
+        finished.output = output;
+        Settlement::Finished(Box::new(finished))
+    }
+
+    fn finished(self, outcome: Outcome) -> Finished {
+        Finished {
+            key: self.grant.key,
+            attempt: self.grant.attempt,
+            variant: self.grant.variant,
+            outcome,
+            error: None,
+            score: None,
+            scores: Vec::new(),
+            output: None,
+            finish_reason: None,
+            usage: Usage::default(),
+            latency_us: None,
+            finished_at: self.now(),
+            calls: self.calls,
+        }
+    }
+
+    /// Waits in the store for the account to open.
+    pub(crate) fn closed_out(self, closed: Closed) -> Settlement {
+        let spread = SPREAD.mul_f64(self.pool.dice.draw());
+        self.parked(closed.reopens_in + spread)
+    }
+
+    fn parked(self, wait: Duration) -> Settlement {
+        Settlement::Parked(Parked {
+            key: self.grant.key,
+            attempt: self.grant.attempt,
+            not_before: self.now().plus(wait),
+            tries: self.tally.tries,
+            calls: self.calls,
+        })
+    }
+
+    fn now(&self) -> Micros {
+        self.pool.environment.clock.now()
+    }
+}
+
+/// Judges an answer. A scorer that panics takes down neither the job's answer nor its neighbours.
+fn judge(plan: &Plan, text: &str, grant: &Grant) -> Result<Judged, (ErrorKind, String)> {
+    catch_unwind(AssertUnwindSafe(|| score_output(&plan.scoring, text, &grant.case.vars)))
+        .unwrap_or_else(|_| {
+            Err(Fault::Scorer { scorer: "score".into(), reason: "it ended in a panic".into() })
+        })
+        .map_err(|fault| (fault.kind(), fault.to_string()))
+}
+
+pub(crate) fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
