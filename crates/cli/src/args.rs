@@ -485,8 +485,8 @@ pub(crate) struct RunArgs {
     /// How long the run may stand still while an account needs attention
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub(crate) patience: Span,
-    /// Where hints wait; one process needs no broker
-    #[arg(long, value_name = "URL", env = "ASSAY_QUEUE", default_value = "memory:")]
+    /// Where hints wait; one process needs no broker, so ASSAY_QUEUE is for the processes of a fleet alone
+    #[arg(long, value_name = "URL", default_value = "memory:")]
     pub(crate) queue: String,
     #[command(flatten)]
     pub(crate) source: SourceArgs,
