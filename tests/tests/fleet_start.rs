@@ -23,6 +23,10 @@ fn combinations_that_make_no_fleet_are_refused() {
         &[&["coordinator", "--store", postgres, "--queue", "memory:"], &listen[..]].concat(),
         &["use `assay run`"],
     );
+    let never = "postgres://ann:s3cret@127.0.0.1:notaport/assay";
+    let ran = place.assay(&["worker", "--store", never, "--queue", rabbit]).expect(2);
+    let expected = "error: postgres://ann:***@127.0.0.1:notaport/assay is no URL of a database: error with configuration: invalid port number\n";
+    assert_eq!(ran.stderr, expected);
     check(&["worker", "--store", postgres, "--queue", "kafka://x"], &["kafka"]);
     check(&["worker", "--store", postgres], &["--queue"]);
     check(&["coordinator", "--store", postgres, "--queue", rabbit], &["--listen"]);
