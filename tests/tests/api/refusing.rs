@@ -57,6 +57,17 @@ pub(super) async fn every_refusal_is_a_problem_with_its_status(place: StoreUrl) 
     check(keyed().json(&json!({"priority": "urgent"})), 400, "unknown variant `urgent`").await;
     check(keyed().header("Content-Type", "text/yaml").body("suite: s"), 415, "application/json").await;
     check(post("/v1/runs").header("Idempotency-Key", "k".repeat(201)).json(&json!({})), 400, "200").await;
+    let doubled = "{\"priority\": \"sweep\", \"priority\": \"normal\"}";
+    check(keyed().header("Content-Type", "application/json").body(doubled), 400, "`priority` is given twice")
+        .await;
+    check(keyed().json(&json!([{}, null, {}])), 400, "missing field").await;
+    check(
+        keyed().header("Idempotency-Key", "l").json(&json!({})),
+        400,
+        "idempotency-key is there more than once",
+    )
+    .await;
+    check(get("/v1/runs").bearer_auth("another"), 400, "authorization is there more than once").await;
     let upload = || api.request(Method::PUT, &format!("/v1/datasets/{}", "0".repeat(64)), &token);
     check(upload().json(&json!({})), 415, "application/x-ndjson").await;
     // Refused by what its headers say, before any of it is sent.
@@ -102,6 +113,11 @@ pub(super) async fn wrong_lines_are_told_by_number(place: StoreUrl) {
     cases(b"{\"id\":\"a\",\"vars\":{\"x\":\"\\u0000\"}}", "line 1: `x` holds the character NUL").await;
     cases(b"{\"id\":\"a\",\"vars\":{}}\n\xff\xfe\n", "line 2: the row is not UTF-8").await;
     cases(b"[1, 2]", "line 1: ").await;
+    cases(
+        b"{\"id\":\"a\",\"vars\":{\"x\":1,\"x\":2}}",
+        "line 1: the row does not parse: the field `x` is given twice",
+    )
+    .await;
     cases(b"", "there is no line").await;
     let answers = async |lines: &'static [u8], part: &str| check("recordings", lines, part).await;
     answers(b"{\"case\":\"a\"}", "line 1: a recorded answer lacks `output`").await;
@@ -133,6 +149,12 @@ pub(super) async fn a_suite_from_elsewhere_is_not_believed(place: StoreUrl) {
             .any(|error| error["place"] == place && error["message"].as_str().unwrap().contains(part));
         assert!(told, "{place}: {part}: {problem}");
     };
+    check(&|suite| suite["gaet"] = suite["gate"].take(), "suite", "unknown field `gaet`").await;
+    check(&|suite| suite["gate"]["rules"][0]["mni"] = json!(1), "suite.gate.rules[0]", "unknown field `mni`")
+        .await;
+    check(&|suite| suite["scorers"][0]["extrcat"] = json!("last-line"), "suite.scorers[0]", "`extrcat`")
+        .await;
+    check(&|suite| suite["dataset"]["rows"] = json!(2), "suite.dataset", "unknown field `rows`").await;
     check(&|suite| suite["models"][0]["provider"] = json!("fkae"), "models[0]", "unknown provider `fkae`")
         .await;
     check(&|suite| suite["models"][0]["provider"] = json!("recorded"), "models[0]", "plays back").await;

@@ -5,7 +5,7 @@
 //!
 //! - `observe`: its id, its span, its line in the log; what was refused is written to the audit
 //! - `authenticate`: whose it is and what that token allows; [`token`]: what a token looks like
-//! - `path`: what stands in its path, as a type; `body`: bounded, with a limit on silence
+//! - `path`: what stands in its path, as a type; `header`: what stands there once; `body`: bounded, with a limit on silence
 //! - one file a resource: `uploads`, `submit`, `runs`, `results`, `steer`, `compare`, `flakes`, `releases`, `incidents`
 //! - [`document`]: the shapes that go out, which the client reads; [`problem`]: the shape of a refusal; `error`
 //!
@@ -18,6 +18,7 @@ mod compare;
 pub mod document;
 mod error;
 mod flakes;
+mod header;
 mod incidents;
 mod observe;
 mod path;
