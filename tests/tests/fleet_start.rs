@@ -135,3 +135,26 @@ async fn a_worker_that_waits_can_be_stopped() {
     assert!(worker.wait().await.success(), "{}", worker.log());
     world.end(Vec::new()).await;
 }
+
+/// A coordinator is asked by its address, by the name of its machine, and by the names it is given; by no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_goes_by_the_names_it_is_given() {
+    let mut world = World::new().await;
+    let coordinator = world.coordinator_with(&[("ASSAY_HOSTS", "evals.example,coordinator")]);
+    world.until("it is ready", async || coordinator.readiness().await.0 == 200).await;
+    let url = format!("http://{}/v1/runs", coordinator.address().await);
+    assay_worker::install_tls();
+    let asked = async |host: &str| {
+        let request = reqwest::Client::new().get(&url).header("host", host);
+        request.send().await.unwrap().status().as_u16()
+    };
+    for host in ["evals.example", "Coordinator:8080", "localhost", "10.0.0.1:8080"] {
+        assert_eq!(asked(host).await, 401, "{host}");
+    }
+    assert_eq!(asked("evil.example").await, 421);
+    world.end(vec![coordinator]).await;
+    let wrong =
+        ["coordinator", "--listen", "127.0.0.1:0", "--queue", "amqp://127.0.0.1:1", "--host", "http://a"];
+    let wrong = Workplace::default().assay(&wrong).expect(2).stderr;
+    assert!(wrong.contains("without http://"), "{wrong}");
+}

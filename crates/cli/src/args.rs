@@ -344,6 +344,12 @@ pub(crate) struct CoordinatorArgs {
     /// Where to serve the API over HTTP, and /healthz and /readyz
     #[arg(long, value_name = "HOST:PORT", env = "ASSAY_LISTEN")]
     pub(crate) listen: String,
+    /// A name that clients ask for it by, such as evals.example; IP addresses and this machine's name need none
+    ///
+    /// May be given several times, or as a list with commas. A request to any other name is refused: a page on the web can
+    /// make its own name lead here.
+    #[arg(long = "host", value_name = "NAME", env = "ASSAY_HOSTS", value_delimiter = ',', value_parser = host_name)]
+    pub(crate) hosts: Vec<String>,
     /// A member whose beat has not changed for this long is dead
     #[arg(long, value_name = "DURATION", default_value = "30s", hide = true)]
     pub(crate) dead_after: Span,
@@ -371,6 +377,15 @@ pub(crate) struct RetryArgs {
     /// Only those that errored in this way, such as `provider`, `malformed` or `gave_up`
     #[arg(long, value_name = "KIND", value_parser = error_kind)]
     pub(crate) kind: Option<ErrorKind>,
+}
+
+/// Reads a name without scheme and port; nothing is no name, which the list then lacks.
+fn host_name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    match name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
+        true => Ok(name.to_owned()),
+        false => Err("a name such as evals.example, without http:// and without a port".to_owned()),
+    }
 }
 
 fn error_kind(word: &str) -> Result<ErrorKind, String> {
