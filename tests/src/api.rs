@@ -61,7 +61,7 @@ impl Api {
         let listener = TcpListener::bind(address).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let serving = tokio::spawn(async move {
-            axum::serve(listener, router(environment, Hosts::default())).await.unwrap()
+            axum::serve(listener, router(environment, Hosts::default())).await.unwrap();
         });
         Self { store, base, serving }
     }
