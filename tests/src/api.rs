@@ -7,6 +7,7 @@ use assay_common::clock::{Clock, Micros};
 use assay_common::config::Config;
 use assay_common::id::AuditId;
 use assay_common::trace::Tracer;
+use assay_coordinator::api::hosts::Hosts;
 use assay_coordinator::api::{router, token};
 use assay_coordinator::suite::{Loaded, Outgoing, load_structure};
 use assay_coordinator::{Environment, Timings};
@@ -59,7 +60,9 @@ impl Api {
         };
         let listener = TcpListener::bind(address).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let serving = tokio::spawn(async move { axum::serve(listener, router(environment)).await.unwrap() });
+        let serving = tokio::spawn(async move {
+            axum::serve(listener, router(environment, Hosts::default())).await.unwrap();
+        });
         Self { store, base, serving }
     }
 

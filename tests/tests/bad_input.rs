@@ -1,6 +1,6 @@
 //! Bad input: a clear error with its place, exit 2, nothing on stdout, nothing stored, nothing called.
 
-use assay_tests::assay::Workplace;
+use assay_tests::assay::{Ran, Workplace};
 use fake_provider::{FakeProvider, Script};
 
 /// Every way to be wrong that reaches the command line; the suite's own diagnostics are tables beside its loader.
@@ -16,6 +16,7 @@ async fn wrong_input_is_refused_before_anything_happens() {
         for part in parts {
             assert!(ran.stderr.contains(part), "{part} is missing in:\n{}", ran.stderr);
         }
+        assert!(!ran.stderr.contains("s3cret"), "{}", ran.stderr);
         assert!(!place.path().join(".assay").exists(), "something was stored for {arguments:?}");
     };
     let nothing = |_: &Workplace| {};
@@ -32,7 +33,7 @@ async fn wrong_input_is_refused_before_anything_happens() {
     check(&nothing, &["run", "suite.yaml", "--jsn"], &["--json"]);
     check(&nothing, &["run", "suite.yaml", "--patience", "soon"], &["length of time"]);
     check(&nothing, &["run", "suite.yaml", "--store", "mysql://x"], &["mysql", "sqlite:"]);
-    check(&nothing, &["run", "suite.yaml", "--queue", "amqp://x"], &["--queue"]);
+    check(&nothing, &["run", "suite.yaml", "--queue", "amqp://bob:s3cret@x"], &["--queue"]);
     check(&nothing, &["run", "suite.yaml", "--log", "=,="], &["--log"]);
     check(&append("scores: []"), run, &["suite.yaml:", "scores", "did you mean `score`"]);
     check(&append("repeats: [1"), run, &["suite.yaml:"]);
@@ -132,4 +133,22 @@ fn an_unknown_run_is_said_so() {
     let ran = place.assay(&["results", "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"]).expect(2);
     assert!(ran.stderr.contains("0190a1b2"), "{}", ran.stderr);
     place.assay(&["status", "not-an-id"]).expect(2);
+}
+
+/// The shell of somebody who works on a fleet has its broker in the environment: a run here is none of its business.
+#[test]
+fn a_run_here_does_not_look_at_the_queue_of_a_fleet() {
+    let place = Workplace::default();
+    place.write(
+        "suite.yaml",
+        "suite: s\nprompts: [{name: p, text: a}]\nmodels: [echo/e]\ncases: [{id: a, vars: {x: 1}}]\n",
+    );
+    let assay = |arguments: &[&str]| {
+        let mut command = place.command(arguments);
+        let ran: Ran = command.env("ASSAY_QUEUE", "amqp://bob:s3cret@127.0.0.1:1").output().unwrap().into();
+        assert!(!ran.stdout.contains("s3cret") && !ran.stderr.contains("s3cret"), "{}", ran.stdout);
+        ran.expect(0)
+    };
+    assay(&["run", "suite.yaml"]);
+    assay(&["run", "--help"]);
 }

@@ -23,6 +23,10 @@ fn combinations_that_make_no_fleet_are_refused() {
         &[&["coordinator", "--store", postgres, "--queue", "memory:"], &listen[..]].concat(),
         &["use `assay run`"],
     );
+    let never = "postgres://ann:s3cret@127.0.0.1:notaport/assay";
+    let ran = place.assay(&["worker", "--store", never, "--queue", rabbit]).expect(2);
+    let expected = "error: postgres://ann:***@127.0.0.1:notaport/assay is no URL of a database: error with configuration: invalid port number\n";
+    assert_eq!(ran.stderr, expected);
     check(&["worker", "--store", postgres, "--queue", "kafka://x"], &["kafka"]);
     check(&["worker", "--store", postgres], &["--queue"]);
     check(&["coordinator", "--store", postgres, "--queue", rabbit], &["--listen"]);
@@ -130,4 +134,27 @@ async fn a_worker_that_waits_can_be_stopped() {
     worker.terminate();
     assert!(worker.wait().await.success(), "{}", worker.log());
     world.end(Vec::new()).await;
+}
+
+/// A coordinator is asked by its address, by the name of its machine, and by the names it is given; by no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_goes_by_the_names_it_is_given() {
+    let mut world = World::new().await;
+    let coordinator = world.coordinator_with(&[("ASSAY_HOSTS", "evals.example,coordinator")]);
+    world.until("it is ready", async || coordinator.readiness().await.0 == 200).await;
+    let url = format!("http://{}/v1/runs", coordinator.address().await);
+    assay_worker::install_tls();
+    let asked = async |host: &str| {
+        let request = reqwest::Client::new().get(&url).header("host", host);
+        request.send().await.unwrap().status().as_u16()
+    };
+    for host in ["evals.example", "Coordinator:8080", "localhost", "10.0.0.1:8080"] {
+        assert_eq!(asked(host).await, 401, "{host}");
+    }
+    assert_eq!(asked("evil.example").await, 421);
+    world.end(vec![coordinator]).await;
+    let wrong =
+        ["coordinator", "--listen", "127.0.0.1:0", "--queue", "amqp://127.0.0.1:1", "--host", "http://a"];
+    let wrong = Workplace::default().assay(&wrong).expect(2).stderr;
+    assert!(wrong.contains("without http://"), "{wrong}");
 }

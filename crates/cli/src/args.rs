@@ -36,6 +36,17 @@ Exit codes:
     };
 }
 
+/// What every command that steers a run ends with.
+macro_rules! steering_codes {
+    () => {
+        "\
+Exit codes:
+  0  done, or it was so already
+  2  there is no such run, its state does not allow it, or the token does not
+  4  the store, or the coordinator that --server names, cannot be reached; stderr says why"
+    };
+}
+
 /// Prompt evaluation that lets a prompt ship only when the numbers say so.
 #[derive(Debug, Parser)]
 #[command(
@@ -139,17 +150,18 @@ Exit codes:
     Schema,
     /// Show a run: its state, pass rates and verdict; without RUN the latest runs
     ///
-    /// Reads the store alone, also while the run goes on.
+    /// Reads the store alone, also while the run goes on; with --server it asks a coordinator.
     #[command(after_help = "\
 Examples:
   assay status                                          the latest runs, each with its id
   assay status 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b     the table and the verdict again
   assay status 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --junit report.xml
+  ASSAY_TOKEN=… assay status --server http://127.0.0.1:8080       of a coordinator, with a token that may read
 
 Exit codes:
   0  shown, whatever the verdict is
-  2  there is no such run
-  4  the store cannot be read; stderr says why")]
+  2  there is no such run, or the token does not allow it
+  4  the store, or the coordinator that --server names, cannot be read; stderr says why")]
     Status {
         /// The run's id
         run: Option<RunId>,
@@ -165,11 +177,12 @@ Examples:
   assay results                                         of the latest run
   assay results | jq 'select(.outcome == \"failed\") | {case, label, output}'
   assay results 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b > results.jsonl
+  ASSAY_TOKEN=… assay results --server http://127.0.0.1:8080      of a coordinator, with a token that may read
 
 Exit codes:
   0  every result so far was printed
-  2  there is no such run
-  4  the store cannot be read; stderr says why")]
+  2  there is no such run, or the token does not allow it
+  4  the store, or the coordinator that --server names, cannot be read; stderr says why")]
     Results {
         /// The run's id; the latest run when absent
         run: Option<RunId>,
@@ -195,7 +208,7 @@ Examples:
 Exit codes:
   0  compared, whatever came out
   2  a side is not there, or nothing of both can be compared
-  4  the store cannot be read; stderr says why")]
+  4  the store, or the coordinator that --server names, cannot be read; stderr says why")]
     Compare(CompareArgs),
     /// Show cases whose repeats disagree, over the latest runs of a suite
     ///
@@ -209,7 +222,7 @@ Examples:
 Exit codes:
   0  shown, whatever was found
   2  there is no run of the suite yet
-  4  the store cannot be read; stderr says why")]
+  4  the store, or the coordinator that --server names, cannot be read; stderr says why")]
     Flaky {
         /// The suite's name; that of the latest run when absent
         #[arg(long, value_name = "NAME")]
@@ -230,9 +243,27 @@ Exit codes:
 Examples:
   assay submit suite.yaml --server http://127.0.0.1:8080
   assay submit suite.yaml --priority sweep              yields to everything else
-  assay submit suite.yaml --wait --json --idempotency-key \"$CI_PIPELINE_ID\" > report.json")]
+  assay submit suite.yaml --wait --json --idempotency-key \"$CI_PIPELINE_ID\" > report.json
+
+Exit codes:
+  0  submitted; with --wait and a gate, the verdict is pass
+  1  with --wait: the verdict is fail
+  2  the input is wrong (usage, suite, token); no run was made
+  3  with --wait: the verdict is inconclusive; without a gate, jobs errored or were cancelled
+  4  could not finish; stderr says whether a run was made and goes on")]
     Submit(SubmitArgs),
     /// Follow a run of a coordinator to its end; print the report and exit with its verdict
+    #[command(after_help = "\
+Examples:
+  assay watch 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --server http://127.0.0.1:8080
+  assay watch 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --json > report.json
+
+Exit codes:
+  0  the run is over; with a gate, the verdict is pass
+  1  the verdict is fail
+  2  there is no such run, or the token does not allow it
+  3  the verdict is inconclusive; without a gate, jobs errored or were cancelled
+  4  not over: the coordinator is away, somebody has to do something, or Ctrl-C; the run goes on")]
     Watch {
         /// The run's id
         run: RunId,
@@ -243,10 +274,28 @@ Examples:
         files: Files,
     },
     /// Stop a run for good: nothing more of it is asked
+    #[command(after_help = concat!("\
+Examples:
+  assay cancel 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --reason \"the prompt was wrong\"
+  assay cancel 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --server http://127.0.0.1:8080
+
+", steering_codes!()))]
     Cancel(Steer),
     /// Pause a run: what is in flight finishes
+    #[command(after_help = concat!("\
+Examples:
+  assay pause 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --reason \"the provider is ill\"
+  assay pause 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --server http://127.0.0.1:8080
+
+", steering_codes!()))]
     Pause(Steer),
     /// Let a paused run go on
+    #[command(after_help = concat!("\
+Examples:
+  assay resume 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --reason \"the provider is back\"
+  assay resume 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --server http://127.0.0.1:8080
+
+", steering_codes!()))]
     Resume(Steer),
     /// Prompts and their versions: what is live where, and how it gets there
     Prompt {
@@ -261,12 +310,14 @@ Examples:
     /// Ask again what errored in a run; the run opens again
     ///
     /// Each of these jobs begins a new generation. Its earlier result stays: `assay results RUN --earlier`.
-    #[command(after_help = "\
+    #[command(after_help = concat!("\
 Examples:
   assay retry 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --errored
   assay retry 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --errored --kind provider --reason \"the outage is over\"
 
-A coordinator goes on with it by itself; in a store of your own, the same `assay run SUITE` does.")]
+A coordinator goes on with it by itself; in a store of your own, the same `assay run SUITE` does.
+
+", steering_codes!()))]
     Retry(RetryArgs),
     /// Make, list and revoke the tokens of a coordinator's API, in its store
     Token {
@@ -344,6 +395,12 @@ pub(crate) struct CoordinatorArgs {
     /// Where to serve the API over HTTP, and /healthz and /readyz
     #[arg(long, value_name = "HOST:PORT", env = "ASSAY_LISTEN")]
     pub(crate) listen: String,
+    /// A name that clients ask for it by, such as evals.example; IP addresses and this machine's name need none
+    ///
+    /// May be given several times, or as a list with commas. A request to any other name is refused: a page on the web can
+    /// make its own name lead here.
+    #[arg(long = "host", value_name = "NAME", env = "ASSAY_HOSTS", value_delimiter = ',', value_parser = host_name)]
+    pub(crate) hosts: Vec<String>,
     /// A member whose beat has not changed for this long is dead
     #[arg(long, value_name = "DURATION", default_value = "30s", hide = true)]
     pub(crate) dead_after: Span,
@@ -371,6 +428,15 @@ pub(crate) struct RetryArgs {
     /// Only those that errored in this way, such as `provider`, `malformed` or `gave_up`
     #[arg(long, value_name = "KIND", value_parser = error_kind)]
     pub(crate) kind: Option<ErrorKind>,
+}
+
+/// Reads a name without scheme and port; nothing is no name, which the list then lacks.
+fn host_name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    match name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
+        true => Ok(name.to_owned()),
+        false => Err("a name such as evals.example, without http:// and without a port".to_owned()),
+    }
 }
 
 fn error_kind(word: &str) -> Result<ErrorKind, String> {
@@ -402,7 +468,7 @@ Example:
         /// What it allows: any of `read`, `submit`, `release` and `admin`
         #[arg(long, value_name = "SCOPES", value_delimiter = ',', required = true)]
         scopes: Vec<Scope>,
-        /// How long it holds, such as `90d`; for ever when absent
+        /// How long it holds, from a second to ten years, such as `90d`; for ever when absent
         #[arg(long, value_name = "DURATION")]
         expires: Option<Span>,
     },
@@ -485,8 +551,8 @@ pub(crate) struct RunArgs {
     /// How long the run may stand still while an account needs attention
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub(crate) patience: Span,
-    /// Where hints wait; one process needs no broker
-    #[arg(long, value_name = "URL", env = "ASSAY_QUEUE", default_value = "memory:")]
+    /// Where hints wait; one process needs no broker, so ASSAY_QUEUE is for the processes of a fleet alone
+    #[arg(long, value_name = "URL", default_value = "memory:")]
     pub(crate) queue: String,
     #[command(flatten)]
     pub(crate) source: SourceArgs,

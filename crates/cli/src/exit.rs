@@ -55,7 +55,7 @@ impl Exit {
 }
 
 /// An error with its causes, but for those that only say again what was said.
-fn chain(error: &anyhow::Error) -> String {
+pub(crate) fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if text.is_empty() {

@@ -23,7 +23,7 @@ use tokio::time::timeout;
 use tower::ServiceExt as _;
 
 pub(crate) use self::serve::{Bounds, serve};
-use crate::exit::Exit;
+use crate::exit::{Exit, chain};
 
 /// How long the store may take to answer a probe.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -113,7 +113,7 @@ async fn ask_store(store: Result<Store, String>) -> Result<(), String> {
     let asked = tokio::spawn(async move { store.leader().await });
     match timeout(ANSWER, asked).await {
         Ok(Ok(Ok(_))) => Ok(()),
-        Ok(Ok(Err(error))) => Err(format!("{:#}", anyhow::Error::new(error))),
+        Ok(Ok(Err(error))) => Err(chain(&anyhow::Error::new(error))),
         Ok(Err(_)) => Err("asking it ended in a panic".to_owned()),
         Err(_) => Err(format!("no answer within {} s", ANSWER.as_secs())),
     }

@@ -38,13 +38,26 @@ fn help_teaches_commands_exit_codes_and_where_to_start() {
     for part in ["--new", "--patience", "--store", "--json", "--junit", "--markdown", "Examples:"] {
         assert!(help.contains(part), "{part} is missing in:\n{help}");
     }
-    for (command, codes) in [("run", "01234"), ("validate", "02"), ("status", "024"), ("results", "024")] {
+    for (command, codes) in [
+        ("run", "01234"),
+        ("validate", "02"),
+        ("status", "024"),
+        ("results", "024"),
+        ("submit", "01234"),
+        ("watch", "01234"),
+        ("cancel", "024"),
+        ("pause", "024"),
+        ("resume", "024"),
+        ("retry", "024"),
+    ] {
         let (code, help) = assay(&[command, "--help"]);
         assert_eq!(code, Some(0));
         let listed = help.split("Exit codes:").nth(1).unwrap_or_default().lines();
         let listed: String = listed.filter_map(|line| line.trim_start().chars().next()).collect();
         assert_eq!(listed, codes, "{command}:\n{help}");
         assert!(help.contains(&format!("Examples:\n  assay {command}")), "{help}");
+        let asks_a_coordinator = !matches!(command, "run" | "validate");
+        assert!(!asks_a_coordinator || help.matches("--server").count() > 1, "{command}:\n{help}");
     }
 }
 

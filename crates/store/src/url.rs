@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::error::StoreError;
+use crate::open::postgres_options;
 
 /// The place of a store. Printed with its password masked.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,7 +33,11 @@ impl FromStr for StoreUrl {
             };
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Ok(Self::Postgres(text.to_owned()));
+            // What no attempt to connect could mend is found before the first.
+            return match postgres_options(text) {
+                Ok(_) => Ok(Self::Postgres(text.to_owned())),
+                Err(why) => Err(StoreError::Url(format!("{} is no URL of a database: {why}", masked(text)))),
+            };
         }
         // What follows the scheme may hold a password: it is not repeated.
         let scheme = text.split_once(':').map_or(text, |(scheme, _)| scheme);
@@ -101,6 +106,12 @@ mod tests {
         check("postgres://ann:s3c@s3cret@db/assay", "postgres://ann:***@db/assay");
         check("postgresql://ann@db/assay", "postgresql://ann@db/assay");
         check("postgres://db/assay?user=ann&password=s3cret", "?user=ann&password=***");
+        check(
+            "postgres://ann:s3cret@db:notaport/assay",
+            "postgres://ann:***@db:notaport/assay is no URL of a database",
+        );
+        check("postgres://ann:s3cret@[::1/assay", "is no URL of a database: ");
+        check("postgres://ann:s3cret@db/assay?sslmode=perhaps", "is no URL of a database: ");
         check("mysql://ann:s3cret@db/assay", "`mysql` is no kind of store");
         check("assay.db", "sqlite:PATH");
     }

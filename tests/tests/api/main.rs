@@ -42,6 +42,7 @@ served!(
     reading::results_come_in_pages_and_as_lines,
     reading::runs_come_newest_first,
     refusing::every_refusal_is_a_problem_with_its_status,
+    refusing::pages_of_other_sites_are_refused,
     refusing::wrong_lines_are_told_by_number,
     refusing::a_suite_from_elsewhere_is_not_believed,
     refusing::hostile_names_stay_data,

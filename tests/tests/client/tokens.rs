@@ -39,6 +39,11 @@ async fn tokens_are_made_listed_and_revoked() {
         assay(&scene, wrong).await.expect(2);
     }
     assay(&scene, &["token", "create", "x"]).await.expect(2);
+    for expires in ["0s", "999ms", "3651d", "99999999999d"] {
+        let create = ["token", "create", "x", "--scopes", "read", "--expires", expires];
+        let refused = assay(&scene, &create).await.expect(2);
+        assert!(refused.stdout.is_empty() && refused.stderr.contains("3650d"), "{}", refused.stderr);
+    }
     for file in ["shared.db", "shared.db-wal"] {
         let bytes = std::fs::read(scene.place.path().join(file)).unwrap_or_default();
         assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{file}");

@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use assay_tests::api::Api;
+use assay_tests::api::{Api, entry};
 use assay_tests::assay::{Ran, Workplace};
 use tokio::task::spawn_blocking;
 
@@ -74,4 +74,19 @@ async fn waiting_outlives_the_coordinator() {
         assert!(ended.stderr.contains(part), "{part} is missing in:\n{}", ended.stderr);
     }
     assert!(ended.stdout.contains("echoes: 6 jobs, completed"), "{}", ended.stdout);
+}
+
+/// Once the run is there, a refusal is no wrong input: the code says that something goes on, and the words say what.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_revoked_while_waiting_says_that_the_run_goes_on() {
+    let scene = Scene::new().await;
+    scene.suite(3, "");
+    let mut waiting = scene.command(&["submit", "suite.yaml", "--wait"]);
+    let waiting = waiting.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let run = scene.submitted().await;
+    assert!(scene.api.store.revoke_token("ci".to_owned(), entry("token.revoke", "ci")).await.unwrap());
+    let ended = spawn_blocking(|| Ran::from(waiting.wait_with_output().unwrap())).await.unwrap().expect(4);
+    for part in [&format!("run {run} was submitted and goes on"), "401", "`ci` was revoked"] {
+        assert!(ended.stderr.contains(part), "{part} is missing in:\n{}", ended.stderr);
+    }
 }

@@ -10,6 +10,7 @@ async fn whatever_is_wrong_says_what_where_and_what_to_do() {
     let scene = Scene::new().await;
     scene.suite(3, "");
     let reader = scene.api.token("reader", &[Scope::Read]).await;
+    let submitter = scene.api.token("submitter", &[Scope::Submit]).await;
     // Bound and not listening any more: connections are refused.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let nowhere = format!("http://127.0.0.1:{port}");
@@ -36,6 +37,12 @@ async fn whatever_is_wrong_says_what_where_and_what_to_do() {
     check(&with(&["--token", ""]), 2, &["ASSAY_TOKEN", "assay token create"]).await;
     check(&with(&["--token", "assay_wrong"]), 2, &["401", "nobody has this token", "whole token"]).await;
     check(&[&submit[..], &["--token", &reader]].concat(), 2, &["403", "`submit`", "--scopes submit"]).await;
+    check(
+        &[&submit[..], &["--wait", "--token", &submitter]].concat(),
+        2,
+        &["403", "`read`", "--scopes read"],
+    )
+    .await;
     check(&["cancel", unknown], 2, &["404", unknown]).await;
     check(&["results", unknown], 2, &["404", unknown]).await;
     check(&["status", "--store", "sqlite:x.db", "--server", &nowhere], 2, &["keep the one"]).await;

@@ -135,14 +135,18 @@ fn shown(base: &Url) -> String {
 
 /// Reads `--server`.
 fn base(server: &str) -> Result<Url, ClientError> {
-    let wrong = || ClientError::Url(server.to_owned());
+    // What stands before an @ may be a password, also where the rest is no URL: such a text is not repeated.
+    let wrong = || match server.contains('@') {
+        true => ClientError::Credentials,
+        false => ClientError::Url(server.to_owned()),
+    };
     let url = Url::parse(server.trim()).map_err(|_| wrong())?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(ClientError::Credentials);
+    }
     let plain = url.query().is_none() && url.fragment().is_none();
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() || !plain {
         return Err(wrong());
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(ClientError::Credentials);
     }
     Ok(url)
 }
@@ -165,5 +169,17 @@ mod tests {
         check("ftp://evals.example", None);
         check("http://ann:secret@evals.example", None);
         check("http://evals.example/?a=b", None);
+    }
+
+    #[test]
+    fn a_password_in_it_is_not_repeated() {
+        let check = |server: &str| {
+            let error = base(server).unwrap_err().to_string();
+            assert!(!error.contains("s3cret") && error.contains("ASSAY_TOKEN"), "{server}: {error}");
+        };
+        check("http://ann:s3cret@evals.example");
+        check("ftp://ann:s3cret@evals.example");
+        check("http://ann:s3cret@evals.example:port");
+        check("ann:s3cret@evals.example");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use assay_coordinator::api::hosts::Hosts;
 use assay_coordinator::api::router;
 use assay_coordinator::fleet::{Identity, Role, coordinate};
 use assay_coordinator::{Environment, Timings};
@@ -39,7 +40,7 @@ pub(crate) async fn call(settings: &Settings, args: &CoordinatorArgs) -> Result<
         timings: Timings { dead_after: args.dead_after.0, lost_after: args.lost_after.0 },
         tracer: settings.tracer.clone(),
     };
-    served.send_replace(Some(router(environment.clone())));
+    served.send_replace(Some(router(environment.clone(), hosts(args, &process.host))));
     let identity = Identity { member: process.member, host: process.host.clone(), pid: std::process::id() };
     let coordinated = tokio::select! {
         coordinated = coordinate(environment, identity, role, process.shutdown.soft.clone()) => coordinated,
@@ -48,4 +49,11 @@ pub(crate) async fn call(settings: &Settings, args: &CoordinatorArgs) -> Result<
     coordinated.map_err(Exit::from)?;
     tracing::info!(member.id = %process.member, "coordinator {} stopped", process.member);
     Ok(Exit::Done)
+}
+
+/// The names it was given, that of the machine, and the one it listens at.
+fn hosts(args: &CoordinatorArgs, machine: &str) -> Hosts {
+    let listen = args.listen.rsplit_once(':').map_or("", |(host, _)| host);
+    let named = args.hosts.iter().map(String::as_str).chain([machine, listen]);
+    Hosts::new(named.filter(|name| !name.is_empty()).map(str::to_owned))
 }

@@ -15,7 +15,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::exit::Exit;
+use crate::exit::{Exit, chain};
 use crate::listen::{self, Bounds, Readiness};
 use crate::signals::stop_on_signals;
 
@@ -85,7 +85,7 @@ impl Process {
                     return Ok(Some(store));
                 }
                 Err(error @ StoreError::Unreachable { .. }) => {
-                    let error = format!("{:#}", anyhow::Error::new(error));
+                    let error = chain(&anyhow::Error::new(error));
                     if !told {
                         tracing::warn!(store.url = %url, %error, "{error}; trying until it answers");
                         told = true;

@@ -28,6 +28,10 @@ pub(crate) async fn call(settings: &Settings, args: &SubmitArgs) -> Result<Exit,
         Some(key) => key.clone(),
         None => uuid::Builder::from_random_bytes(draw()?).into_uuid().to_string(),
     };
+    if args.wait {
+        // A token that may submit and not read would start what nobody then follows.
+        client.runs(1).await?;
+    }
     let span = tracing::info_span!("submit", run.suite = loaded.suite.name, run.id = Empty);
     let source = provenance(&args.source, &args.suite);
     let accepted = send(&client, &loaded, &key, &source, args.priority).instrument(span.clone()).await?;
@@ -35,7 +39,15 @@ pub(crate) async fn call(settings: &Settings, args: &SubmitArgs) -> Result<Exit,
     drop(span);
     if args.wait {
         tell(&accepted);
-        return follow::call(settings, client, accepted.run, args.patience.0, &args.files).await;
+        let run = accepted.run;
+        let followed = follow::call(settings, client, run, args.patience.0, &args.files).await;
+        return followed.map_err(|exit| match exit {
+            // The run is there, so whatever is refused now is not the end of it.
+            Exit::Input(error) => Exit::Unfinished(
+                error.context(format!("run {run} was submitted and goes on; `assay watch {run}` follows it")),
+            ),
+            exit => exit,
+        });
     }
     let mut out = std::io::stdout().lock();
     if settings.json {

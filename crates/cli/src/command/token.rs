@@ -1,6 +1,7 @@
 //! `assay token`: who may use a coordinator's API. It writes to the store, and shows a token once.
 
 use std::io::Write as _;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -17,6 +18,8 @@ use crate::exit::Exit;
 use crate::render;
 use crate::settings::Settings;
 
+/// How long a token may hold, where it does not hold for ever: less is a slip, and so is more.
+const HOLDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(10 * 365 * 86_400);
 /// The longest name, in characters.
 const MAX_NAME_CHARS: usize = 100;
 
@@ -39,6 +42,11 @@ async fn create(
 ) -> Result<Exit, Exit> {
     if !(1..=MAX_NAME_CHARS).contains(&name.chars().count()) || name.contains(char::is_control) {
         return Err(Exit::Input(anyhow!("a token's name is one line of 1 to {MAX_NAME_CHARS} characters")));
+    }
+    if expires.is_some_and(|expires| !HOLDS.contains(&expires)) {
+        return Err(Exit::Input(anyhow!(
+            "--expires: a token holds from a second to ten years (3650d), or for ever without the flag"
+        )));
     }
     let store = Store::open(&settings.store, Schema::Migrate).await?;
     let now = Clock::system().now();

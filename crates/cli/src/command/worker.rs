@@ -64,7 +64,8 @@ fn tell_what_is_served(settings: &Settings, keys: &Keys, process: &Process) {
     }
     if !keys.has_any() && !keys.missing().is_empty() {
         let why: Vec<_> = keys.missing().values().map(String::as_str).collect();
-        tracing::warn!(
+        // Whether any run needs one is not known yet; those that do say so in `assay status`.
+        tracing::info!(
             "this worker has no provider's key and serves only what needs none ({served}); {}",
             why.join("; ")
         );

@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::Api;
 use super::error::ApiError;
+use super::header::only;
 use super::observe::Actor;
 use super::token::hash;
 
@@ -105,9 +106,8 @@ async fn authorize(parts: &Parts, api: &Api, scope: Scope) -> Result<Token, ApiE
 }
 
 fn bearer(parts: &Parts) -> Result<&str, ApiError> {
-    let value = parts.headers.get(AUTHORIZATION).ok_or(ApiError::NoToken)?;
-    let (scheme, token) =
-        value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or(ApiError::NoToken)?;
+    let value = only(&parts.headers, &AUTHORIZATION)?;
+    let (scheme, token) = value.and_then(|value| value.split_once(' ')).ok_or(ApiError::NoToken)?;
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(ApiError::NoToken);
     }

@@ -7,10 +7,12 @@ use axum::body::{Body, BodyDataStream, Bytes};
 use axum::http::{HeaderMap, header};
 use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
 use super::error::ApiError;
+use crate::unique::Unique;
 
 /// How long nothing of a body may come.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -25,13 +27,22 @@ pub(super) async fn json<T: DeserializeOwned>(
     body: Body,
     limit: u64,
 ) -> Result<T, ApiError> {
+    T::deserialize(document(headers, body, limit).await?).map_err(unreadable)
+}
+
+/// The body as whatever JSON it is.
+pub(super) async fn document(headers: &HeaderMap, body: Body, limit: u64) -> Result<Value, ApiError> {
     let mut chunks = Chunks::of(headers, body, JSON, limit)?;
     let mut bytes = Vec::new();
     while let Some(chunk) = chunks.next().await? {
         bytes.extend_from_slice(&chunk);
     }
-    serde_json::from_slice(&bytes)
-        .map_err(|error| ApiError::BadRequest(format!("the body cannot be read: {error}")))
+    serde_json::from_slice(&bytes).map(|Unique(document)| document).map_err(unreadable)
+}
+
+/// A body that says something else than what is asked for.
+pub(super) fn unreadable(error: serde_json::Error) -> ApiError {
+    ApiError::BadRequest(format!("the body cannot be read: {error}"))
 }
 
 /// The body's JSON lines in a file that is gone when it is closed: its length never rests in memory.

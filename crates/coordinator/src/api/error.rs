@@ -26,6 +26,10 @@ pub(super) enum ApiError {
     RevokedToken(String),
     #[error("the token `{token}` lacks the scope `{scope}`")]
     MissingScope { token: String, scope: Scope },
+    #[error("the coordinator does not go by the name {0:?}")]
+    UnknownHost(String),
+    #[error("a page of another site asks: {0}")]
+    CrossOrigin(String),
     #[error("there is no such route")]
     NoRoute,
     #[error("the route does not take this method")]
@@ -72,7 +76,8 @@ impl ApiError {
             Self::NoToken | Self::UnknownToken | Self::ExpiredToken(_) | Self::RevokedToken(_) => {
                 StatusCode::UNAUTHORIZED
             }
-            Self::MissingScope { .. } => StatusCode::FORBIDDEN,
+            Self::MissingScope { .. } | Self::CrossOrigin(_) => StatusCode::FORBIDDEN,
+            Self::UnknownHost(_) => StatusCode::MISDIRECTED_REQUEST,
             Self::NoRoute | Self::NoRun(_) | Self::NothingSuch(_) | Self::NoUpload(_) => {
                 StatusCode::NOT_FOUND
             }
@@ -101,6 +106,8 @@ impl ApiError {
                 ("unauthorized", "No valid token")
             }
             Self::MissingScope { .. } => ("missing-scope", "The token does not allow this"),
+            Self::UnknownHost(_) => ("unknown-host", "The coordinator has another name"),
+            Self::CrossOrigin(_) => ("cross-origin", "Pages of other sites may not ask"),
             Self::NoRoute => ("no-route", "No such route"),
             Self::MethodNotAllowed => ("method-not-allowed", "Method not allowed"),
             Self::NoRun(_) => ("unknown-run", "Unknown run"),
@@ -142,8 +149,11 @@ impl ApiError {
             Self::MissingScope { scope, .. } => {
                 format!("use a token made with `assay token create NAME --scopes {scope}`")
             }
-            Self::NoRun(_) => "GET /v1/runs lists the latest".into(),
-            Self::Pruned(run) => format!("GET /v1/runs/{run} has the report"),
+            Self::UnknownHost(_) => {
+                "ask for it by its address, or name it where it starts: `assay coordinator --host NAME`, or ASSAY_HOSTS".into()
+            }
+            Self::NoRun(_) => "`assay status`, or GET /v1/runs, lists the latest".into(),
+            Self::Pruned(run) => format!("`assay status {run}`, or GET /v1/runs/{run}, has the report"),
             Self::MediaType(wanted) => format!("send `Content-Type: {wanted}`"),
             Self::OtherDigest { .. } => "a file may have changed while it was sent: send it again".into(),
             Self::KeyTaken(_) => "choose a new key for another suite".into(),

@@ -4,8 +4,9 @@
 //! In the order in which a request passes through:
 //!
 //! - `observe`: its id, its span, its line in the log; what was refused is written to the audit
+//! - [`hosts`]: under which name it asks, and whether a page of another site does
 //! - `authenticate`: whose it is and what that token allows; [`token`]: what a token looks like
-//! - `path`: what stands in its path, as a type; `body`: bounded, with a limit on silence
+//! - `path`: what stands in its path, as a type; `header`: what stands there once; `body`: bounded, with a limit on silence
 //! - one file a resource: `uploads`, `submit`, `runs`, `results`, `steer`, `compare`, `flakes`, `releases`, `incidents`
 //! - [`document`]: the shapes that go out, which the client reads; [`problem`]: the shape of a refusal; `error`
 //!
@@ -18,6 +19,8 @@ mod compare;
 pub mod document;
 mod error;
 mod flakes;
+mod header;
+pub mod hosts;
 mod incidents;
 mod observe;
 mod path;
@@ -45,6 +48,7 @@ use tokio::sync::Semaphore;
 use uuid::{Builder, Uuid};
 
 use self::error::ApiError;
+use self::hosts::Hosts;
 use self::observe::Strangers;
 use crate::environment::Environment;
 
@@ -56,15 +60,17 @@ const REPORTS: usize = 2;
 /// What every request shares.
 struct Api {
     environment: Environment,
+    hosts: Hosts,
     uploads: Semaphore,
     reports: Semaphore,
     strangers: Strangers,
 }
 
-/// The routes of the API, complete with authentication, limits and log lines.
-pub fn router(environment: Environment) -> Router {
+/// The routes of the API, complete with authentication, limits and log lines, for whoever asks for one of `hosts`.
+pub fn router(environment: Environment, hosts: Hosts) -> Router {
     let api = Arc::new(Api {
         environment,
+        hosts,
         uploads: Semaphore::new(UPLOADS),
         reports: Semaphore::new(REPORTS),
         strangers: Strangers::default(),
@@ -98,6 +104,7 @@ pub fn router(environment: Environment) -> Router {
         .route("/v1/incidents/{number}/reopen", post(incidents::reopen))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .fallback(async || ApiError::NoRoute)
+        .layer(from_fn_with_state(Arc::clone(&api), hosts::admit))
         .layer(from_fn_with_state(Arc::clone(&api), observe::observe))
         .with_state(api)
 }

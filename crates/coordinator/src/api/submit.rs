@@ -8,15 +8,16 @@ use assay_common::suite::{Priority, Suite};
 use assay_store::{Provenance, Submission, Submitted};
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::authenticate::Submitter;
 use super::document::Accepted;
 use super::error::ApiError;
+use super::header::only;
 use super::observe::Trace;
 use super::{Api, body, random};
 use crate::estimate::{Estimate, estimate, sample};
@@ -24,7 +25,7 @@ use crate::run::begin::{Draw, new_run};
 use crate::suite::{Objection, admit};
 
 /// The header under which a submission may be sent again.
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The longest body, in bytes: prompts are copied into the suite.
 const MAX_BODY_BYTES: u64 = 64 << 20;
 /// The longest idempotency key, in bytes.
@@ -50,8 +51,9 @@ pub(super) async fn submit(
     body: Body,
 ) -> Result<Response, ApiError> {
     let key = key(&headers)?;
-    let Submit { suite, priority, source } = body::json(&headers, body, MAX_BODY_BYTES).await?;
-    let suite = admitted(&api, suite).await?;
+    let mut sent = body::document(&headers, body, MAX_BODY_BYTES).await?;
+    let Submit { suite, priority, source } = Submit::deserialize(&sent).map_err(body::unreadable)?;
+    let suite = admitted(&api, suite, sent.get_mut("suite").map(Value::take).unwrap_or_default()).await?;
     let store = &api.environment.store;
     let (suite, estimate) = estimated(&api, suite).await?;
     if let (Some(cost), Some(budget)) = (estimate.requests_usd, suite.budget.map(NanoUsd::usd))
@@ -100,7 +102,7 @@ async fn estimated(api: &Api, suite: Suite) -> Result<(Suite, Estimate), ApiErro
 
 /// The key under which the same submission makes no second run.
 fn key(headers: &HeaderMap) -> Result<String, ApiError> {
-    let key = headers.get(IDEMPOTENCY_KEY).and_then(|key| key.to_str().ok()).unwrap_or_default();
+    let key = only(headers, &IDEMPOTENCY_KEY)?.unwrap_or_default();
     if key.is_empty() || key.len() > MAX_KEY_BYTES {
         return Err(ApiError::BadRequest(format!(
             "the header Idempotency-Key holds 1 to {MAX_KEY_BYTES} visible ASCII characters: a submission that is sent \
@@ -110,11 +112,11 @@ fn key(headers: &HeaderMap) -> Result<String, ApiError> {
     Ok(key.to_owned())
 }
 
-/// The suite, if it can be run here.
-async fn admitted(api: &Api, suite: Suite) -> Result<Suite, ApiError> {
+/// The suite that was read from `sent`, if it can be run here.
+async fn admitted(api: &Api, suite: Suite, sent: Value) -> Result<Suite, ApiError> {
     let config = Arc::clone(&api.environment.config);
     let checked = tokio::task::spawn_blocking(move || {
-        let objections = admit(&suite, &config);
+        let objections = admit(&suite, &sent, &config);
         (suite, objections)
     });
     let (suite, mut objections) = checked.await.map_err(|error| ApiError::Internal(error.to_string()))?;

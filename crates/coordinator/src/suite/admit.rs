@@ -1,6 +1,7 @@
 //! What is checked of a frozen suite that comes from elsewhere. Its author's machine has validated the file with all its
 //! places; here nothing of that is believed, and the configuration decides which providers there are.
 //!
+//! - `unknown`: what was said and not understood
 //! - `prompts`: prompts and models; `scorers`; `gate`: one part of the suite each
 //!
 //! **Invariant:** what passes can be executed and judged by every worker without a surprise.
@@ -8,10 +9,12 @@
 mod gate;
 mod prompts;
 mod scorers;
+mod unknown;
 
 use assay_common::config::Config;
 use assay_common::suite::Suite;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::layout::{MAX_DEADLINE_SECONDS, MAX_REPEATS};
 use super::shape::MAX_NAME_CHARS;
@@ -31,9 +34,10 @@ pub struct Objection {
     pub hint: Option<String>,
 }
 
-/// Everything that is wrong with `suite` under `config`; nothing when it can be run.
-pub fn admit(suite: &Suite, config: &Config) -> Vec<Objection> {
+/// Everything that is wrong with `suite`, which was read from `sent`, under `config`; nothing when it can be run.
+pub fn admit(suite: &Suite, sent: &Value, config: &Config) -> Vec<Objection> {
     let mut objections = Objections::default();
+    unknown::fields("suite", sent, &json!(suite), &mut objections);
     objections.name("name", &suite.name);
     if let Some(owner) = &suite.owner {
         objections.name("owner", owner);

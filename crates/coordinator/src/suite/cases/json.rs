@@ -3,13 +3,12 @@
 use std::cell::Cell;
 use std::fmt;
 
-use assay_common::case::Vars;
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
-
 use super::fault::{Fault, Spot};
 use super::metered::{Meter, Metered};
 use super::rows::OnRow;
+use crate::unique;
+use assay_common::case::Vars;
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 /// One line of JSON.
 pub(in super::super) fn json_row(line: usize, text: &str) -> Result<Vars, Fault> {
@@ -89,7 +88,7 @@ impl<'de> DeserializeSeed<'de> for Lined<'_> {
     }
 }
 
-/// An object whose keys are all different.
+/// An object without a doubled key.
 struct Row(Vars);
 
 impl<'de> Deserialize<'de> for Row {
@@ -100,15 +99,8 @@ impl<'de> Deserialize<'de> for Row {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object with one field for each variable")
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Row, A::Error> {
-                let mut vars = Vars::new();
-                while let Some((name, value)) = fields.next_entry::<String, Value>()? {
-                    if vars.contains_key(&name) {
-                        return Err(A::Error::custom(format!("the field `{name}` is given twice")));
-                    }
-                    vars.insert(name, value);
-                }
-                Ok(Row(vars))
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Row, A::Error> {
+                unique::fields(fields).map(Row)
             }
         }
         deserializer.deserialize_map(Fields)
