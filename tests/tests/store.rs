@@ -64,6 +64,7 @@ conforms!(
     giving_back::all_are_buried_together,
     giving_back::no_claim_outlives_its_member,
     ending::cancel_means_cancel,
+    ending::a_large_run_is_cancelled_whole,
     ending::the_dead_give_back_to_nobody,
     ending::no_grant_comes_after_a_cancellation,
     ending::completion_is_decided_by_rows,
