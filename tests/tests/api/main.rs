@@ -39,6 +39,7 @@ served!(
     submitting::recorded_answers_are_uploaded_too,
     submitting::a_budget_that_the_requests_alone_exceed_is_refused,
     reading::an_open_run_says_why_it_does_not_move,
+    reading::who_steers_at_once_is_told_what_he_did,
     reading::results_come_in_pages_and_as_lines,
     reading::runs_come_newest_first,
     refusing::every_refusal_is_a_problem_with_its_status,

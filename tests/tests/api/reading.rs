@@ -93,6 +93,26 @@ pub(super) async fn an_open_run_says_why_it_does_not_move(place: StoreUrl) {
     assert_eq!(told, expected);
 }
 
+/// Whoever paused or resumed is told that he did, whatever others did right after; nobody is refused, and the audit has what
+/// was done.
+pub(super) async fn who_steers_at_once_is_told_what_he_did(place: StoreUrl) {
+    let (fixture, api, token) = serve(&place).await;
+    let path = format!("/v1/runs/{}", fixture.run);
+    let mut requests = tokio::task::JoinSet::new();
+    for n in 0..40 {
+        let (action, state) = if n % 2 == 0 { ("pause", "paused") } else { ("resume", "running") };
+        let request = api.request(Method::POST, &format!("{path}/{action}"), &token);
+        requests.spawn(async move {
+            let answer = Answer::of(request.json(&json!({"reason": "because"}))).await.expect(200).json();
+            assert_eq!(answer["run"]["state"], state);
+        });
+    }
+    requests.join_all().await;
+    let audit = api.store.audit(None, 100).await.unwrap();
+    let told: Vec<_> = audit.iter().filter(|row| row.subject == fixture.run.to_string()).collect();
+    assert!(told.iter().all(|row| ["run.pause", "run.resume"].contains(&row.action.as_str())), "{told:?}");
+}
+
 /// Results come in pages by ordinal that fit together, or as JSON lines all at once.
 pub(super) async fn results_come_in_pages_and_as_lines(place: StoreUrl) {
     let (fixture, api, token) = serve(&place).await;
