@@ -41,9 +41,11 @@ served!(
     reading::an_open_run_says_why_it_does_not_move,
     reading::who_steers_at_once_is_told_what_he_did,
     reading::results_come_in_pages_and_as_lines,
+    reading::long_answers_come_in_bounded_pages,
     reading::runs_come_newest_first,
     refusing::every_refusal_is_a_problem_with_its_status,
     refusing::wrong_lines_are_told_by_number,
+    refusing::slow_uploads_hang_nobody,
     refusing::a_suite_from_elsewhere_is_not_believed,
     refusing::hostile_names_stay_data,
 );

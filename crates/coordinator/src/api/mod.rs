@@ -5,7 +5,8 @@
 //!
 //! - `observe`: its id, its span, its line in the log; what was refused is written to the audit
 //! - `authenticate`: whose it is and what that token allows; [`token`]: what a token looks like
-//! - `path`: what stands in its path, as a type; `body`: bounded, with a limit on silence
+//! - `path`: what stands in its path, as a type; `body`: bounded, with a limit on silence and slowness; `turns`: how many at
+//!   once
 //! - one file a resource: `uploads`, `submit`, `runs`, `results`, `steer`, `compare`, `flakes`, `releases`, `incidents`
 //! - [`document`]: the shapes that go out, which the client reads; [`problem`]: the shape of a refusal; `error`
 //!
@@ -28,6 +29,7 @@ mod runs;
 mod steer;
 mod submit;
 pub mod token;
+mod turns;
 mod uploads;
 
 use std::sync::Arc;
@@ -46,17 +48,21 @@ use uuid::{Builder, Uuid};
 
 use self::error::ApiError;
 use self::observe::Strangers;
+use self::turns::Turns;
 use crate::environment::Environment;
 
-/// Uploads received at once; further ones wait.
+/// Uploads received at once.
 const UPLOADS: usize = 4;
+/// Answers with results at once, from the first to the last byte.
+const RESULTS: usize = 32;
 /// Reports assembled at once; further ones wait.
 const REPORTS: usize = 2;
 
 /// What every request shares.
 struct Api {
     environment: Environment,
-    uploads: Semaphore,
+    uploads: Turns,
+    results: Turns,
     reports: Semaphore,
     strangers: Strangers,
 }
@@ -65,7 +71,8 @@ struct Api {
 pub fn router(environment: Environment) -> Router {
     let api = Arc::new(Api {
         environment,
-        uploads: Semaphore::new(UPLOADS),
+        uploads: Turns::new(UPLOADS, "uploads"),
+        results: Turns::new(RESULTS, "answers with results"),
         reports: Semaphore::new(REPORTS),
         strangers: Strangers::default(),
     });
