@@ -1,6 +1,7 @@
 //! The HTTP listener of the long-running commands: health and readiness, and whatever router is merged with theirs.
 
 mod serve;
+mod stall;
 
 use std::sync::Arc;
 use std::time::Duration;

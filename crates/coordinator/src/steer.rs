@@ -3,7 +3,7 @@
 
 use assay_common::id::RunId;
 use assay_common::outcome::ErrorKind;
-use assay_store::{AuditEntry, Run, RunState, Store, StoreError};
+use assay_store::{AuditEntry, Run, RunState, Steered, Store, StoreError};
 use serde_json::{Value, json};
 
 /// What is done to a run.
@@ -59,19 +59,10 @@ impl Action {
             Self::Cancel | Self::Pause | Self::Resume => json!({"reason": reason}),
         }
     }
-
-    /// The states it leads to; one that was there before makes no difference.
-    fn leads_to(self) -> &'static [RunState] {
-        match self {
-            Self::Cancel => &[RunState::Cancelling, RunState::Cancelled],
-            Self::Pause => &[RunState::Paused],
-            Self::Resume => &[RunState::Running],
-            Self::Retry(_) => &[RunState::Running, RunState::Paused],
-        }
-    }
 }
 
-/// Steers a run, and says how it stands then. `entry` is the row of the audit, which has the reason too.
+/// Steers a run, and says how it stands then. One that stood so before is left so. `entry` is the row of the audit, which has
+/// the reason too.
 pub async fn steer(
     store: &Store,
     run: RunId,
@@ -79,19 +70,27 @@ pub async fn steer(
     reason: &str,
     entry: AuditEntry,
 ) -> Result<Run, SteerError> {
-    find(store, run).await?;
     match action {
-        Action::Cancel => _ = store.cancel_by(run, reason.to_owned(), entry).await?,
-        Action::Pause => _ = store.pause(run, entry).await?,
-        Action::Resume => _ = store.resume(run, entry).await?,
-        Action::Retry(kind) => {
-            if store.redrive(run, kind, entry).await? == Some(0) {
-                return Err(SteerError::NothingErrored(run));
-            }
+        Action::Cancel => {
+            let steered = store.cancel_by(run, reason.to_owned(), entry).await?;
+            expect(run, steered, &[RunState::Cancelling, RunState::Cancelled])?;
+            // With what was cancelled since.
+            find(store, run).await
         }
+        Action::Pause => expect(run, store.pause(run, entry).await?, &[RunState::Paused]),
+        Action::Resume => expect(run, store.resume(run, entry).await?, &[RunState::Running]),
+        Action::Retry(kind) => match store.redrive(run, kind, entry).await? {
+            Some(0) => Err(SteerError::NothingErrored(run)),
+            Some(_) => find(store, run).await,
+            None => Err(SteerError::WrongState { run, state: find(store, run).await?.state.word() }),
+        },
     }
-    let row = find(store, run).await?;
-    if !action.leads_to().contains(&row.state) {
+}
+
+/// The run, if it stood in one of these states when it was steered. How it stands now says nothing: others steer it too.
+fn expect(run: RunId, steered: Option<Steered>, states: &[RunState]) -> Result<Run, SteerError> {
+    let Steered { run: row, .. } = steered.ok_or(SteerError::NoRun(run))?;
+    if !states.contains(&row.state) {
         return Err(SteerError::WrongState { run, state: row.state.word() });
     }
     Ok(row)

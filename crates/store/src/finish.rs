@@ -3,7 +3,6 @@
 use assay_common::clock::Micros;
 use assay_common::id::RunId;
 
-use crate::cancel::cancel_pending;
 use crate::error::StoreError;
 use crate::leader::{Mandate, assert_mandate};
 use crate::open::Store;
@@ -44,10 +43,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Deposed`] when the mandate has ended.
     pub async fn finish(&self, mandate: Mandate, run: RunId, now: Micros) -> Result<Option<Run>, StoreError> {
+        self.cancel_rest(run).await?;
         let id = run.to_string();
         let row: Option<RunRow> = writing!(self, |conn| {
             assert_mandate!(conn, mandate);
-            cancel_pending!(conn, &id);
             for open in [HAS_PENDING, HAS_RUNNING] {
                 let ordinal: Option<i64> =
                     sqlx::query_scalar(open).bind(&id).fetch_optional(&mut *conn).await?;

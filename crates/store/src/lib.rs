@@ -89,6 +89,7 @@ pub use registry::{Prompt, Provenance, Version};
 pub use result::ResultRow;
 pub use run::{NewRun, Run, RunState};
 pub use standing::Standing;
+pub use steer::Steered;
 pub use submission::{Submission, Submitted};
 pub use token::{Scope, Token};
 pub use trials::CaseTrials;

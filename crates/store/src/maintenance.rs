@@ -150,6 +150,17 @@ mod tests {
         }
     }
 
+    /// Where the statistics are old, PostgreSQL may run such a sub-query again for every row of the table.
+    #[test]
+    fn no_change_chooses_its_rows_by_a_limited_query() {
+        let statements = statements(Dialect::Sqlite).into_iter().chain(statements(Dialect::Postgres));
+        for statement in statements {
+            let statement = statement.as_str();
+            let changes = ["UPDATE ", "DELETE "].iter().any(|verb| statement.trim_start().starts_with(verb));
+            assert!(!(changes && statement.contains("LIMIT")), "{statement}");
+        }
+    }
+
     fn code_beneath(folder: &std::path::Path) -> String {
         let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         entries

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use assay_common::clock::Micros;
 use assay_common::id::MemberId;
 
-use crate::cancel::cancel_pending;
+use crate::cancel::cancel_returned;
 use crate::error::StoreError;
 use crate::leader::{Mandate, assert_mandate};
 use crate::open::{Store, known_schema};
@@ -171,7 +171,7 @@ impl Store {
             let query = sqlx::query_scalar(FREE).bind(&member).bind(given_back_at(now)).bind(crashes);
             let freed: Vec<String> = query.fetch_all(&mut *conn).await?;
             for run in freed.iter().collect::<BTreeSet<_>>() {
-                cancel_pending!(conn, run);
+                cancel_returned!(conn, run);
             }
             Ok(freed.len() as u64)
         })
@@ -195,7 +195,7 @@ impl Store {
             let query = sqlx::query_scalar(FREE_ALL).bind(given_back_at(now));
             let freed: Vec<String> = query.fetch_all(&mut *conn).await?;
             for run in freed.iter().collect::<BTreeSet<_>>() {
-                cancel_pending!(conn, run);
+                cancel_returned!(conn, run);
             }
             Ok(freed.len() as u64)
         })

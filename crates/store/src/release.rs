@@ -8,7 +8,7 @@ use assay_common::id::MemberId;
 use assay_common::job::JobKey;
 
 use crate::bulk::{Bulk, executed};
-use crate::cancel::cancel_pending;
+use crate::cancel::cancel_returned;
 use crate::error::StoreError;
 use crate::member::given_back_at;
 use crate::open::Store;
@@ -47,7 +47,7 @@ impl Store {
                 run, ordinal, generation
             ));
             for run in &runs {
-                cancel_pending!(conn, run);
+                cancel_returned!(conn, run);
             }
             Ok(())
         })?;

@@ -1,4 +1,4 @@
-//! Results: everything known of terminal jobs, in pages by ordinal, and single outputs.
+//! Results: everything known of terminal jobs, in pages by ordinal that are bounded in rows and in bytes, and single outputs.
 
 use assay_common::clock::Micros;
 use assay_common::id::RunId;
@@ -12,8 +12,12 @@ use crate::outcome::{OutcomeRow, SlimRow};
 use crate::pools::reading;
 use crate::row::{before, integer, output, whole};
 
-pub(crate) const SQL: &[&str] = &[RESULTS, EARLIER_RESULTS];
+pub(crate) const SQL: &[&str] = &[SIZES, RESULTS, EARLIER_SIZES, EARLIER_RESULTS];
 pub(crate) static BULKS: &[&Bulk] = &[&OUTPUTS];
+
+/// The most bytes of answers, errors and scores in a page, so that memory does not grow with the length of answers. A result
+/// that has more alone is a page of its own.
+const PAGE_BYTES: i64 = 1 << 20;
 
 /// Everything known of a terminal job.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +45,17 @@ pub struct ResultRow {
     pub finished_at: Option<Micros>,
 }
 
+// What the database knows without reading the texts.
+const SIZES: &str = "
+    SELECT jobs.ordinal, jobs.generation, CAST(COALESCE(OCTET_LENGTH(results.output), 0)
+        + COALESCE(OCTET_LENGTH(results.output_bytes), 0) + COALESCE(OCTET_LENGTH(results.error), 0)
+        + COALESCE(OCTET_LENGTH(results.scores), 0) AS BIGINT) AS bytes
+    FROM jobs
+    LEFT JOIN results ON results.run_id = jobs.run_id AND results.ordinal = jobs.ordinal
+        AND results.generation = jobs.generation
+    WHERE jobs.run_id = $1 AND jobs.ordinal > $2 AND jobs.state = 'terminal'
+    ORDER BY jobs.ordinal LIMIT $3";
+
 const RESULTS: &str = "
     SELECT jobs.ordinal, jobs.generation, jobs.variant, jobs.trial, jobs.position, jobs.outcome, cases.case_id,
         cases.cluster, cases.tags, results.error_kind, results.score, results.scores, results.input_tokens,
@@ -57,8 +72,11 @@ const RESULTS: &str = "
         JOIN suite_revisions ON suite_revisions.revision = runs.revision WHERE runs.id = $1)
     LEFT JOIN results ON results.run_id = jobs.run_id AND results.ordinal = jobs.ordinal
         AND results.generation = jobs.generation
-    WHERE jobs.run_id = $1 AND jobs.ordinal > $2 AND jobs.state = 'terminal'
-    ORDER BY jobs.ordinal LIMIT $3";
+    WHERE jobs.run_id = $1 AND jobs.ordinal > $2 AND jobs.ordinal <= $3 AND jobs.state = 'terminal'
+    ORDER BY jobs.ordinal";
+
+/// A row of [`SIZES`]: ordinal, generation, bytes.
+type Size = (i64, i64, i64);
 
 /// A row of [`RESULTS`].
 #[derive(sqlx::FromRow)]
@@ -77,19 +95,35 @@ struct FullRow {
 }
 
 impl Store {
-    /// A page of terminal jobs by ordinal, with everything.
+    /// A page of terminal jobs by ordinal, with everything: as many as were asked for, or fewer where their answers are
+    /// long. Empty only when there are no more.
     pub async fn results(
         &self,
         run: RunId,
         after: Option<u64>,
         limit: u32,
     ) -> Result<Vec<ResultRow>, StoreError> {
+        let (id, from) = (run.to_string(), before(after));
         let rows: Vec<FullRow> = reading!(self, |conn| {
-            let query = sqlx::query_as(RESULTS).bind(run.to_string()).bind(before(after));
-            Ok(query.bind(i64::from(limit)).fetch_all(&mut *conn).await?)
+            let query = sqlx::query_as(SIZES).bind(&id).bind(from).bind(i64::from(limit));
+            let sizes: Vec<Size> = query.fetch_all(&mut *conn).await?;
+            let Some((last, _)) = page_end(&sizes) else { return Ok(Vec::new()) };
+            let query = sqlx::query_as(RESULTS).bind(&id).bind(from).bind(last);
+            Ok(query.fetch_all(&mut *conn).await?)
         })?;
         rows.into_iter().map(FullRow::into_result).collect()
     }
+}
+
+/// The ordinal and generation of the last row of a page that begins with these.
+fn page_end(sizes: &[Size]) -> Option<(i64, i64)> {
+    let mut left = PAGE_BYTES;
+    let fits = |(.., bytes): &&Size| {
+        left -= bytes;
+        left >= 0
+    };
+    let rows = sizes.iter().take_while(fits).count();
+    sizes.get(rows.max(1) - 1).map(|(ordinal, generation, _)| (*ordinal, *generation))
 }
 
 impl FullRow {
@@ -110,6 +144,16 @@ impl FullRow {
     }
 }
 
+const EARLIER_SIZES: &str = "
+    SELECT results.ordinal, results.generation, CAST(COALESCE(OCTET_LENGTH(results.output), 0)
+        + COALESCE(OCTET_LENGTH(results.output_bytes), 0) + COALESCE(OCTET_LENGTH(results.error), 0)
+        + COALESCE(OCTET_LENGTH(results.scores), 0) AS BIGINT) AS bytes
+    FROM results
+    JOIN jobs ON jobs.run_id = results.run_id AND jobs.ordinal = results.ordinal
+    WHERE results.run_id = $1 AND results.generation < jobs.generation
+        AND (results.ordinal > $2 OR (results.ordinal = $2 AND results.generation > $3))
+    ORDER BY results.ordinal, results.generation LIMIT $4";
+
 const EARLIER_RESULTS: &str = "
     SELECT jobs.ordinal, results.generation, jobs.variant, jobs.trial, jobs.position, results.outcome, cases.case_id,
         cases.cluster, cases.tags, results.error_kind, results.score, results.scores, results.input_tokens,
@@ -128,11 +172,12 @@ const EARLIER_RESULTS: &str = "
         JOIN suite_revisions ON suite_revisions.revision = runs.revision WHERE runs.id = $1)
     WHERE results.run_id = $1 AND results.generation < jobs.generation
         AND (results.ordinal > $2 OR (results.ordinal = $2 AND results.generation > $3))
-    ORDER BY results.ordinal, results.generation LIMIT $4";
+        AND (results.ordinal < $4 OR (results.ordinal = $4 AND results.generation <= $5))
+    ORDER BY results.ordinal, results.generation";
 
 impl Store {
-    /// A page of the results that later generations have replaced, by ordinal and generation, after this one. How many
-    /// claims of them ended in a death is no longer known: `crash_claims` is 0.
+    /// A page of the results that later generations have replaced, by ordinal and generation, after this one; it ends as
+    /// those of [`Store::results`] do. How many claims of them ended in a death is no longer known: `crash_claims` is 0.
     pub async fn earlier_results(
         &self,
         run: RunId,
@@ -141,10 +186,13 @@ impl Store {
     ) -> Result<Vec<ResultRow>, StoreError> {
         let (ordinal, generation) =
             after.map_or((-1, 0), |(ordinal, generation)| (integer(ordinal), generation));
+        let (id, generation) = (run.to_string(), i64::from(generation));
         let rows: Vec<FullRow> = reading!(self, |conn| {
-            let query = sqlx::query_as(EARLIER_RESULTS).bind(run.to_string()).bind(ordinal);
-            let query = query.bind(i64::from(generation)).bind(i64::from(limit));
-            Ok(query.fetch_all(&mut *conn).await?)
+            let query = sqlx::query_as(EARLIER_SIZES).bind(&id).bind(ordinal).bind(generation);
+            let sizes: Vec<Size> = query.bind(i64::from(limit)).fetch_all(&mut *conn).await?;
+            let Some(last) = page_end(&sizes) else { return Ok(Vec::new()) };
+            let query = sqlx::query_as(EARLIER_RESULTS).bind(&id).bind(ordinal).bind(generation);
+            Ok(query.bind(last.0).bind(last.1).fetch_all(&mut *conn).await?)
         })?;
         rows.into_iter().map(FullRow::into_result).collect()
     }

@@ -14,7 +14,7 @@ use assay_common::outcome::ErrorKind;
 use self::batch::{Batch, CallRow, ResultRow};
 use self::held::Held;
 use crate::bulk::{Bulk, executed, fetched};
-use crate::cancel::cancel_pending;
+use crate::cancel::cancel_returned;
 use crate::error::StoreError;
 use crate::member::given_back_at;
 use crate::open::Store;
@@ -135,6 +135,9 @@ impl Store {
                 i64::from(row.parked.tries.ambiguous),
                 i64::from(row.parked.tries.malformed)
             ));
+            for run in parked.iter().map(|row| &row.run).collect::<BTreeSet<_>>() {
+                cancel_returned!(conn, run);
+            }
             let paid = fetched!(conn, INSERT_CALLS() as (String, Option<i64>), &batch.calls, |row| (
                 &row.run,
                 integer(row.key.ordinal),
@@ -175,9 +178,6 @@ impl Store {
                     .bind(counts.freed_nano)
                     .execute(&mut *conn)
                     .await?;
-            }
-            for run in parked.iter().map(|row| &row.run).collect::<BTreeSet<_>>() {
-                cancel_pending!(conn, run);
             }
             Ok(())
         })?;

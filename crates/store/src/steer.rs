@@ -1,4 +1,5 @@
-//! Steering: a run paused, resumed or stopped by somebody, who is written down with it.
+//! Steering: a run paused, resumed or stopped by somebody, who is written down with it. Each says how the run stood in that
+//! same transaction: a moment later somebody else may have steered it elsewhere.
 
 use assay_common::id::RunId;
 
@@ -8,60 +9,77 @@ use crate::error::StoreError;
 use crate::open::Store;
 use crate::pools::{Speaks as _, writing};
 use crate::row::plain;
+use crate::run::{RUN, Run, RunRow};
 
 pub(crate) const SQL: &[&str] = &[PAUSE_RUN, RESUME_RUN];
 
 const PAUSE_RUN: &str = "UPDATE runs SET state = 'paused' WHERE id = $1 AND state = 'running'";
-
-impl Store {
-    /// Pauses a run: no claim is granted after this returns, what is running finishes. `false` when it is not running.
-    pub async fn pause(&self, run: RunId, entry: AuditEntry) -> Result<bool, StoreError> {
-        let id = run.to_string();
-        writing!(self, |conn| {
-            // Claims that are under way hold the run: see `cancel`.
-            sqlx::query(LOCK_RUN.text(conn.dialect())).bind(&id).execute(&mut *conn).await?;
-            let paused = sqlx::query(PAUSE_RUN).bind(&id).execute(&mut *conn).await?.rows_affected() > 0;
-            if paused {
-                append_audit!(conn, &entry);
-            }
-            Ok(paused)
-        })
-    }
-}
-
 const RESUME_RUN: &str =
     "UPDATE runs SET state = 'running', reason = NULL WHERE id = $1 AND state = 'paused'";
 
-impl Store {
-    /// Lets a paused run go on. `false` when it is not paused.
-    pub async fn resume(&self, run: RunId, entry: AuditEntry) -> Result<bool, StoreError> {
-        let id = run.to_string();
-        writing!(self, |conn| {
-            let resumed = sqlx::query(RESUME_RUN).bind(&id).execute(&mut *conn).await?.rows_affected() > 0;
-            if resumed {
-                append_audit!(conn, &entry);
-            }
-            Ok(resumed)
-        })
-    }
+/// What became of a run that somebody steered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Steered {
+    /// Whether this changed it.
+    pub changed: bool,
+    /// How it stands with that.
+    pub run: Run,
 }
 
 impl Store {
-    /// [`Store::cancel`] by somebody. `false` when it was being cancelled already, or is over, or is unknown.
-    pub async fn cancel_by(&self, run: RunId, reason: String, entry: AuditEntry) -> Result<bool, StoreError> {
-        let (id, now) = (run.to_string(), entry.at);
-        let why = reason.clone();
-        let stopped = writing!(self, |conn| {
+    /// Pauses a run: no claim is granted after this returns, what is running finishes. Changes nothing when it is not
+    /// running. `None`: there is no such run.
+    pub async fn pause(&self, run: RunId, entry: AuditEntry) -> Result<Option<Steered>, StoreError> {
+        self.turn(PAUSE_RUN, run, entry).await
+    }
+
+    /// Lets a paused run go on. Changes nothing when it is not paused. `None`: there is no such run.
+    pub async fn resume(&self, run: RunId, entry: AuditEntry) -> Result<Option<Steered>, StoreError> {
+        self.turn(RESUME_RUN, run, entry).await
+    }
+
+    async fn turn(
+        &self,
+        change: &'static str,
+        run: RunId,
+        entry: AuditEntry,
+    ) -> Result<Option<Steered>, StoreError> {
+        let id = run.to_string();
+        let (changed, row): (bool, Option<RunRow>) = writing!(self, |conn| {
+            // Claims that are under way hold the run: see `cancel`.
             sqlx::query(LOCK_RUN.text(conn.dialect())).bind(&id).execute(&mut *conn).await?;
-            let query = sqlx::query(CANCEL_RUN).bind(&id).bind(plain(&why)).bind(now.0);
-            let stopped = query.execute(&mut *conn).await?.rows_affected() > 0;
-            if stopped {
+            let changed = sqlx::query(change).bind(&id).execute(&mut *conn).await?.rows_affected() > 0;
+            if changed {
                 append_audit!(conn, &entry);
             }
-            Ok(stopped)
+            Ok((changed, sqlx::query_as(RUN).bind(&id).fetch_optional(&mut *conn).await?))
         })?;
-        // The state is changed; what is left is to cancel its pending jobs.
-        self.cancel(run, reason, now).await?;
-        Ok(stopped)
+        steered(changed, row)
     }
+
+    /// [`Store::cancel`] by somebody. Changes nothing when it was being cancelled already or is over. `None`: there is no
+    /// such run.
+    pub async fn cancel_by(
+        &self,
+        run: RunId,
+        reason: String,
+        entry: AuditEntry,
+    ) -> Result<Option<Steered>, StoreError> {
+        let id = run.to_string();
+        let (changed, row): (bool, Option<RunRow>) = writing!(self, |conn| {
+            sqlx::query(LOCK_RUN.text(conn.dialect())).bind(&id).execute(&mut *conn).await?;
+            let query = sqlx::query(CANCEL_RUN).bind(&id).bind(plain(&reason)).bind(entry.at.0);
+            let changed = query.execute(&mut *conn).await?.rows_affected() > 0;
+            if changed {
+                append_audit!(conn, &entry);
+            }
+            Ok((changed, sqlx::query_as(RUN).bind(&id).fetch_optional(&mut *conn).await?))
+        })?;
+        self.cancel_rest(run).await?;
+        steered(changed, row)
+    }
+}
+
+fn steered(changed: bool, row: Option<RunRow>) -> Result<Option<Steered>, StoreError> {
+    Ok(row.map(RunRow::into_run).transpose()?.map(|run| Steered { changed, run }))
 }

@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 use assay_common::clock::Micros;
 use assay_common::id::{AuditId, Digest};
 use assay_common::job::Decline;
-use assay_store::{AuditEntry, Mandate, RunState, Scope, Standing, StoreUrl, Submission, Submitted, Token};
+use assay_store::{
+    AuditEntry, Mandate, RunState, Scope, Standing, Steered, StoreUrl, Submission, Submitted, Token,
+};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::fixture::{Fixture, NOW, new_run, open, put_dataset, run_id, suite};
 
 /// The nth row of the audit, by ann.
-fn entry(n: u128, action: &str, subject: impl ToString) -> AuditEntry {
+pub(super) fn entry(n: u128, action: &str, subject: impl ToString) -> AuditEntry {
     AuditEntry {
         id: AuditId::new(Uuid::from_u128(n)),
         at: NOW,
@@ -129,14 +131,19 @@ pub async fn a_paused_run_grants_nothing(place: StoreUrl) {
     let fixture = Fixture::expanded(&place, 3).await;
     let store = &fixture.store;
     let (pause, resume) = ("run.pause", "run.resume");
-    assert!(!store.resume(fixture.run, entry(1, resume, fixture.run)).await.unwrap());
-    assert!(store.pause(fixture.run, entry(2, pause, fixture.run)).await.unwrap());
-    assert!(!store.pause(fixture.run, entry(3, pause, fixture.run)).await.unwrap());
+    let told = |steered: Option<Steered>| steered.map(|steered| (steered.changed, steered.run.state));
+    let first = told(store.resume(fixture.run, entry(1, resume, fixture.run)).await.unwrap());
+    assert_eq!(first, Some((false, RunState::Running)));
+    let paused = told(store.pause(fixture.run, entry(2, pause, fixture.run)).await.unwrap());
+    assert_eq!(paused, Some((true, RunState::Paused)));
+    let again = told(store.pause(fixture.run, entry(3, pause, fixture.run)).await.unwrap());
+    assert_eq!(again, Some((false, RunState::Paused)));
     assert_eq!(fixture.run().await.state, RunState::Paused);
     assert_eq!(fixture.declined(fixture.member, 0, NOW).await, Some(Decline::Paused));
-    assert!(store.resume(fixture.run, entry(4, resume, fixture.run)).await.unwrap());
+    let resumed = told(store.resume(fixture.run, entry(4, resume, fixture.run)).await.unwrap());
+    assert_eq!(resumed, Some((true, RunState::Running)));
     assert_eq!(fixture.declined(fixture.member, 0, NOW).await, None);
-    assert!(!store.pause(run_id(9), entry(5, pause, run_id(9))).await.unwrap(), "an unknown run");
+    assert_eq!(store.pause(run_id(9), entry(5, pause, run_id(9))).await.unwrap(), None, "an unknown run");
     let told: Vec<_> = store.audit(None, 10).await.unwrap().into_iter().map(|row| row.id).collect();
     assert_eq!(told, [entry(4, "", "").id, entry(2, "", "").id]);
 }
@@ -147,9 +154,9 @@ pub async fn somebody_cancels_once(place: StoreUrl) {
     let store = &fixture.store;
     let cancel = async |n| {
         let entry = entry(n, "run.cancel", fixture.run);
-        store.cancel_by(fixture.run, "wrong\u{0}suite".to_owned(), entry).await.unwrap()
+        store.cancel_by(fixture.run, "wrong\u{0}suite".to_owned(), entry).await.unwrap().unwrap().changed
     };
-    assert!(store.pause(fixture.run, entry(1, "run.pause", fixture.run)).await.unwrap());
+    store.pause(fixture.run, entry(1, "run.pause", fixture.run)).await.unwrap();
     assert!(cancel(2).await);
     assert!(!cancel(3).await);
     assert_eq!(fixture.counts().await, [0, 0, 0, 3]);

@@ -35,6 +35,24 @@ pub async fn cancel_means_cancel(place: StoreUrl) {
     assert!(!store.cancel(fixture.run, "too late".into(), NOW).await.unwrap());
 }
 
+/// However many jobs wait, and though the database has not counted them yet: all are cancelled, those given back as well.
+pub async fn a_large_run_is_cancelled_whole(place: StoreUrl) {
+    const JOBS: u64 = 12_000;
+    let fixture = Fixture::created(&place, 3).await;
+    let store = &fixture.store;
+    for from in (0..JOBS).step_by(4_000) {
+        assert!(
+            store.expand(Mandate::Own, fixture.run, from, jobs(from..from + 4_000), false).await.unwrap()
+        );
+    }
+    fixture.claim(fixture.member, [0, 1]).await;
+    fixture.settle(vec![finished(fixture.passed(0, 1)), fixture.parked(1, 1, Micros(9), 1)]).await;
+    assert!(store.cancel(fixture.run, "too many".into(), NOW).await.unwrap());
+    assert_eq!(fixture.counts().await, [1, 0, 0, JOBS - 1]);
+    let run = store.finish(Mandate::Own, fixture.run, NOW).await.unwrap().unwrap();
+    assert_eq!((run.state, counts(&run)), (RunState::Cancelled, [1, 0, 0, JOBS - 1]));
+}
+
 /// Jobs of a buried member of a cancelled run are cancelled too.
 pub async fn the_dead_give_back_to_nobody(place: StoreUrl) {
     let fixture = Fixture::expanded(&place, 3).await;

@@ -1,9 +1,11 @@
 //! Reading what came out: pages of outcomes and results, and quantiles.
 
+use assay_common::job::{Finished, Output};
 use assay_common::outcome::{ErrorKind, Outcome};
 use assay_common::score::Millionths;
 use assay_store::{Mandate, NewJob, OutcomeRow, StoreUrl};
 
+use super::asking::entry;
 use super::fixture::{Fixture, NOW, POOL, case, finished};
 
 /// Terminal jobs come by ordinal, those still open are passed over, cancelled ones have no scores.
@@ -77,6 +79,40 @@ pub async fn results_have_everything(place: StoreUrl) {
     );
     let last = fixture.store.results(fixture.run, Some(2), 3).await.unwrap();
     assert_eq!(last.iter().map(|row| row.row.ordinal).collect::<Vec<_>>(), [3]);
+}
+
+/// Long answers make short pages, which fit together; one alone that is too long is a page.
+pub async fn pages_of_results_are_bounded_in_bytes(place: StoreUrl) {
+    let fixture = Fixture::expanded(&place, 6).await;
+    let store = &fixture.store;
+    fixture.claim(fixture.member, 0..6).await;
+    // In characters of two bytes; that of 2 alone is more than a page.
+    const LENGTHS: [usize; 6] = [1, 300_000, 1_500_000, 200_000, 200_000, 1];
+    let answer = |ordinal: u64| Output::Text("é".repeat(LENGTHS[usize::try_from(ordinal).unwrap()]));
+    let long = |ordinal| Finished { output: Some(answer(ordinal)), ..fixture.errored(ordinal, 1) };
+    fixture.settle((0..6).map(|ordinal| finished(long(ordinal))).collect()).await;
+    let expected = [vec![0, 1], vec![2], vec![3, 4, 5]];
+    let mut pages = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.results(fixture.run, after, 1_000).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.row.ordinal);
+        assert!(page.iter().all(|row| row.output == Some(answer(row.row.ordinal))));
+        pages.push(page.iter().map(|row| row.row.ordinal).collect::<Vec<_>>());
+    }
+    assert_eq!(pages, expected);
+    store.finish(Mandate::Own, fixture.run, NOW).await.unwrap().unwrap();
+    store.redrive(fixture.run, None, entry(1, "run.retry", fixture.run)).await.unwrap().unwrap();
+    let mut earlier = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.earlier_results(fixture.run, after, 1_000).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some((last.row.ordinal, last.row.generation));
+        earlier.push(page.iter().map(|row| row.row.ordinal).collect::<Vec<_>>());
+    }
+    assert_eq!(earlier, expected);
 }
 
 /// Quantiles are those of the nearest rank, by variant, of what was measured.

@@ -1,6 +1,7 @@
 //! Runs and results as readers get them, and runs that are steered.
 
 use assay_common::clock::Micros;
+use assay_common::job::{Finished, Output};
 use assay_store::{AccountProblem, Scope, StoreUrl};
 use assay_tests::api::{Answer, Api};
 use assay_tests::store_conformance::fixture::{Fixture, NOW, finished, new_run, run_id};
@@ -93,6 +94,26 @@ pub(super) async fn an_open_run_says_why_it_does_not_move(place: StoreUrl) {
     assert_eq!(told, expected);
 }
 
+/// Whoever paused or resumed is told that he did, whatever others did right after; nobody is refused, and the audit has what
+/// was done.
+pub(super) async fn who_steers_at_once_is_told_what_he_did(place: StoreUrl) {
+    let (fixture, api, token) = serve(&place).await;
+    let path = format!("/v1/runs/{}", fixture.run);
+    let mut requests = tokio::task::JoinSet::new();
+    for n in 0..40 {
+        let (action, state) = if n % 2 == 0 { ("pause", "paused") } else { ("resume", "running") };
+        let request = api.request(Method::POST, &format!("{path}/{action}"), &token);
+        requests.spawn(async move {
+            let answer = Answer::of(request.json(&json!({"reason": "because"}))).await.expect(200).json();
+            assert_eq!(answer["run"]["state"], state);
+        });
+    }
+    requests.join_all().await;
+    let audit = api.store.audit(None, 100).await.unwrap();
+    let told: Vec<_> = audit.iter().filter(|row| row.subject == fixture.run.to_string()).collect();
+    assert!(told.iter().all(|row| ["run.pause", "run.resume"].contains(&row.action.as_str())), "{told:?}");
+}
+
 /// Results come in pages by ordinal that fit together, or as JSON lines all at once.
 pub(super) async fn results_come_in_pages_and_as_lines(place: StoreUrl) {
     let (fixture, api, token) = serve(&place).await;
@@ -120,6 +141,29 @@ pub(super) async fn results_come_in_pages_and_as_lines(place: StoreUrl) {
     // Ends of numbers: after everything, and as many as may be.
     let huge = api.get(&format!("{path}?after={}&limit=4000000000", u64::MAX), &token).await.expect(200);
     assert_eq!(huge.json(), json!({"items": [], "next": null}));
+}
+
+/// Long answers make short pages, each with the way to the next, and short pieces of a stream.
+pub(super) async fn long_answers_come_in_bounded_pages(place: StoreUrl) {
+    let (fixture, api, token) = serve(&place).await;
+    fixture.claim(fixture.member, 0..8).await;
+    let long =
+        |ordinal| Finished { output: Some(Output::Text("x".repeat(600_000))), ..fixture.passed(ordinal, 1) };
+    fixture.settle((0..8).map(|ordinal| finished(long(ordinal))).collect()).await;
+    let path = format!("/v1/runs/{}/results", fixture.run);
+    let mut query = "?limit=1000".to_owned();
+    for ordinal in 0..8 {
+        let answer = api.get(&format!("{path}{query}"), &token).await.expect(200);
+        assert!(answer.text.len() < 1_000_000, "{}", answer.text.len());
+        let page = answer.json();
+        assert_eq!(page["items"].as_array().unwrap().len(), 1);
+        assert_eq!(page["items"][0]["ordinal"], ordinal);
+        assert_eq!(page["next"].as_str().is_some(), ordinal < 7);
+        query = format!("?limit=1000&after={ordinal}");
+    }
+    let lines = api.request(Method::GET, &path, &token).header("Accept", "application/x-ndjson");
+    let lines = Answer::of(lines).await.expect(200);
+    assert_eq!(lines.text.lines().count(), 8);
 }
 
 /// Runs come newest first, a page at a time.

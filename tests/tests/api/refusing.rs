@@ -257,3 +257,35 @@ pub(super) async fn hostile_names_stay_data(place: StoreUrl) {
     assert_eq!(api.store.units(digest, None, 10).await.unwrap(), [(0, name.to_owned())]);
     assert_eq!(api.get("/v1/runs", &token).await.expect(200).json()["items"][0]["run"]["suite"], name);
 }
+
+/// Uploads that hardly come keep others waiting for a moment, after which those are told to come back.
+pub(super) async fn slow_uploads_hang_nobody(place: StoreUrl) {
+    let api = Api::start(&place, CONFIG).await;
+    let token = api.token("ci", &BOTH).await;
+    let path = format!("/v1/datasets/{}", "0".repeat(64));
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(api.base.trim_start_matches("http://")).await.unwrap();
+        let head = format!(
+            "PUT {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\
+             Content-Type: application/x-ndjson\r\nContent-Length: 100\r\n\r\n{{"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    let put = async || api.put(&path, &token, "{\"id\": \"1\", \"vars\": {}}\n").await;
+    // Until all four have their turns, another has one as well, and brings something with another digest.
+    let mut answer = put().await;
+    while answer.status == 422 {
+        answer = put().await;
+    }
+    let answer = answer.expect(503);
+    assert_eq!(answer.json()["type"], "urn:assay:problem:busy");
+    assert_eq!(answer.header("retry-after"), "5");
+    drop(slow);
+    let mut answer = put().await;
+    while answer.status == 503 {
+        answer = put().await;
+    }
+    answer.expect(422);
+}

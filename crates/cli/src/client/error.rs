@@ -46,6 +46,11 @@ impl ClientError {
         }
     }
 
+    /// Whether the coordinator has its hands full at the moment.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.kind() == Some("urn:assay:problem:busy")
+    }
+
     /// Which kind of problem the coordinator has with it.
     pub(crate) fn kind(&self) -> Option<&str> {
         match self {

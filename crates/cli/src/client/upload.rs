@@ -8,11 +8,17 @@ use futures_util::StreamExt as _;
 use futures_util::stream::unfold;
 use reqwest::Body;
 use reqwest::header::CONTENT_TYPE;
+use tokio::time::sleep;
 
 use super::{ANSWER_TIMEOUT, Client, ClientError};
 
 /// How long one upload may take until it is stored.
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
+/// How long after a refusal for want of a turn an upload is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+/// After how many such refusals no more: ten minutes, as each comes after a wait.
+const REFUSALS: u32 = 60;
 
 impl Client {
     /// Sends every file the suite refers to that the server does not have.
@@ -28,7 +34,15 @@ impl Client {
                 Err(error) if error.is_status(404) => {}
                 Err(error) => return Err(error),
             }
-            self.put(url, &outgoing).await?;
+            let mut refusals = 0;
+            while let Err(error) = self.put(url.clone(), &outgoing).await {
+                refusals += 1;
+                if !error.is_busy() || refusals == REFUSALS {
+                    return Err(error);
+                }
+                tracing::warn!(%error, "waiting for a turn to upload: {error}");
+                sleep(AGAIN).await;
+            }
         }
         Ok(())
     }

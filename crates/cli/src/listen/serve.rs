@@ -1,5 +1,5 @@
-//! Serving HTTP on a listener: connections are bounded in number, and each in how long it may take to say what it wants.
-//! What it then sends, and how silent it may be, is for the routes to bound.
+//! Serving HTTP on a listener: connections are bounded in number, and each in how long it may take to say what it wants and
+//! to take its answer. What it sends, and how silent it may be, is for the routes to bound.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -17,6 +17,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::stall::Stalling;
+
 /// The pause after the system could not accept a connection: most often files are scarce, and come back with others.
 const SCARCE: Duration = Duration::from_secs(1);
 
@@ -27,11 +29,13 @@ pub(crate) struct Bounds {
     pub(crate) connections: usize,
     /// How long the head of a request may take, and how long a connection may be idle between two requests.
     pub(crate) head: Duration,
+    /// How long a client may take nothing of its answer.
+    pub(crate) unread: Duration,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { connections: 1_000, head: Duration::from_secs(20) }
+        Self { connections: 1_000, head: Duration::from_secs(20), unread: Duration::from_secs(60) }
     }
 }
 
@@ -48,7 +52,8 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, bounds: Bounds,
         };
         // Whoever changes something is written down with where he asked from.
         let router = router.clone().layer(Extension(ConnectInfo(peer)));
-        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        let stream = TokioIo::new(Stalling::new(stream, bounds.unread));
+        let connection = http.serve_connection(stream, TowerToHyperService::new(router));
         let connection = open.watch(connection);
         tokio::spawn(async move {
             // A client that went away, or was too slow: nothing that anybody could mend here.

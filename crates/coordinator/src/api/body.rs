@@ -1,4 +1,4 @@
-//! Bodies: bounded in length and in silence, read as JSON or kept in a file without a name.
+//! Bodies: bounded in length, in silence and in slowness, read as JSON or kept in a file without a name.
 
 use std::fs::File;
 use std::time::Duration;
@@ -9,17 +9,20 @@ use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::error::ApiError;
 use crate::unique::Unique;
 
 /// How long nothing of a body may come.
 const SILENCE: Duration = Duration::from_secs(30);
+/// How slowly a body may come after that time, in bytes a second from its beginning.
+const SLOWEST: u64 = 4 << 10;
 
 /// The media type of JSON lines.
 pub(super) const NDJSON: &str = "application/x-ndjson";
-const JSON: &str = "application/json";
+/// The media type of JSON.
+pub(super) const JSON: &str = "application/json";
 
 /// The body as JSON.
 pub(super) async fn json<T: DeserializeOwned>(
@@ -64,6 +67,7 @@ struct Chunks {
     stream: BodyDataStream,
     limit: u64,
     left: u64,
+    began: Instant,
 }
 
 impl Chunks {
@@ -78,7 +82,7 @@ impl Chunks {
         if length.is_some_and(|length| length > limit) {
             return Err(ApiError::TooLarge { limit });
         }
-        Ok(Self { stream: body.into_data_stream(), limit, left: limit })
+        Ok(Self { stream: body.into_data_stream(), limit, left: limit, began: Instant::now() })
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
@@ -87,6 +91,46 @@ impl Chunks {
         let chunk = chunk.map_err(|error| ApiError::BadRequest(format!("the body broke off: {error}")))?;
         self.left =
             self.left.checked_sub(chunk.len() as u64).ok_or(ApiError::TooLarge { limit: self.limit })?;
+        let seconds = self.began.elapsed().saturating_sub(SILENCE).as_secs();
+        if self.limit - self.left < seconds.saturating_mul(SLOWEST) {
+            return Err(ApiError::TooSlow(SLOWEST));
+        }
         Ok(Some(chunk))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+    use futures_util::stream;
+    use tokio::time::sleep;
+
+    use super::*;
+
+    /// Sends `number` pieces of `bytes` bytes, one every so often, and says how that ended and after how many seconds.
+    async fn check(bytes: usize, every: Duration, number: u32, expected: (Option<&str>, u64)) {
+        let pieces = stream::unfold(0, move |sent| async move {
+            if sent == number {
+                return None;
+            }
+            sleep(every).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; bytes])), sent + 1))
+        });
+        let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON))]);
+        let began = Instant::now();
+        let kept = spooled(&headers, Body::from_stream(pieces), 1 << 30).await;
+        let why = kept.err().map(|error| error.to_string());
+        assert_eq!((why.as_deref(), began.elapsed().as_secs()), expected, "{bytes} every {every:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_may_be_neither_silent_nor_slow() {
+        let second = Duration::from_secs(1);
+        let slow = Some("the body came slower than 4096 bytes a second");
+        check(1, second * 5, 100, (slow, 35)).await;
+        check(1, second * 5, 5, (None, 25)).await;
+        check(4_096, second, 200, (None, 200)).await;
+        check(4_000, second, 2_000, (slow, 1_281)).await;
+        check(1 << 20, second * 31, 2, (Some("nothing of the body came for 30 s"), 30)).await;
     }
 }

@@ -48,6 +48,10 @@ pub(super) enum ApiError {
     TooLarge { limit: u64 },
     #[error("nothing of the body came for {} s", .0.as_secs())]
     Silence(Duration),
+    #[error("the body came slower than {0} bytes a second")]
+    TooSlow(u64),
+    #[error("{number} {kind} are under way, as many as this coordinator bears at once")]
+    Busy { number: usize, kind: &'static str },
     #[error("{0}")]
     Line(LineFault),
     #[error("what was sent has the digest {found}, not {named}")]
@@ -86,7 +90,8 @@ impl ApiError {
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Pruned(_) => StatusCode::GONE,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Silence(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::Silence(_) | Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Line(_) | Self::OtherDigest { .. } | Self::Suite(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::KeyTaken(_) | Self::WrongState { .. } | Self::NothingErrored(_) => StatusCode::CONFLICT,
             Self::Release(error) => match error {
@@ -117,6 +122,8 @@ impl ApiError {
             Self::MediaType(_) => ("media-type", "Another media type is wanted"),
             Self::TooLarge { .. } => ("too-large", "The body is too large"),
             Self::Silence(_) => ("silence", "The body stopped coming"),
+            Self::TooSlow(_) => ("too-slow", "The body came too slowly"),
+            Self::Busy { .. } => ("busy", "Others are being served"),
             Self::Line(_) => ("line", "A line cannot be used"),
             Self::OtherDigest { .. } => ("digest-mismatch", "The digest is another"),
             Self::Suite(_) => ("suite", "The suite cannot be run"),
@@ -157,6 +164,7 @@ impl ApiError {
             Self::MediaType(wanted) => format!("send `Content-Type: {wanted}`"),
             Self::OtherDigest { .. } => "a file may have changed while it was sent: send it again".into(),
             Self::KeyTaken(_) => "choose a new key for another suite".into(),
+            Self::Busy { .. } => "try again in a moment".into(),
             Self::Store(error) if error.may_pass() => "try again in a moment".into(),
             Self::Store(_) | Self::Internal(_) => {
                 "the coordinator's log says more, under the id in x-request-id".into()

@@ -7,6 +7,7 @@
 //! - [`hosts`]: under which name it asks, and whether a page of another site does
 //! - `authenticate`: whose it is and what that token allows; [`token`]: what a token looks like
 //! - `path`: what stands in its path, as a type; `header`: what stands there once; `body`: bounded, with a limit on silence
+//!   and slowness; `turns`: how many at once
 //! - one file a resource: `uploads`, `submit`, `runs`, `results`, `steer`, `compare`, `flakes`, `releases`, `incidents`
 //! - [`document`]: the shapes that go out, which the client reads; [`problem`]: the shape of a refusal; `error`
 //!
@@ -31,6 +32,7 @@ mod runs;
 mod steer;
 mod submit;
 pub mod token;
+mod turns;
 mod uploads;
 
 use std::sync::Arc;
@@ -50,10 +52,13 @@ use uuid::{Builder, Uuid};
 use self::error::ApiError;
 use self::hosts::Hosts;
 use self::observe::Strangers;
+use self::turns::Turns;
 use crate::environment::Environment;
 
-/// Uploads received at once; further ones wait.
+/// Uploads received at once.
 const UPLOADS: usize = 4;
+/// Answers with results at once, from the first to the last byte.
+const RESULTS: usize = 32;
 /// Reports assembled at once; further ones wait.
 const REPORTS: usize = 2;
 
@@ -61,7 +66,8 @@ const REPORTS: usize = 2;
 struct Api {
     environment: Environment,
     hosts: Hosts,
-    uploads: Semaphore,
+    uploads: Turns,
+    results: Turns,
     reports: Semaphore,
     strangers: Strangers,
 }
@@ -71,7 +77,8 @@ pub fn router(environment: Environment, hosts: Hosts) -> Router {
     let api = Arc::new(Api {
         environment,
         hosts,
-        uploads: Semaphore::new(UPLOADS),
+        uploads: Turns::new(UPLOADS, "uploads"),
+        results: Turns::new(RESULTS, "answers with results"),
         reports: Semaphore::new(REPORTS),
         strangers: Strangers::default(),
     });

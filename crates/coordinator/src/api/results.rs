@@ -1,23 +1,24 @@
-//! `/v1/runs/{id}/results`: pages by ordinal, or everything as JSON lines in constant memory.
+//! `/v1/runs/{id}/results`: pages by ordinal, or everything as JSON lines in constant memory. Each holds a turn from its first
+//! byte to its last, so that memory has a bound however many ask and however slowly they read.
 
 use std::sync::Arc;
 
 use assay_common::id::RunId;
 use assay_common::suite::Suite;
 use assay_store::{Store, StoreError};
-use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Api;
 use super::authenticate::Reader;
-use super::body::NDJSON;
+use super::body::{JSON, NDJSON};
 use super::document::Page;
 use super::error::ApiError;
 use super::path::RunPath;
@@ -55,12 +56,14 @@ pub(super) async fn results(
     if run.pruned_at.is_some() {
         return Err(ApiError::Pruned(id));
     }
+    let turn = api.results.take().await?;
     let suite = suite_of(&api, &run).await?;
     let store = &api.environment.store;
     let accepts = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if accepts.split([',', ';']).any(|part| part.trim().eq_ignore_ascii_case(NDJSON)) {
         let after = which.after.map(|ordinal| (ordinal, u32::MAX));
-        let lines = Body::from_stream(lines(store.clone(), suite, run.id, which.earlier, after));
+        let lines =
+            Body::from_stream(lines(store.clone(), suite, run.id, which.earlier, after).map(held(turn)));
         return Ok(([(header::CONTENT_TYPE, NDJSON)], lines).into_response());
     }
     if which.earlier {
@@ -68,10 +71,25 @@ pub(super) async fn results(
     }
     let limit = which.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
     let rows = store.results(run.id, which.after, limit).await?;
-    let full = rows.len() == limit as usize;
-    let next = rows.last().filter(|_| full).map(|row| row.row.ordinal.to_string());
+    let next = match rows.last() {
+        Some(last) if !store.outcomes(run.id, Some(last.row.ordinal), 1).await?.is_empty() => {
+            Some(last.row.ordinal.to_string())
+        }
+        _ => None,
+    };
     let items: Vec<Value> = rows.iter().map(|row| result_line(&suite, row)).collect();
-    Ok(Json(Page { items, next }).into_response())
+    let page =
+        serde_json::to_vec(&Page { items, next }).map_err(|error| ApiError::Internal(error.to_string()))?;
+    let page = Body::from_stream(stream::iter([Ok::<_, StoreError>(Bytes::from(page))]).map(held(turn)));
+    Ok(([(header::CONTENT_TYPE, JSON)], page).into_response())
+}
+
+/// Passes the parts of a body on, and holds a turn until the body is dropped.
+fn held<T>(turn: OwnedSemaphorePermit) -> impl FnMut(T) -> T {
+    move |part| {
+        let _ = &turn;
+        part
+    }
 }
 
 /// Every result after an ordinal and generation, page by page. A failing store breaks the body off, so that nobody takes a part for all.

@@ -43,7 +43,7 @@ pub(super) async fn put_dataset(
     if let Some(dataset) = store.dataset(digest.clone()).await? {
         return Ok(Json(dataset).into_response());
     }
-    let _turn = turn(&api).await?;
+    let _turn = api.uploads.take().await?;
     let cases = checked(spooled(&headers, body, MAX_UPLOAD_BYTES).await?, check_cases).await?;
     let dataset = cases.dataset.clone();
     agree(digest, &dataset.digest)?;
@@ -79,7 +79,7 @@ pub(super) async fn put_recording(
     if store.has_recording(&digest).await? {
         return Ok(Json(json!({"digest": digest})).into_response());
     }
-    let _turn = turn(&api).await?;
+    let _turn = api.uploads.take().await?;
     let answers = checked(spooled(&headers, body, MAX_UPLOAD_BYTES).await?, check_recording).await?;
     agree(digest, &answers.digest)?;
     let digest = answers.digest.clone();
@@ -88,10 +88,6 @@ pub(super) async fn put_recording(
     store.append_audit(entry).await?;
     tracing::info!(recording = %digest, "stored recorded answers {}", digest.short());
     Ok((StatusCode::CREATED, Json(json!({"digest": digest}))).into_response())
-}
-
-async fn turn(api: &Api) -> Result<tokio::sync::SemaphorePermit<'_>, ApiError> {
-    api.uploads.acquire().await.map_err(|error| ApiError::Internal(error.to_string()))
 }
 
 /// Reads what was kept, on a thread that may block.

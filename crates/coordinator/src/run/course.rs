@@ -169,18 +169,19 @@ impl Course {
             return Ok(None);
         }
         self.first_jobs_seen = true;
-        let first = environment.store.results(run.id, None, FIRST_JOBS).await?;
+        let first = environment.store.outcomes(run.id, None, FIRST_JOBS).await?;
         let refused = Outcome::Errored(ErrorKind::Refused);
-        let refusals: Vec<_> = first.iter().filter(|result| result.row.outcome == refused).collect();
+        let refusals: Vec<_> = first.iter().filter(|row| row.outcome == refused).collect();
         let Some(sample) = refusals.first().filter(|_| refusals.len() > REFUSALS) else { return Ok(None) };
-        let provider = &self.suite.models[self.suite.variant(sample.row.variant).model].provider;
+        let provider = &self.suite.models[self.suite.variant(sample.variant).model].provider;
+        let sample = environment.store.results(run.id, sample.ordinal.checked_sub(1), 1).await?.pop();
         let problem = AccountProblem {
             kind: "refusing".to_owned(),
             detail: format!(
                 "{} of the first {} jobs were refused, such as: {}",
                 refusals.len(),
                 first.len(),
-                sample.error.as_deref().unwrap_or("no reason given")
+                sample.and_then(|row| row.error).as_deref().unwrap_or("no reason given")
             ),
             since: environment.clock.now(),
         };
