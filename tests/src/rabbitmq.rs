@@ -5,16 +5,8 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::{env, fs};
 
-use assay_queue::QueueUrl;
 use tempfile::TempDir;
 use uuid::Uuid;
-
-/// The broker that all tests share.
-pub fn url() -> QueueUrl {
-    let url = env::var("ASSAY_TEST_AMQP")
-        .expect("ASSAY_TEST_AMQP is not set: run ./test.sh, which starts the RabbitMQ that this test needs");
-    url.parse().expect("ASSAY_TEST_AMQP is the URL of a RabbitMQ broker")
-}
 
 /// A virtual host of its own on the broker that all tests share; returns its URL. It stays until the broker goes.
 pub fn vhost() -> String {

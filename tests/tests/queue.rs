@@ -15,14 +15,11 @@ macro_rules! conforms {
             })+
         }
 
-        /// On one broker. A pool of its own keeps each test apart from the others as well as a vhost of its own
-        /// would, for nothing: making one costs half a second of `rabbitmqctl`.
         mod rabbit {
             use super::*;
             $(#[tokio::test]
             async fn $function() {
-                let pool = Uuid::now_v7().to_string();
-                conformance::$function(Queue::connect(&rabbitmq::url(), &format!("test {pool}")), &pool).await;
+                conformance::$function(Queue::connect(&rabbitmq::vhost().parse().unwrap(), "test"), "pool").await;
             })+
         }
     };
