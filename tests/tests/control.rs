@@ -87,6 +87,11 @@ async fn what_errored_is_asked_again() {
     place.assay(&["run", "suite.yaml", "--json"]).expect(3);
     assert_eq!(provider.bill().totals().calls, calls + 1);
     place.assay(&["retry", run, "--errored"]).expect(0);
+    place.assay(&["pause", run, "--reason", "lunch"]).expect(0);
+    let paused = place.assay(&["run", "suite.yaml"]).expect(4);
+    assert!(paused.stderr.contains(&format!("run {run} is paused")), "{}", paused.stderr);
+    assert!(paused.stderr.contains("assay resume"), "{}", paused.stderr);
+    place.assay(&["resume", run, "--reason", "back"]).expect(0);
     let report = place.assay(&["run", "suite.yaml", "--json"]).expect(0).json();
     assert_eq!((&report["run"]["id"], &report["variants"][0]["passed"]), (&json!(run), &json!(20)));
     assert_eq!(provider.bill().totals().calls, calls + 2);
@@ -101,6 +106,25 @@ async fn what_errored_is_asked_again() {
     assert!(told.actor.starts_with("command line"), "{}", told.actor);
     let first = store(&place).await.audit(None, 10).await.unwrap();
     assert!(first.iter().any(|row| row.detail["reason"] == "mended" && row.detail["kind"] == "provider"));
+}
+
+/// While a run goes on again, what it said before carries nothing; when it is cancelled, it has said something new.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_verdict_whose_run_was_opened_again_carries_no_promotion() {
+    let script = script().rule(When::prompt("13 +"), Reaction::status(404));
+    let provider = FakeProvider::start(script).await.unwrap();
+    let place = Workplace::default();
+    place.provider(provider.base_url(), "").sums(30, "gate: {rules: [{metric: pass_rate, min: 0.5}]}");
+    let run = place.assay(&["run", "suite.yaml", "--json"]).expect(0).json()["run"]["id"].clone();
+    let run = run.as_str().unwrap();
+    place.assay(&["retry", run, "--errored"]).expect(0);
+    let refused = place.assay(&["prompt", "promote", "sum@1", "--channel", "production"]).expect(1);
+    assert!(refused.stderr.contains("was opened again"), "{}", refused.stderr);
+    place.assay(&["cancel", run, "--reason", "enough"]).expect(0);
+    let status = place.assay(&["status", run, "--json"]).expect(0).json();
+    let newest = &status["recorded"][0];
+    assert_eq!(newest["outcome"], status["verdict"]["outcome"], "{status:#}");
+    assert_eq!(status["recorded"].as_array().unwrap().len(), 2, "{status:#}");
 }
 
 /// The report stays as it was, the rest goes, and the same suite runs again afterwards.
@@ -124,6 +148,9 @@ async fn an_old_run_leaves_its_report() {
     let gone = place.assay(&["results", run]).expect(2);
     assert!(gone.stderr.contains("were removed by `assay prune`"), "{}", gone.stderr);
     place.assay(&["retry", run, "--errored"]).expect(2);
+    let compared = place.assay(&["compare", run, run]).expect(2);
+    assert!(compared.stderr.contains("were removed by `assay prune`"), "{}", compared.stderr);
+    place.assay(&["flaky"]).expect(2);
     place.assay(&["run", "suite.yaml", "--new", "--json"]).expect(0);
     assert_eq!(provider.bill().totals().calls, 60);
 }

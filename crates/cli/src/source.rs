@@ -6,7 +6,7 @@ use assay_common::suite::Suite;
 use assay_coordinator::api::document::{RunDocument, RunEntry};
 use assay_coordinator::compare::{Comparison, Request, compare};
 use assay_coordinator::flakes::{self, Ledger};
-use assay_coordinator::judge::recorded;
+use assay_coordinator::judge::{catch_up, recorded};
 use assay_coordinator::prune::kept_report;
 use assay_coordinator::reasons::{Asker, reasons};
 use assay_coordinator::report::{assemble, civil, result_line};
@@ -95,8 +95,9 @@ impl Source {
         if action == Action::Cancel
             && let Some(over) = store.finish(Mandate::Own, id, now).await?
         {
-            // Nothing of it was running: nobody else is needed to end it.
+            // Nothing of it was running: nobody else is needed to end it, nor to say what it came to.
             run = over;
+            catch_up(store, now).await?;
         }
         Ok(RunEntry::of(&run))
     }

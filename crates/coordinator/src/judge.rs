@@ -105,6 +105,7 @@ fn rows(suite: &Suite, run: &Run, report: &Report, now: Micros) -> Vec<Verdict> 
             created_at: now,
             // What was measured ages from then on, whenever it is written down.
             expires_at: run.finished_at.unwrap_or(now).plus(expiry),
+            reopened: false,
         };
         let key = (row.prompt.clone(), row.version.clone());
         match rows.get(&key) {

@@ -19,6 +19,8 @@ const RUN: &str = "run";
 
 /// The kind of a problem that is none of an account: every open job was told to come back later.
 pub(crate) const WAITING: &str = "waiting";
+/// The kind of a run that somebody has paused.
+pub(crate) const PAUSED: &str = "paused";
 
 /// Why nothing of a run moves, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,6 +168,10 @@ pub fn of_account(account: &str, problem: AccountProblem) -> Reason {
         let (what, hint) = detail.split_once(": ").unwrap_or((&detail, "start one with `assay worker`"));
         let detail = format!("{what}, since {since}");
         return Reason { kind: ReasonKind::Unserved, detail, hint: Some(hint.to_owned()) };
+    }
+    if kind == PAUSED {
+        let hint = "`assay resume` with its id lets it go on";
+        return Reason { kind: ReasonKind::Paused, detail, hint: Some(hint.to_owned()) };
     }
     if kind == WAITING {
         let hint = "go on with it then, or raise --patience";

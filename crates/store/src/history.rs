@@ -15,7 +15,7 @@ const RUNS_WITH_PROMPT: &str = concat!(
     "SELECT ",
     run_columns!(),
     " FROM runs
-    WHERE state = 'completed' AND EXISTS (
+    WHERE state = 'completed' AND pruned_at IS NULL AND EXISTS (
         SELECT 1 FROM suite_revisions WHERE suite_revisions.revision = runs.revision AND suite_revisions.content LIKE $1
     )
     ORDER BY id DESC LIMIT $2"
@@ -37,7 +37,7 @@ const RUNS_OVER: &str = concat!(
     "SELECT ",
     run_columns!(),
     " FROM runs
-    WHERE state IN ('completed', 'cancelled') AND (CAST($1 AS TEXT) IS NULL OR suite_name = $1)
+    WHERE state IN ('completed', 'cancelled') AND pruned_at IS NULL AND (CAST($1 AS TEXT) IS NULL OR suite_name = $1)
     ORDER BY id DESC LIMIT $2"
 );
 

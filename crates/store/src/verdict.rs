@@ -44,6 +44,8 @@ pub struct Verdict {
     pub created_at: Micros,
     /// From when on it carries no promotion.
     pub expires_at: Micros,
+    /// Whether its run was opened again and goes on: what it said may change.
+    pub reopened: bool,
 }
 
 const MARK_JUDGED: &str = "
@@ -128,6 +130,7 @@ struct VerdictRow {
     evidence: String,
     created_at: i64,
     expires_at: i64,
+    reopened: bool,
 }
 
 impl VerdictRow {
@@ -147,6 +150,7 @@ impl VerdictRow {
             evidence: json(&self.evidence, "verdicts.evidence")?,
             created_at: Micros(self.created_at),
             expires_at: Micros(self.expires_at),
+            reopened: self.reopened,
         })
     }
 }
@@ -158,10 +162,19 @@ fn state(word: &str) -> Result<Decision, StoreError> {
         .ok_or_else(|| StoreError::Unreadable(format!("verdicts.state is `{word}`")))
 }
 
-const VERDICTS_OF_RUN: &str = "
-    SELECT run_id, prompt, version, baseline, suite_name, revision, gate, judge, absolute, state, evidence, created_at,
-        expires_at
-    FROM verdicts WHERE run_id = $1 ORDER BY ended_at DESC, prompt, version";
+/// The columns of a [`VerdictRow`], for `concat!`.
+macro_rules! verdict_columns {
+    () => {
+        "run_id, prompt, version, baseline, suite_name, revision, gate, judge, absolute, state, evidence, created_at, \
+         expires_at, EXISTS (SELECT 1 FROM runs WHERE runs.id = run_id AND runs.finished_at IS NULL) AS reopened"
+    };
+}
+
+const VERDICTS_OF_RUN: &str = concat!(
+    "SELECT ",
+    verdict_columns!(),
+    " FROM verdicts WHERE run_id = $1 ORDER BY ended_at DESC, prompt, version"
+);
 
 impl Store {
     /// The verdicts recorded on a run, those of its last end first.
@@ -173,10 +186,11 @@ impl Store {
     }
 }
 
-const VERDICTS_ON: &str = "
-    SELECT run_id, prompt, version, baseline, suite_name, revision, gate, judge, absolute, state, evidence, created_at,
-        expires_at
-    FROM verdicts WHERE prompt = $1 AND version = $2 ORDER BY created_at DESC, run_id DESC LIMIT $3";
+const VERDICTS_ON: &str = concat!(
+    "SELECT ",
+    verdict_columns!(),
+    " FROM verdicts WHERE prompt = $1 AND version = $2 ORDER BY created_at DESC, run_id DESC LIMIT $3"
+);
 
 impl Store {
     /// The verdicts on a prompt version, newest first.
@@ -194,11 +208,12 @@ impl Store {
     }
 }
 
-const VERDICT: &str = "
-    SELECT run_id, prompt, version, baseline, suite_name, revision, gate, judge, absolute, state, evidence, created_at,
-        expires_at
-    FROM verdicts WHERE run_id = $1 AND prompt = $2 AND version = $3 AND created_at <= $4
-    ORDER BY ended_at DESC LIMIT 1";
+const VERDICT: &str = concat!(
+    "SELECT ",
+    verdict_columns!(),
+    " FROM verdicts WHERE run_id = $1 AND prompt = $2 AND version = $3 AND created_at <= $4
+    ORDER BY ended_at DESC LIMIT 1"
+);
 
 impl Store {
     /// The verdict of a run on a prompt version, as it was known at the moment `at`.

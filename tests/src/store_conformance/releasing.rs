@@ -91,6 +91,7 @@ pub async fn a_run_is_judged_once(place: StoreUrl) {
         },
         created_at: Micros(created),
         expires_at: Micros(created + 1),
+        reopened: false,
     };
     let first = verdict(fixture.run, Decision::Inconclusive, 7);
     assert!(!store.record_verdicts(fixture.run, NOW, vec![first.clone()]).await.unwrap(), "it goes on");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use assay_common::gate::Tier;
 use assay_common::verdict::{Decision, RuleVerdict, VersionVerdict};
+use assay_common::visible::visible;
 use assay_coordinator::report::Report;
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 use serde_json::Value;
@@ -24,8 +25,10 @@ impl Junit {
     /// A document of the report's variants, without a job.
     pub(crate) fn new(report: &Report) -> Self {
         let name = |label: &str, model: &str| format!("{label} on {model}");
-        let suites =
-            report.variants.iter().map(|variant| TestSuite::new(name(&variant.label, &variant.model_label)));
+        let suites = report
+            .variants
+            .iter()
+            .map(|variant| TestSuite::new(&*visible(&name(&variant.label, &variant.model_label))));
         let gate = report.verdict.iter().map(|verdict| {
             let mut gate = TestSuite::new(GATE);
             let rules = verdict
@@ -35,13 +38,14 @@ impl Junit {
             rules.for_each(|(version, rule)| _ = gate.add_test_case(self::rule(version, rule)));
             gate
         });
-        Self { name: report.run.suite.clone(), suites: gate.chain(suites).collect() }
+        Self { name: visible(&report.run.suite).into_owned(), suites: gate.chain(suites).collect() }
     }
 
     /// Adds a job: one line of `assay results`.
     pub(crate) fn add(&mut self, line: &[u8]) -> Result<(), Exit> {
         let result: Value = serde_json::from_slice(line).map_err(Exit::unfinished)?;
         let name = format!("{} on {}", text(&result, "label"), text(&result, "model_label"));
+        let name = visible(&name);
         if let Some(suite) = self.suites.iter_mut().find(|suite| suite.name.as_str() == name) {
             suite.add_test_case(case(&result));
         }
@@ -74,9 +78,9 @@ fn rule(version: &VersionVerdict, rule: &RuleVerdict) -> TestCase {
         Decision::Inconclusive => TestCaseStatus::non_success(NonSuccessKind::Error),
     };
     if rule.outcome != Decision::Pass {
-        status.set_type(rule.outcome.word()).set_message(rule.reason.as_str());
+        status.set_type(rule.outcome.word()).set_message(&*visible(&rule.reason));
     }
-    TestCase::new(format!("{} of {} on {}", rule.name, version.label, rule.model_label), status)
+    TestCase::new(&*visible(&format!("{} of {} on {}", rule.name, version.label, rule.model_label)), status)
 }
 
 fn case(result: &Value) -> TestCase {
@@ -90,17 +94,18 @@ fn case(result: &Value) -> TestCase {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             let scores = result["scores"].as_array().map(Vec::as_slice).unwrap_or_default();
             let failed = scores.iter().filter(|score| score["pass"] == false);
-            status.set_message(failed.map(|score| text(score, "reason")).collect::<Vec<_>>().join("; "));
+            let reasons = failed.map(|score| text(score, "reason")).collect::<Vec<_>>().join("; ");
+            status.set_message(&*visible(&reasons));
             status
         }
         "errored" => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-            status.set_type(text(result, "error_kind")).set_message(text(result, "error"));
+            status.set_type(text(result, "error_kind")).set_message(&*visible(text(result, "error")));
             status
         }
         _ => TestCaseStatus::skipped(),
     };
-    let mut case = TestCase::new(name, status);
+    let mut case = TestCase::new(&*visible(&name), status);
     let latency = result["latency_ms"].as_f64().and_then(|ms| Duration::try_from_secs_f64(ms / 1e3).ok());
     if let Some(latency) = latency {
         case.set_time(latency);

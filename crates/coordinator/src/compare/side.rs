@@ -130,14 +130,20 @@ impl Suites<'_> {
                 let unknown = || {
                     CompareError::Unknown(format!("there is no run {id}; `assay status` lists the latest"))
                 };
-                (vec![self.store.run(*id).await?.ok_or_else(unknown)?], None)
+                let run = self.store.run(*id).await?.ok_or_else(unknown)?;
+                if run.pruned_at.is_some() {
+                    let removed =
+                        format!("the results of run {id} were removed by `assay prune`; its report is kept");
+                    return Err(CompareError::Unknown(removed));
+                }
+                (vec![run], None)
             }
             What::Version { prompt, version } => {
                 let digest = registry::resolve(self.store, prompt, version).await?.digest;
                 let runs = self.store.runs_with_prompt(digest.clone(), MAX_RUNS).await?;
                 if runs.is_empty() {
                     return Err(CompareError::Unknown(format!(
-                        "no completed run has {prompt}@{version} yet"
+                        "no completed run whose results are kept has {prompt}@{version}"
                     )));
                 }
                 (runs, Some((prompt, digest)))

@@ -82,6 +82,11 @@ pub enum Why {
         /// The rules that are inconclusive, each with its reason.
         rules: Vec<String>,
     },
+    /// It held, and its run goes on again.
+    Reopened {
+        /// The run.
+        run: RunId,
+    },
     /// It held, too long ago.
     Expired {
         /// The run.
@@ -115,6 +120,12 @@ impl fmt::Display for Why {
             ),
             Self::Failed { run, suite, rules } => told(f, "failed", *run, suite, rules),
             Self::Inconclusive { run, suite, rules } => told(f, "is inconclusive on", *run, suite, rules),
+            Self::Reopened { run } => {
+                write!(
+                    f,
+                    "run {run}, which it passed, was opened again: wait for its end, and for what it says then"
+                )
+            }
             Self::Expired { run, at } => {
                 write!(f, "its verdict of run {run} expired at {}; run its suite again", civil(*at))
             }
@@ -153,10 +164,12 @@ pub fn evidence<'v>(
             rules: rules_that(failed, Decision::Fail),
         }));
     }
-    if let Some(passed) = of(Decision::Pass).find(|verdict| now < verdict.expires_at) {
+    if let Some(passed) = of(Decision::Pass).find(|verdict| now < verdict.expires_at && !verdict.reopened) {
         return Ok(passed);
     }
-    Err(refused(if let Some(expired) = of(Decision::Pass).next() {
+    Err(refused(if let Some(open) = of(Decision::Pass).find(|verdict| verdict.reopened) {
+        Why::Reopened { run: open.run }
+    } else if let Some(expired) = of(Decision::Pass).next() {
         Why::Expired { run: expired.run, at: expired.expires_at }
     } else if let Some(open) = of(Decision::Inconclusive).next() {
         Why::Inconclusive {
@@ -230,6 +243,7 @@ mod tests {
             },
             created_at: Micros(0),
             expires_at: Micros(100),
+            reopened: false,
         }
     }
 
@@ -256,6 +270,7 @@ mod tests {
         check(Some(1), std::slice::from_ref(&passed), 99, Ok(1));
         check(Some(1), std::slice::from_ref(&passed), 100, Err("expired at 1970-01-01T00:00:00.000Z"));
         check(Some(3), std::slice::from_ref(&passed), 0, Err("but p@3 is live"));
+        check(Some(1), &[Verdict { reopened: true, ..passed.clone() }], 0, Err("was opened again"));
         check(Some(1), &[verdict(1, "s", Pass, None)], 0, Err("compares it with nothing, but p@1 is live"));
         check(None, &[verdict(1, "s", Pass, None)], 0, Ok(1));
         check(None, std::slice::from_ref(&passed), 0, Err("has no rule on the version alone"));

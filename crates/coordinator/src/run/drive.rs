@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use assay_common::id::RunId;
-use assay_store::{self as store, AccountProblem, Mandate, Run, StoreError};
+use assay_store::{self as store, AccountProblem, Mandate, Run, RunState, StoreError};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -11,7 +11,7 @@ use super::course::Standing;
 use super::dispatch::Dispatch;
 use super::round::{DriveError, Outage, Rounds};
 use crate::environment::Environment;
-use crate::reasons::WAITING;
+use crate::reasons::{PAUSED, WAITING};
 use crate::report::civil;
 
 /// Workers put a job off by a minute at most; who is put off for longer was told to by a provider.
@@ -120,6 +120,7 @@ impl Driver {
             Some((_, Standing::Refused { account, problem })) => {
                 Some(Ended::NeedsAttention(run, vec![(account, problem)]))
             }
+            _ if run.state == RunState::Paused => self.paused(run).await?,
             _ => self.stalled(run).await?,
         };
         match (ended, seen.undispatched) {
@@ -130,6 +131,17 @@ impl Driver {
             (None, Some(error)) => Err(error.into()),
             (None, None) => Ok(Look::GoOn(seen.pause)),
         }
+    }
+
+    /// A run that somebody has paused is not waited for, once nothing of it is in flight.
+    async fn paused(&self, run: Run) -> Result<Option<Ended>, StoreError> {
+        if self.rounds.environment().store.standing(self.run).await?.running {
+            return Ok(None);
+        }
+        let since = self.rounds.environment().clock.now();
+        let detail = format!("run {} is paused", run.id);
+        let problem = AccountProblem { kind: PAUSED.to_owned(), detail, since };
+        Ok(Some(Ended::NeedsAttention(run, vec![(String::new(), problem)])))
     }
 
     async fn stalled(&mut self, run: Run) -> Result<Option<Ended>, StoreError> {
