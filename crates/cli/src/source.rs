@@ -65,8 +65,7 @@ impl Source {
             Self::Store(store) => store,
         };
         let run = stored(store, id).await?;
-        if let Some(mut kept) = kept_report(store, &run).await? {
-            kept.recorded = recorded(store, id).await?;
+        if let Some(kept) = kept_report(store, &run).await? {
             return Ok(kept);
         }
         let suite = suite_of(store, &run).await?;

@@ -5,6 +5,7 @@ use assay_store::{AuditEntry, Run, Store, StoreError};
 use serde::Serialize;
 
 use crate::api::document::RunDocument;
+use crate::judge::recorded;
 use crate::report::assemble;
 
 /// What was removed, or would be.
@@ -76,8 +77,10 @@ pub async fn kept_report(store: &Store, run: &Run) -> Result<Option<RunDocument>
     }
     let missing = || StoreError::Unreadable(format!("the report of run {} is missing", run.id));
     let content = store.kept_report(run.id).await?.ok_or_else(missing)?;
-    let document = serde_json::from_str(&content);
-    document.map(Some).map_err(|error| StoreError::Unreadable(format!("reports.content: {error}")))
+    let mut document: RunDocument = serde_json::from_str(&content)
+        .map_err(|error| StoreError::Unreadable(format!("reports.content: {error}")))?;
+    document.recorded = recorded(store, run.id).await?;
+    Ok(Some(document))
 }
 
 async fn report_of(store: &Store, run: &Run) -> Result<String, StoreError> {

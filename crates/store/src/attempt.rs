@@ -3,12 +3,11 @@
 use assay_common::clock::Micros;
 use assay_common::id::RunId;
 
-use crate::cancel::LOCK_RUN;
 use crate::error::StoreError;
 use crate::leader::{Mandate, assert_mandate};
 use crate::open::Store;
-use crate::pools::{Speaks as _, reading, writing};
-use crate::row::{integer, plain, whole};
+use crate::pools::{reading, writing};
+use crate::row::{integer, whole};
 
 pub(crate) const SQL: &[&str] = &[STOP_RUN, TOP_UP, PUT_ATTEMPT, ATTEMPTS];
 
@@ -44,15 +43,7 @@ impl Store {
         reason: String,
         now: Micros,
     ) -> Result<bool, StoreError> {
-        let id = run.to_string();
-        let stopped = writing!(self, |conn| {
-            assert_mandate!(conn, mandate);
-            sqlx::query(LOCK_RUN.text(conn.dialect())).bind(&id).execute(&mut *conn).await?;
-            let query = sqlx::query(STOP_RUN).bind(&id).bind(plain(&reason)).bind(now.0);
-            Ok(query.execute(&mut *conn).await?.rows_affected() > 0)
-        })?;
-        self.cancel_rest(run).await?;
-        Ok(stopped)
+        self.end(mandate, STOP_RUN, run, reason, now).await
     }
 }
 

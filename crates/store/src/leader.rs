@@ -152,11 +152,24 @@ impl Store {
         reason: String,
         now: Micros,
     ) -> Result<bool, StoreError> {
+        self.end(mandate, CANCEL_RUN, run, reason, now).await
+    }
+
+    /// Ends a run by `statement`, which binds its id, the reason and the moment, and cancels what of it waits. `false` when
+    /// the statement changed nothing.
+    pub(crate) async fn end(
+        &self,
+        mandate: Mandate,
+        statement: &'static str,
+        run: RunId,
+        reason: String,
+        now: Micros,
+    ) -> Result<bool, StoreError> {
         let id = run.to_string();
         let stopped = writing!(self, |conn| {
             assert_mandate!(conn, mandate);
             sqlx::query(LOCK_RUN.text(conn.dialect())).bind(&id).execute(&mut *conn).await?;
-            let query = sqlx::query(CANCEL_RUN).bind(&id).bind(plain(&reason)).bind(now.0);
+            let query = sqlx::query(statement).bind(&id).bind(plain(&reason)).bind(now.0);
             Ok(query.execute(&mut *conn).await?.rows_affected() > 0)
         })?;
         self.cancel_rest(run).await?;

@@ -54,8 +54,7 @@ pub(super) async fn show(
 ) -> Result<Json<RunDocument>, ApiError> {
     let run = find(&api, id).await?;
     let store = &api.environment.store;
-    if let Some(mut kept) = kept_report(store, &run).await? {
-        kept.recorded = recorded(store, id).await?;
+    if let Some(kept) = kept_report(store, &run).await? {
         return Ok(Json(kept));
     }
     let suite = suite_of(&api, &run).await?;

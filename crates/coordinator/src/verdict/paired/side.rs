@@ -15,6 +15,8 @@ use super::difference::ONE;
 pub struct Side<'a> {
     suite: &'a Suite,
     scale: Scale,
+    /// Jobs of the first round of trials.
+    first_round: u64,
     /// Indices of variants in the suite, each once.
     variants: Vec<u32>,
     tallies: Vec<Tally>,
@@ -63,6 +65,7 @@ impl<'a> Side<'a> {
         Self {
             suite,
             scale: Scale::of(suite),
+            first_round: suite.product().jobs().unwrap_or(u64::MAX),
             tallies: vec![Tally::default(); variants.len()],
             cells: vec![Cell::new(0); variants.len()],
             variants,
@@ -73,7 +76,7 @@ impl<'a> Side<'a> {
     /// Adds a terminal job of any variant. All jobs of a case come together; the first of the next case gives the one before.
     /// Rounds of trials that a gate added are passed over: their cases would come again.
     pub fn push(&mut self, row: &OutcomeRow) -> Option<ClosedCase> {
-        if self.suite.product().jobs().is_some_and(|jobs| row.ordinal >= jobs) {
+        if row.ordinal >= self.first_round {
             return None;
         }
         let closed = match &self.open {
