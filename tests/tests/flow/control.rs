@@ -1,8 +1,6 @@
 //! A run's life after its first end: estimated before it, asked again where it errored, removed when it is old; and what
 //! `status` says in between.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
-
 use assay_store::{Schema, Store, StoreUrl};
 use assay_tests::assay::Workplace;
 use fake_provider::{Answer, FakeProvider, Reaction, Script, When};

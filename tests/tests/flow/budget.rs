@@ -1,7 +1,5 @@
 //! Budgets: what a run spends never exceeds them, whatever is in flight and whoever dies. The provider's bill is the oracle.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
-
 use std::process::{Child, Stdio};
 use std::time::Duration;
 

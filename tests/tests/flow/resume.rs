@@ -1,7 +1,5 @@
 //! A run that is stopped goes on with the same command and pays for nothing twice.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
 use std::collections::HashSet;
 use std::process::Child;
 use std::time::Duration;

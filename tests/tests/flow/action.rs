@@ -1,7 +1,5 @@
 //! action.yml, held against the real binary: every assay command line in it is one that the binary takes.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
-
 use std::collections::BTreeMap;
 
 use assay_tests::assay::{Workplace, repository};

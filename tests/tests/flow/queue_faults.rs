@@ -1,8 +1,6 @@
 //! What a broker can do to the queue: be away, die, freeze, lose queues and connections, be full. Each test has a
 //! RabbitMQ node of its own, because it breaks it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::time::Duration;
 
 use assay_common::committed::Committed;

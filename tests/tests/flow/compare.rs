@@ -1,7 +1,5 @@
 //! `assay compare`: what changed between two runs or two versions, by the real binary on real and on hostile answers.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
-
 use assay_tests::assay::{Workplace, repository};
 use serde_json::{Value, json};
 

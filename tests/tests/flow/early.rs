@@ -1,7 +1,5 @@
 //! Gates that look while a run goes on: it ends once they are decided, and is given more while they are not.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
-
 use std::path::Path;
 use std::time::Duration;
 

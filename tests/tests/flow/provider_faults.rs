@@ -1,7 +1,5 @@
 //! What a provider does wrong, and what becomes of the run: the observation table of docs/running.md.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::time::Duration;
 
 use assay_tests::assay::{Ran, Workplace};

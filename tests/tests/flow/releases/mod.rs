@@ -3,7 +3,6 @@
 //!
 //! - `story`: that, over SQLite, over PostgreSQL, and through a coordinator; `wrong`: whatever can be wrong
 //! - `races`: two promotions at once; `fleet`: verdicts where nobody waits for them
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod fleet;
 mod races;

@@ -1,8 +1,6 @@
 //! The house keeps its shape: which crate may know which, the one home of each outside library, and the one maker
 //! of `Committed`.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests may panic as tests do")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,5 @@
 //! One trace from submission to record, read back from a collector.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 

@@ -1,7 +1,5 @@
 //! A fleet of real processes over RabbitMQ and PostgreSQL: the same answers as on a laptop, whatever dies.
 
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;

@@ -1,0 +1,4 @@
+//! One conformance suite a port, on every adapter of it.
+
+mod queue;
+mod store;
