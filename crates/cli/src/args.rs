@@ -505,7 +505,7 @@ pub(crate) struct SubmitArgs {
 }
 
 /// Where the versions that a store has not seen yet come from.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct SourceArgs {
     /// What there is to say of prompt versions that are new (default: the subject of the commit)
     #[arg(long, value_name = "TEXT", env = "ASSAY_MESSAGE")]

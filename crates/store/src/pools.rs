@@ -125,7 +125,8 @@ impl Durability {
         }
     }
 
-    fn pragma(self) -> &'static str {
+    /// Sets a SQLite connection to it.
+    pub(crate) fn pragma(self) -> &'static str {
         match self {
             Self::Machine => "PRAGMA synchronous = FULL",
             Self::Process => "PRAGMA synchronous = NORMAL",

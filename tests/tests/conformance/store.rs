@@ -34,6 +34,7 @@ conforms!(
     frozen::a_dataset_counts_once_sealed,
     frozen::single_cases_are_read_by_position,
     frozen::units_come_in_pages,
+    frozen::units_have_any_name,
     frozen::tagged_units_come_in_pages,
     frozen::the_most_specific_recording_answers,
     runs::a_run_is_created_and_found,

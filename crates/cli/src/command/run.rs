@@ -53,9 +53,12 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     tell_sights(&loaded.sights);
     files::check_all(&args.files)?;
     let keys = keys::resolve(settings, &loaded)?;
+    // Git takes its time, and the store does too.
+    let asked = (args.source.clone(), args.suite.clone());
+    let source = tokio::task::spawn_blocking(move || provenance(&asked.0, &asked.1));
     let mut session = Session::open(settings, suite, keys).await?;
     let submit = tracing::info_span!("submit", run.suite = suite.name);
-    let source = provenance(&args.source, &args.suite);
+    let source = source.await.map_err(|error| Exit::Unfinished(anyhow::Error::new(error)))?;
     let begun = session.begin(&loaded, args.new, source).instrument(submit).await;
     let begun = match begun {
         Ok(begun) => begun,
