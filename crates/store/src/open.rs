@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
+use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::error::StoreError;
 use crate::pools::{ACQUIRE_TIMEOUT, Durability, Pools, joined};
@@ -110,13 +110,10 @@ impl Store {
         match (&self.0.pools, &self.0.url) {
             (Pools::Sqlite { writer, .. }, StoreUrl::Sqlite(path)) => {
                 refuse_foreign(path, url).await?;
-                let mut connection = writer.acquire().await.map_err(unreachable)?;
                 // A power cut in the middle undoes the latest migrations, which are then made again: nothing waits for
                 // the disk before there is anything of the user's on it.
-                connection.execute(Durability::Process.pragma()).await.map_err(unreachable)?;
-                let settled = settled!(&mut *connection, url, schema);
-                connection.execute(Durability::Machine.pragma()).await.map_err(unreachable)?;
-                settled
+                let mut turn = writer.ready(Durability::Process).await.map_err(unreachable)?;
+                settled!(turn.connection(), url, schema)
             }
             (Pools::Postgres(_), StoreUrl::Postgres(text)) => {
                 // A connection of its own: a pool would hide why it cannot connect behind its own time-out, and
