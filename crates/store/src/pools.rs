@@ -38,7 +38,7 @@ const COLLISIONS: u32 = 10;
 /// Connections to a database.
 pub(crate) enum Pools {
     /// Many readers, one writer: SQLite has one writer at a time anyway, and a queue in front of it is fair.
-    Sqlite { readers: SqlitePool, writer: Writer },
+    Sqlite { readers: SqlitePool, writer: Box<Writer> },
     /// One pool for both.
     Postgres(PgPool),
 }
@@ -63,7 +63,7 @@ impl Pools {
         let writer = if create { writer.journal_mode(SqliteJournalMode::Wal) } else { writer };
         Self::Sqlite {
             readers: readers_of(readers),
-            writer: Writer { options: writer, connection: Mutex::new(None) },
+            writer: Box::new(Writer { options: writer, connection: Mutex::new(None) }),
         }
     }
 
