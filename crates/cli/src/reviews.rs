@@ -60,17 +60,25 @@ impl Releases {
         subject: Subject,
         bounds: [Option<f64>; 2],
         window: std::time::Duration,
+        reason: Option<&str>,
     ) -> Result<RangeEntry, Exit> {
         match self {
-            Self::Store(store) => desk(store)?.set_range(signal, subject, bounds, window).await.map_err(exit),
-            Self::Server(client) => Ok(client.set_range(signal, &subject, bounds, window).await?),
+            Self::Store(store) => {
+                desk(store)?.set_range(signal, subject, bounds, window, reason).await.map_err(exit)
+            }
+            Self::Server(client) => Ok(client.set_range(signal, &subject, bounds, window, reason).await?),
         }
     }
 
-    pub(crate) async fn remove_range(&self, signal: Signal, subject: Subject) -> Result<(), Exit> {
+    pub(crate) async fn remove_range(
+        &self,
+        signal: Signal,
+        subject: Subject,
+        reason: Option<&str>,
+    ) -> Result<(), Exit> {
         match self {
-            Self::Store(store) => desk(store)?.remove_range(signal, subject).await.map_err(exit),
-            Self::Server(client) => Ok(client.remove_range(signal, &subject).await?),
+            Self::Store(store) => desk(store)?.remove_range(signal, subject, reason).await.map_err(exit),
+            Self::Server(client) => Ok(client.remove_range(signal, &subject, reason).await?),
         }
     }
 

@@ -106,6 +106,9 @@ Examples:
         /// Over how long up to now it is measured, 1h to 366d
         #[arg(long, value_name = "DURATION", default_value = "30d")]
         window: Span,
+        /// Why, for the record
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
         #[command(flatten)]
         whose: Whose,
     },
@@ -120,6 +123,9 @@ Exit codes:
     Remove {
         /// regression_incidents, pass_rate or rollback_rate
         signal: Signal,
+        /// Why, for the record
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
         #[command(flatten)]
         whose: Whose,
     },

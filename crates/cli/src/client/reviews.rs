@@ -70,8 +70,9 @@ impl Client {
         subject: &Subject,
         [low, high]: [Option<f64>; 2],
         window: Duration,
+        reason: Option<&str>,
     ) -> Result<RangeEntry, ClientError> {
-        let mut body = of(signal, subject);
+        let mut body = of(signal, subject, reason);
         body["low"] = json!(low);
         body["high"] = json!(high);
         body["window_s"] = json!(window.as_secs());
@@ -79,8 +80,13 @@ impl Client {
     }
 
     /// Ends a range.
-    pub(crate) async fn remove_range(&self, signal: Signal, subject: &Subject) -> Result<(), ClientError> {
-        self.post(&["ranges", "remove"], &of(signal, subject)).await
+    pub(crate) async fn remove_range(
+        &self,
+        signal: Signal,
+        subject: &Subject,
+        reason: Option<&str>,
+    ) -> Result<(), ClientError> {
+        self.post(&["ranges", "remove"], &of(signal, subject, reason)).await
     }
 
     /// What is on its way to webhooks.
@@ -112,8 +118,9 @@ impl Client {
     }
 }
 
-fn of(signal: Signal, subject: &Subject) -> Value {
+fn of(signal: Signal, subject: &Subject, reason: Option<&str>) -> Value {
     let mut body = json!(subject);
     body["signal"] = json!(signal);
+    body["reason"] = json!(reason);
     body
 }

@@ -18,7 +18,7 @@ use crate::render::{review as render, warn};
 use crate::settings::Settings;
 
 /// How long a command waits for webhooks when it is done.
-const AFTERWARDS: Duration = Duration::from_secs(5);
+const AFTERWARDS: Duration = Duration::from_secs(3);
 /// How long one waits that is about nothing else.
 const WHOLLY: Duration = Duration::from_secs(30);
 

@@ -48,8 +48,9 @@ pub(crate) async fn risk(settings: &Settings, command: RiskCommand) -> Result<Ex
 pub(crate) async fn range(settings: &Settings, command: RangeCommand) -> Result<Exit, Exit> {
     let releases = Releases::open(settings).await?;
     match command {
-        RangeCommand::Set { signal, min, max, window, whose } => {
-            let range = releases.set_range(signal, whose.subject(), [min, max], window.0).await?;
+        RangeCommand::Set { signal, min, max, window, reason, whose } => {
+            let reason = reason.as_deref();
+            let range = releases.set_range(signal, whose.subject(), [min, max], window.0, reason).await?;
             put(settings, &range, render::range)
         }
         RangeCommand::List => {
@@ -58,8 +59,8 @@ pub(crate) async fn range(settings: &Settings, command: RangeCommand) -> Result<
             let is_outside = ranges.iter().any(|range| range.outside == Some(true));
             Ok(if is_outside { Exit::Failed } else { Exit::Done })
         }
-        RangeCommand::Remove { signal, whose } => {
-            releases.remove_range(signal, whose.subject()).await?;
+        RangeCommand::Remove { signal, reason, whose } => {
+            releases.remove_range(signal, whose.subject(), reason.as_deref()).await?;
             // Nobody is left to tell when stderr is gone.
             let _ = writeln!(std::io::stderr(), "the range is taken back");
             Ok(Exit::Done)

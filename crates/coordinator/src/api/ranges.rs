@@ -35,6 +35,8 @@ struct Asked {
     high: Option<f64>,
     #[serde(default)]
     window_s: Option<u64>,
+    #[serde(default)]
+    reason: Option<String>,
 }
 
 /// Sets the range of a signal.
@@ -44,9 +46,10 @@ pub(super) async fn set(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<RangeEntry>, ApiError> {
-    let Asked { signal, subject, low, high, window_s } = body::json(&headers, body, MAX_BODY_BYTES).await?;
+    let Asked { signal, subject, low, high, window_s, reason } =
+        body::json(&headers, body, MAX_BODY_BYTES).await?;
     let window = window_s.map_or(WINDOW, Duration::from_secs);
-    Ok(Json(desk(&api, releaser)?.set_range(signal, subject, [low, high], window).await?))
+    Ok(Json(desk(&api, releaser)?.set_range(signal, subject, [low, high], window, reason.as_deref()).await?))
 }
 
 /// A range to end.
@@ -55,6 +58,8 @@ struct Ended {
     signal: Signal,
     #[serde(flatten)]
     subject: Subject,
+    #[serde(default)]
+    reason: Option<String>,
 }
 
 /// Ends a range.
@@ -64,6 +69,6 @@ pub(super) async fn remove(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<()>, ApiError> {
-    let Ended { signal, subject } = body::json(&headers, body, MAX_BODY_BYTES).await?;
-    Ok(Json(desk(&api, releaser)?.remove_range(signal, subject).await?))
+    let Ended { signal, subject, reason } = body::json(&headers, body, MAX_BODY_BYTES).await?;
+    Ok(Json(desk(&api, releaser)?.remove_range(signal, subject, reason.as_deref()).await?))
 }

@@ -53,3 +53,31 @@ fn way(webhook: &Webhook, variable: &impl Fn(&str) -> Option<String>) -> Result<
     let secret = webhook.secret_env.as_ref().map(signed).transpose()?;
     Ok(Way { url, secret, format: webhook.format, allow_private: webhook.allow_private })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The way to the webhook `x` with these settings, where the environment has URL, BAD and SECRET.
+    fn check(settings: &str, expected: Result<&str, &str>) {
+        let config = Config::parse(&format!("[webhooks.x]\n{settings}")).unwrap();
+        let variable = |name: &str| match name {
+            "URL" => Some(" https://example.com/T0/secret\n".to_owned()),
+            "BAD" => Some("example.com/T0/secret".to_owned()),
+            "SECRET" => Some("whsec_c2VjcmV0".to_owned()),
+            _ => None,
+        };
+        let targets = targets(&config, variable);
+        let way = targets[0].way.as_ref().map(|way| way.url.as_str()).map_err(String::as_str);
+        assert_eq!(way, expected, "{settings}");
+    }
+
+    #[test]
+    fn says_what_is_missing_and_shows_no_secret() {
+        check("url_env = \"URL\"\nformat = \"slack\"", Ok("https://example.com/T0/secret"));
+        check("url_env = \"BAD\"\nformat = \"slack\"", Err("its URL is no http or https URL"));
+        check("url_env = \"GONE\"\nformat = \"slack\"", Err("GONE is not set in the environment"));
+        check("url = \"https://a\"\nsecret_env = \"SECRET\"", Ok("https://a/"));
+        check("url = \"https://a\"\nsecret_env = \"GONE\"", Err("GONE is not set in the environment"));
+    }
+}

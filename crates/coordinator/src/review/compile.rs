@@ -26,7 +26,7 @@ pub async fn compile(store: &Store, span: Span, at: Micros, now: Micros) -> Resu
     let period = Period::around(span, at).ok_or_else(beyond)?;
     let before = period.before().ok_or_else(beyond)?;
     if period.from > now {
-        return Err(ReleaseError::Input(format!("the {} has not begun yet", civil(period.from))));
+        return Err(ReleaseError::Input(format!("what begins at {} has not begun yet", civil(period.from))));
     }
     let end = period.to.min(Micros(now.0 + 1));
     let facts = Facts::read(store, period.from, end).await?;

@@ -27,7 +27,10 @@ impl Facts {
     /// Reads them.
     pub(super) async fn read(store: &Store, from: Micros, to: Micros) -> Result<Self, StoreError> {
         let (incidents, happened) = store.incidents_during(from, to).await?;
-        let incidents = incidents.into_iter().map(|incident| as_it_stood(incident, &happened)).collect();
+        let incidents = incidents.into_iter().map(|incident| as_it_stood(incident, &happened));
+        // One that had been closed before, and was opened again after, was closed all the while.
+        let incidents =
+            incidents.filter(|incident| incident.resolved_at.is_none_or(|at| at >= from)).collect();
         let mut ends: BTreeMap<RunId, RunEnd> = BTreeMap::new();
         for end in store.run_ends(from, to).await? {
             ends.insert(end.run, end);

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::facts::Facts;
 use super::signals::{Owners, Signals, signals};
+use crate::release::desk::reason_of;
 use crate::release::registry::find;
 use crate::release::{Desk, ReleaseError};
 use crate::report::civil;
@@ -142,6 +143,7 @@ impl Desk<'_> {
         subject: Subject,
         [low, high]: [Option<f64>; 2],
         window: Duration,
+        reason: Option<&str>,
     ) -> Result<RangeEntry, ReleaseError> {
         let wrong = |what: &str| Err(ReleaseError::Input(what.to_owned()));
         let most = if signal == Signal::PassRate { 1.0 } else { f64::MAX };
@@ -157,7 +159,7 @@ impl Desk<'_> {
             return wrong("a signal is measured over 1h to 366d");
         }
         known(self.store, &subject).await?;
-        let detail = json!({"signal": signal, "subject": subject, "low": low, "high": high, "window_s": window.as_secs()});
+        let detail = json!({"signal": signal, "subject": subject, "low": low, "high": high, "window_s": window.as_secs(), "reason": said(reason)?});
         let entry = self.entry("range.set", signal.word().to_owned(), detail);
         let range = Range {
             signal,
@@ -177,8 +179,13 @@ impl Desk<'_> {
     }
 
     /// Ends a range.
-    pub async fn remove_range(&mut self, signal: Signal, subject: Subject) -> Result<(), ReleaseError> {
-        let detail = json!({"signal": signal, "subject": subject});
+    pub async fn remove_range(
+        &mut self,
+        signal: Signal,
+        subject: Subject,
+        reason: Option<&str>,
+    ) -> Result<(), ReleaseError> {
+        let detail = json!({"signal": signal, "subject": subject, "reason": said(reason)?});
         let entry = self.entry("range.remove", signal.word().to_owned(), detail);
         if self.store.remove_range(signal, subject.clone(), entry).await? {
             return Ok(());
@@ -188,6 +195,11 @@ impl Desk<'_> {
             hint: Some("`assay range list` shows those there are".to_owned()),
         })
     }
+}
+
+/// A reason, where one is given.
+fn said(reason: Option<&str>) -> Result<Option<String>, ReleaseError> {
+    reason.map(reason_of).transpose()
 }
 
 /// A prompt, or the owner of one.

@@ -211,7 +211,17 @@ async fn a_coordinator_is_asked_for_it() {
             .map(|row| row.action.as_str())
             .filter(|action| !action.starts_with("token"))
             .collect();
-        assert_eq!(told, ["release.promotion", "range.set", "risk.add", "risk.close", "range.remove"]);
+        assert_eq!(
+            told,
+            [
+                "release.promotion",
+                "range.set",
+                "risk.add",
+                "risk.close",
+                "refused POST /v1/risks",
+                "range.remove"
+            ]
+        );
     })
     .await;
 }

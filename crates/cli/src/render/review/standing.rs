@@ -37,7 +37,7 @@ pub(crate) fn range(range: &RangeEntry) -> String {
         None => "",
     };
     let said = format!(
-        "{} of {} is acceptable at {} over {} days; it is {}{state}\n",
+        "{} of {}: acceptable is {} over {} days; it is {}{state}\n",
         range.signal.word(),
         named(&range.subject),
         bounds(range.low, range.high),
