@@ -13,6 +13,9 @@ use crate::open::Store;
 use crate::pools::{reading, writing};
 use crate::row::{json, plain, whole};
 
+/// How long an event waits for somebody who knows a webhook, in microseconds: whoever sets one up is not told the whole past.
+const UNPLANNED_FOR_US: i64 = 24 * 60 * 60 * 1_000_000;
+
 pub(crate) const SQL: &[&str] = &[
     UNPLANNED,
     EXPIRE,
@@ -58,8 +61,9 @@ const UNPLANNED: &str = "
 const EXPIRE: &str = "UPDATE events SET planned = TRUE WHERE planned = FALSE AND happened_at < $1";
 
 impl Store {
-    /// Events whose deliveries were not planned, the oldest first. Those from before `oldest` are told to nobody any more.
-    pub async fn unplanned_events(&self, oldest: Micros, limit: u32) -> Result<Vec<Event>, StoreError> {
+    /// Events whose deliveries were not planned, the oldest first. Those older than a day are told to nobody any more.
+    pub async fn unplanned_events(&self, now: Micros, limit: u32) -> Result<Vec<Event>, StoreError> {
+        let oldest = Micros(now.0.saturating_sub(UNPLANNED_FOR_US));
         let read = async || -> Result<Vec<Event>, StoreError> {
             let rows: Vec<EventRow> = reading!(self, |conn| {
                 Ok(sqlx::query_as(UNPLANNED).bind(i64::from(limit)).fetch_all(&mut *conn).await?)
@@ -256,19 +260,24 @@ impl Store {
     }
 }
 
+// What nobody has planned within a day is told to nobody any more.
 const FORGET_DELIVERIES: &str = "
-    DELETE FROM deliveries WHERE event_id IN (SELECT id FROM events WHERE planned = TRUE AND happened_at < $1)";
-const FORGET_EVENTS: &str = "DELETE FROM events WHERE planned = TRUE AND happened_at < $1";
+    DELETE FROM deliveries WHERE event_id IN (
+        SELECT id FROM events WHERE (planned = TRUE AND happened_at < $1) OR happened_at < $2)";
+const FORGET_EVENTS: &str =
+    "DELETE FROM events WHERE (planned = TRUE AND happened_at < $1) OR happened_at < $2";
 
 /// The statements of [`Store::prune_events`].
 pub(crate) const PRUNE_SQL: &[&str] = &[FORGET_DELIVERIES, FORGET_EVENTS];
 
 impl Store {
-    /// Removes what was told, or given up, from before a moment; returns how many events those are.
+    /// Removes what was told, or given up, or may not be told any more, from before a moment; returns how many events those are.
     pub async fn prune_events(&self, before: Micros) -> Result<u64, StoreError> {
+        let unplanned = before.0.saturating_sub(UNPLANNED_FOR_US);
         writing!(self, |conn| {
-            sqlx::query(FORGET_DELIVERIES).bind(before.0).execute(&mut *conn).await?;
-            Ok(sqlx::query(FORGET_EVENTS).bind(before.0).execute(&mut *conn).await?.rows_affected())
+            sqlx::query(FORGET_DELIVERIES).bind(before.0).bind(unplanned).execute(&mut *conn).await?;
+            let query = sqlx::query(FORGET_EVENTS).bind(before.0).bind(unplanned);
+            Ok(query.execute(&mut *conn).await?.rows_affected())
         })
     }
 }

@@ -15,8 +15,6 @@ use super::target::{Target, targets};
 
 /// Events that are planned, and deliveries to one webhook that are read, at a time.
 const PAGE: u32 = 100;
-/// How old an event may be that nobody was configured for: whoever sets a webhook up is not told the whole past.
-const OLDEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long a claim holds: longer than any attempt.
 const CLAIM: Duration = Duration::from_secs(3 * ATTEMPT.as_secs());
 /// How long one webhook is told one message after another in a pass, so that a slow one does not hold the others up.
@@ -55,9 +53,7 @@ async fn plan(store: &Store, targets: &[Target<'_>], clock: &Clock) -> Result<()
     }
     loop {
         let now = clock.now();
-        let oldest =
-            assay_common::clock::Micros(now.0 - i64::try_from(OLDEST.as_micros()).unwrap_or(i64::MAX));
-        let events = store.unplanned_events(oldest, PAGE).await?;
+        let events = store.unplanned_events(now, PAGE).await?;
         if events.is_empty() {
             return Ok(());
         }

@@ -1,5 +1,6 @@
 //! Ranges: what a team takes for acceptable in a signal, how it stands, and the event when it leaves its range or comes back.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -74,11 +75,14 @@ async fn measured(store: &Store, at: Micros) -> Result<Vec<(Range, Signals)>, St
     let mut windows: HashMap<i64, Facts> = HashMap::new();
     let mut measured = Vec::new();
     for range in ranges {
-        if !windows.contains_key(&range.window_us) {
-            let facts = Facts::read(store, Micros(at.0 - range.window_us), Micros(at.0 + 1)).await?;
-            windows.insert(range.window_us, facts);
-        }
-        let signals = signals(&windows[&range.window_us], &owners, &range.subject);
+        let facts = match windows.entry(range.window_us) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let from = Micros(at.0 - range.window_us);
+                unknown.insert(Facts::read(store, from, Micros(at.0 + 1)).await?)
+            }
+        };
+        let signals = signals(facts, &owners, &range.subject);
         measured.push((range, signals));
     }
     Ok(measured)

@@ -102,3 +102,56 @@ pub async fn measure(store: &Store, from: Micros, to: Micros) -> Result<Vec<(Sub
         })
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use assay_common::id::Digest;
+    use assay_store::Release;
+
+    use super::*;
+
+    /// Ann's prompt `a` was released twice and rolled back once, Bob's `b` was rolled back alone.
+    fn check(subject: &Subject, expected: (u64, u64, Option<f64>)) {
+        let prompt = |name: &str, owner: &str| Prompt {
+            name: name.to_owned(),
+            owner: Some(owner.to_owned()),
+            created_at: Micros(0),
+            versions: 1,
+        };
+        let release = |prompt: &str, kind| Release {
+            prompt: prompt.to_owned(),
+            channel: "production".to_owned(),
+            seq: 1,
+            kind,
+            number: 1,
+            digest: Digest::of(b"v"),
+            previous: None,
+            released_at: Micros(0),
+            released_by: String::new(),
+            origin: String::new(),
+            reason: None,
+            verdict_run: None,
+        };
+        let facts = Facts {
+            releases: vec![
+                release("a", ReleaseKind::Promotion),
+                release("a", ReleaseKind::Override),
+                release("a", ReleaseKind::Rollback),
+                release("b", ReleaseKind::Rollback),
+            ],
+            ..Facts::default()
+        };
+        let owners = Owners::of(&[prompt("a", "ann"), prompt("b", "bob"), prompt("c", "ann")]);
+        let signals = signals(&facts, &owners, subject);
+        assert_eq!((signals.releases, signals.rollbacks, signals.rollback_rate), expected, "{subject:?}");
+        assert_eq!((signals.pass_rate, signals.regression_incidents), (None, 0));
+    }
+
+    #[test]
+    fn each_subject_has_its_own() {
+        check(&Subject::All, (2, 2, Some(1.0)));
+        check(&Subject::Owner("ann".to_owned()), (2, 1, Some(0.5)));
+        check(&Subject::Prompt("b".to_owned()), (0, 1, Some(1.0)));
+        check(&Subject::Prompt("c".to_owned()), (0, 0, None));
+    }
+}

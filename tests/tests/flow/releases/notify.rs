@@ -20,14 +20,14 @@ const PROMOTE: [&str; 5] = ["prompt", "promote", "support@1", "--channel", "prod
 
 /// Somebody who is told, and what he answers.
 #[derive(Default)]
-struct Receiver {
+pub(super) struct Receiver {
     status: AtomicU16,
     told: Mutex<Vec<(HeaderMap, Value)>>,
 }
 
 impl Receiver {
     /// Listens on a free port of this machine; returns its URL.
-    async fn start(status: u16) -> (Arc<Self>, String) {
+    pub(super) async fn start(status: u16) -> (Arc<Self>, String) {
         let receiver = Arc::new(Self { status: AtomicU16::new(status), ..Self::default() });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://localhost:{}/hook", listener.local_addr().unwrap().port());
@@ -36,7 +36,7 @@ impl Receiver {
         (receiver, url)
     }
 
-    fn kinds(&self) -> Vec<String> {
+    pub(super) fn kinds(&self) -> Vec<String> {
         let told = self.told.lock().unwrap();
         told.iter().map(|(_, body)| body["type"].as_str().unwrap_or("message").to_owned()).collect()
     }
