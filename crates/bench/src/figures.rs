@@ -55,6 +55,11 @@ pub(crate) fn of_comparing(wall_s: f64) -> Finding {
     at_most("seconds to compare two runs of 100,000 cases: at most 1", wall_s, 1.0)
 }
 
+/// Judges the review of a month.
+pub(crate) fn of_reviewing(wall_s: f64) -> Finding {
+    at_most("seconds to review a month of 1,000,000 results: at most 2", wall_s, 2.0)
+}
+
 fn at_most(wanted: &'static str, measured: f64, most: f64) -> Finding {
     Finding { wanted, measured, reached: measured <= most }
 }

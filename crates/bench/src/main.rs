@@ -5,7 +5,7 @@
 //! - `provider`: the fake provider as a process, and its bill; `http`: asking it
 //! - `measure`: one workload, run and measured
 //! - `resume`: a run killed and started again
-//! - `compare`: two runs compared
+//! - `compare`: two runs compared; `review`: a month reviewed
 //! - `fleet`: a coordinator and workers, measured
 //! - `figures`: the figures to reach
 //! - `table`: what a person reads
@@ -18,6 +18,7 @@ mod http;
 mod measure;
 mod provider;
 mod resume;
+mod review;
 mod table;
 mod workload;
 
@@ -104,6 +105,8 @@ fn main() -> anyhow::Result<()> {
             findings.extend(figures::of_resuming(&resume::resume(&binaries, &arguments.store)?));
             writeln!(io::stderr(), "measuring the comparison of two runs")?;
             findings.push(figures::of_comparing(compare::compare(&binaries, &arguments.store)?));
+            writeln!(io::stderr(), "measuring the review of a month")?;
+            findings.push(figures::of_reviewing(review::review(&binaries, &arguments.store)?));
             write!(io::stdout(), "\n{}", table::findings(&findings))?;
         }
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::{AuditEntry, append_audit};
 use crate::error::StoreError;
+use crate::event::{append_event, of_release};
 use crate::incident::{LINK, NewIncident, OPEN_ON, add_event, open_incident};
 use crate::open::Store;
 use crate::pools::{reading, writing};
@@ -130,6 +131,9 @@ impl Store {
                 return Ok(Moved::Raced(Box::new(row.into_release()?)));
             }
             append_audit!(conn, entry);
+            if let Some(event) = of_release(release) {
+                append_event!(conn, &event);
+            }
             let mut concerned = None;
             if let Some(incident) = incident {
                 concerned = Some(open_incident!(conn, incident).number());
@@ -150,7 +154,7 @@ impl Store {
 }
 
 #[derive(sqlx::FromRow)]
-struct ReleaseRow {
+pub(crate) struct ReleaseRow {
     prompt: String,
     channel: String,
     seq: i64,
@@ -166,7 +170,7 @@ struct ReleaseRow {
 }
 
 impl ReleaseRow {
-    fn into_release(self) -> Result<Release, StoreError> {
+    pub(crate) fn into_release(self) -> Result<Release, StoreError> {
         Ok(Release {
             prompt: self.prompt,
             channel: self.channel,

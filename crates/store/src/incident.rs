@@ -180,9 +180,9 @@ pub(crate) const ADD_EVENT: &str = "
     INSERT INTO incident_events (incident, seq, happened_at, actor, action, detail)
     SELECT $1, COALESCE(MAX(seq), 0) + 1, $2, $3, $4, $5 FROM incident_events WHERE incident = $1";
 
-/// Adds an event to an incident whose row this transaction holds.
+/// Adds an event to an incident whose row this transaction holds, and tells of it outside.
 macro_rules! add_event {
-    ($conn:ident, $number:expr, $at:expr, $actor:expr, $action:expr, $detail:expr) => {
+    ($conn:ident, $number:expr, $at:expr, $actor:expr, $action:expr, $detail:expr) => {{
         sqlx::query($crate::incident::ADD_EVENT)
             .bind($number)
             .bind($at.0)
@@ -190,8 +190,14 @@ macro_rules! add_event {
             .bind($action)
             .bind($crate::row::plain($detail))
             .execute(&mut *$conn)
-            .await?
-    };
+            .await?;
+        let query = sqlx::query_as($crate::incident::INCIDENT).bind($number);
+        let row: $crate::incident::IncidentRow = query.fetch_one(&mut *$conn).await?;
+        if let Some(event) = $crate::event::of_incident(&row.into_incident()?, $at, $actor, $action, $detail)
+        {
+            $crate::event::append_event!($conn, &event);
+        }
+    }};
 }
 
 /// Opens a [`NewIncident`], or notes it with the one that is open.
@@ -302,7 +308,7 @@ impl Store {
 }
 
 #[derive(sqlx::FromRow)]
-struct IncidentRow {
+pub(crate) struct IncidentRow {
     number: i64,
     prompt: String,
     channel: String,
@@ -322,7 +328,7 @@ struct IncidentRow {
 }
 
 impl IncidentRow {
-    fn into_incident(self) -> Result<Incident, StoreError> {
+    pub(crate) fn into_incident(self) -> Result<Incident, StoreError> {
         Ok(Incident {
             number: self.number,
             prompt: self.prompt,
@@ -344,7 +350,7 @@ impl IncidentRow {
     }
 }
 
-const INCIDENT: &str = "
+pub(crate) const INCIDENT: &str = "
     SELECT number, prompt, channel, version, digest, kind, summary, owner, began_at, opened_at, opened_by,
         acknowledged_at, recovered_at, rollback, resolved_at, cause
     FROM incidents WHERE number = $1";

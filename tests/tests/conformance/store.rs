@@ -3,7 +3,7 @@
 use assay_store::{FileLock, Schema, Store, StoreError, StoreUrl};
 use assay_tests::store_conformance::{
     asking, budgets, claiming, comparing, ending, fixture, frozen, giving_back, leading, opening, reading,
-    releasing, renewing, runs, settling,
+    releasing, renewing, reviewing, runs, settling,
 };
 
 macro_rules! conforms {
@@ -92,6 +92,11 @@ conforms!(
     asking::a_paused_run_grants_nothing,
     asking::somebody_cancels_once,
     asking::a_run_says_what_it_waits_for,
+    reviewing::events_come_with_what_they_tell_of,
+    reviewing::the_outbox_loses_and_doubles_nothing,
+    reviewing::a_run_is_added_up_at_its_end,
+    reviewing::risks_stand_as_they_stood,
+    reviewing::ranges_hold_from_when_they_are_set,
     releasing::a_run_is_judged_once,
     releasing::versions_are_found_and_attributed_once,
     releasing::a_channel_remembers,

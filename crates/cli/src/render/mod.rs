@@ -10,6 +10,7 @@ mod markdown;
 mod progress;
 mod releases;
 mod report;
+pub(crate) mod review;
 mod runs;
 mod tokens;
 

@@ -59,7 +59,7 @@ impl<S: Send + Sync> FromRequestParts<S> for NumberPath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        parsed(parts, state, "the number of an incident").await.map(Self)
+        parsed(parts, state, "the number of an incident or a risk").await.map(Self)
     }
 }
 

@@ -3,9 +3,13 @@
 //!
 //! - `story`: that, over SQLite, over PostgreSQL, and through a coordinator; `wrong`: whatever can be wrong
 //! - `races`: two promotions at once; `fleet`: verdicts where nobody waits for them
+//! - `notify`: who is told of it; `review`: what it came to; `rehearsal`: the script for teams
 
 mod fleet;
+mod notify;
 mod races;
+mod rehearsal;
+mod review;
 mod story;
 mod wrong;
 
