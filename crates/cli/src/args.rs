@@ -1,12 +1,13 @@
 //! The command line, and the help that teaches it.
 //!
-//! - [`release`]: of `prompt` and `incident`
+//! - [`release`]: of `prompt` and `incident`; [`schedule`]: of `schedule`
 
 mod release;
 
 mod compare;
 mod files;
 mod quarantine;
+mod schedule;
 
 use std::path::PathBuf;
 
@@ -22,6 +23,7 @@ pub(crate) use self::compare::CompareArgs;
 pub(crate) use self::files::{Files, Pages};
 pub(crate) use self::quarantine::QuarantineCommand;
 pub(crate) use self::release::{IncidentCommand, PromptCommand, Version};
+pub(crate) use self::schedule::ScheduleCommand;
 
 /// What every command that runs or judges ends with.
 macro_rules! exit_codes {
@@ -306,6 +308,11 @@ Examples:
     Incident {
         #[command(subcommand)]
         command: IncidentCommand,
+    },
+    /// Schedules: suites that sweep what is live, and open an incident when it got worse
+    Schedule {
+        #[command(subcommand)]
+        command: ScheduleCommand,
     },
     /// Ask again what errored in a run; the run opens again
     ///

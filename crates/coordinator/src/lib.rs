@@ -10,6 +10,7 @@
 //! - [`verdict`]: results become pass rates and a verdict; pure
 //! - [`report`]: the document that tables, JSON and exit codes are made of; [`judge`]: its verdicts become rows
 //! - [`release`]: on their evidence a version goes live on a channel, and comes back; incidents
+//! - [`schedule`]: what is live is swept in time, and held against what it came to at first
 //! - [`flakes`]: cases that waver, over runs
 //! - [`compare`]: what changed between two runs, or two versions of a prompt
 //!
@@ -31,6 +32,7 @@ pub mod reasons;
 pub mod release;
 pub mod report;
 pub mod run;
+pub mod schedule;
 pub mod steer;
 pub mod suite;
 mod unique;

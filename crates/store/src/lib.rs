@@ -19,6 +19,7 @@
 //!   [`standing`]: what it waits for
 //! - [`token`], [`audit`]: who may ask, and what was asked
 //! - [`verdict`]: what gates said; [`registry`], [`channel`], [`incident`]: prompts, what is live where, what is wrong with it
+//! - [`schedule`], [`sweep`], [`baseline`]: what is live swept in time, and held against what it came to at first
 //! - [`quarantine`]: cases whose part in a verdict is shown beside it
 //! - [`outcome`], [`result`], [`trials`], [`history`]: reading what came out; [`prune`]: removing what is old;
 //!   [`maintenance`]: around the store rather than in it
@@ -28,6 +29,7 @@
 pub mod account;
 pub mod attempt;
 pub mod audit;
+pub mod baseline;
 mod bulk;
 pub mod cancel;
 pub mod channel;
@@ -60,10 +62,12 @@ pub mod result;
 pub mod revision;
 mod row;
 pub mod run;
+pub mod schedule;
 pub mod settle;
 pub mod standing;
 pub mod steer;
 pub mod submission;
+pub mod sweep;
 pub mod token;
 pub mod trials;
 pub mod url;
@@ -72,6 +76,7 @@ pub mod verdict;
 pub use account::AccountProblem;
 pub use attempt::Attempt;
 pub use audit::AuditEntry;
+pub use baseline::NewBaseline;
 pub use channel::{Move, Moved, Release, ReleaseKind};
 pub use dataset::TaggedUnit;
 pub use error::StoreError;
@@ -88,9 +93,11 @@ pub use quarantine::Quarantine;
 pub use registry::{Prompt, Provenance, Version};
 pub use result::ResultRow;
 pub use run::{NewRun, Run, RunState};
+pub use schedule::{Schedule, ScheduleChange};
 pub use standing::Standing;
 pub use steer::Steered;
 pub use submission::{Submission, Submitted};
+pub use sweep::{Judged, Look, LookOutcome, NewSweep, Sweep, Target};
 pub use token::{Scope, Token};
 pub use trials::CaseTrials;
 pub use url::StoreUrl;

@@ -3,7 +3,7 @@
 use assay_store::{FileLock, Schema, Store, StoreError, StoreUrl};
 use assay_tests::store_conformance::{
     asking, budgets, claiming, comparing, ending, fixture, frozen, giving_back, leading, opening, reading,
-    releasing, renewing, runs, settling,
+    releasing, renewing, runs, settling, sweeping,
 };
 
 macro_rules! conforms {
@@ -91,6 +91,11 @@ conforms!(
     asking::a_paused_run_grants_nothing,
     asking::somebody_cancels_once,
     asking::a_run_says_what_it_waits_for,
+    sweeping::a_schedule_is_added_paused_and_removed,
+    sweeping::a_planned_time_is_fired_once,
+    sweeping::of_many_who_fire_one_does,
+    sweeping::a_sweep_is_judged_once,
+    sweeping::a_baseline_is_measured_once,
     releasing::a_run_is_judged_once,
     releasing::versions_are_found_and_attributed_once,
     releasing::a_channel_remembers,

@@ -10,13 +10,16 @@ mod fleet;
 mod follow;
 mod incident;
 mod keys;
+mod live;
 mod migrate;
 mod prompt;
 mod prune;
 mod quarantine;
 mod results;
 mod run;
+mod schedule;
 mod schema;
+mod session;
 mod status;
 mod steer;
 mod submit;
@@ -53,7 +56,7 @@ pub(crate) async fn call(args: Args, tracer: Tracer) -> Result<Exit, Exit> {
 async fn dispatch(command: Command, settings: Settings) -> Result<Exit, Exit> {
     match command {
         Command::Run(run) => Box::pin(run::call(&settings, &run)).await,
-        Command::Validate { suite } => validate::call(&settings, &suite),
+        Command::Validate { suite } => validate::call(&settings, &suite).await,
         Command::Schema => schema::call(),
         Command::Status { run, files } => status::call(&settings, run, &files).await,
         Command::Results { run, earlier } => results::call(&settings, run, earlier).await,
@@ -72,6 +75,7 @@ async fn dispatch(command: Command, settings: Settings) -> Result<Exit, Exit> {
         }
         Command::Prompt { command } => Box::pin(prompt::call(&settings, command)).await,
         Command::Incident { command } => incident::call(&settings, command).await,
+        Command::Schedule { command } => Box::pin(schedule::call(&settings, command)).await,
         Command::Token { command } => token::call(&settings, command).await,
         Command::Migrate { check } => migrate::call(&settings, check).await,
         Command::Prune { older_than, dry_run } => prune::call(&settings, older_than.0, dry_run).await,

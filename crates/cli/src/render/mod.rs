@@ -11,6 +11,7 @@ mod progress;
 mod releases;
 mod report;
 mod runs;
+mod schedules;
 mod tokens;
 
 use std::fmt::Display;
@@ -29,6 +30,7 @@ pub(crate) use progress::Progress;
 pub(crate) use releases::{history, incident, incidents, prompts, release, version, versions};
 pub(crate) use report::report;
 pub(crate) use runs::{runs, standing};
+pub(crate) use schedules::{fired, schedule, schedules, sweeps};
 pub(crate) use tokens::tokens;
 
 /// Says warnings on stderr.

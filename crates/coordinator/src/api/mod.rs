@@ -8,7 +8,7 @@
 //! - `authenticate`: whose it is and what that token allows; [`token`]: what a token looks like
 //! - `path`: what stands in its path, as a type; `header`: what stands there once; `body`: bounded, with a limit on silence
 //!   and slowness; `turns`: how many at once
-//! - one file a resource: `uploads`, `submit`, `runs`, `results`, `steer`, `compare`, `flakes`, `releases`, `incidents`
+//! - one file a resource: `uploads`, `submit`, `runs`, `results`, `steer`, `compare`, `flakes`, `releases`, `incidents`, [`schedules`]
 //! - [`document`]: the shapes that go out, which the client reads; [`problem`]: the shape of a refusal; `error`
 //!
 //! **Invariant:** a token or another secret stands in no log line, row, reply or error.
@@ -29,6 +29,7 @@ pub mod problem;
 mod releases;
 mod results;
 mod runs;
+pub mod schedules;
 mod steer;
 mod submit;
 pub mod token;
@@ -109,6 +110,11 @@ pub fn router(environment: Environment, hosts: Hosts) -> Router {
         .route("/v1/incidents/{number}/link", post(incidents::link))
         .route("/v1/incidents/{number}/resolve", post(incidents::resolve))
         .route("/v1/incidents/{number}/reopen", post(incidents::reopen))
+        .route("/v1/schedules", get(schedules::list).post(schedules::add))
+        .route("/v1/schedules/{name}", get(schedules::show).delete(schedules::remove))
+        .route("/v1/schedules/{name}/pause", post(schedules::pause))
+        .route("/v1/schedules/{name}/resume", post(schedules::resume))
+        .route("/v1/schedules/{name}/run", post(schedules::run))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .fallback(async || ApiError::NoRoute)
         .layer(from_fn_with_state(Arc::clone(&api), hosts::admit))

@@ -3,10 +3,13 @@
 //!
 //! - `story`: that, over SQLite, over PostgreSQL, and through a coordinator; `wrong`: whatever can be wrong
 //! - `races`: two promotions at once; `fleet`: verdicts where nobody waits for them
+//! - `sweeps`: what is live is swept, and the model gets worse; `clock`: clocks that jump over planned times
 
+mod clock;
 mod fleet;
 mod races;
 mod story;
+mod sweeps;
 mod wrong;
 
 use assay_tests::assay::{Ran, Workplace};
