@@ -1,6 +1,6 @@
 //! The command line, and the help that teaches it.
 //!
-//! - [`release`]: of `prompt` and `incident`; [`review`]: of `review`, `risk`, `range` and `notify`
+//! - [`release`]: of `prompt` and `incident`; [`review`]: of `review`, `risk`, `range` and `notify`; [`schedule`]: of `schedule`
 
 mod release;
 mod review;
@@ -8,6 +8,7 @@ mod review;
 mod compare;
 mod files;
 mod quarantine;
+mod schedule;
 
 use std::path::PathBuf;
 
@@ -24,6 +25,7 @@ pub(crate) use self::files::{Files, Pages};
 pub(crate) use self::quarantine::QuarantineCommand;
 pub(crate) use self::release::{IncidentCommand, PromptCommand, Version};
 pub(crate) use self::review::{NotifyCommand, RangeCommand, ReviewArgs, RiskCommand};
+pub(crate) use self::schedule::ScheduleCommand;
 
 /// What every command that runs or judges ends with.
 macro_rules! exit_codes {
@@ -337,6 +339,11 @@ Exit codes:
     Notify {
         #[command(subcommand)]
         command: NotifyCommand,
+    },
+    /// Schedules: suites that sweep what is live, and open an incident when it got worse
+    Schedule {
+        #[command(subcommand)]
+        command: ScheduleCommand,
     },
     /// Ask again what errored in a run; the run opens again
     ///

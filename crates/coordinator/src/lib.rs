@@ -11,6 +11,7 @@
 //! - [`report`]: the document that tables, JSON and exit codes are made of; [`judge`]: its verdicts become rows
 //! - [`release`]: on their evidence a version goes live on a channel, and comes back; incidents
 //! - [`notify`]: whoever wants to know is told; [`review`]: what a week or a month came to
+//! - [`schedule`]: what is live is swept in time, and held against what it came to at first
 //! - [`flakes`]: cases that waver, over runs
 //! - [`compare`]: what changed between two runs, or two versions of a prompt
 //!
@@ -35,6 +36,7 @@ pub mod release;
 pub mod report;
 pub mod review;
 pub mod run;
+pub mod schedule;
 pub mod steer;
 pub mod suite;
 mod unique;

@@ -140,8 +140,9 @@ impl Store {
             }
             if let Some(digest) = recovers {
                 let query = sqlx::query_scalar(OPEN_ON).bind(&release.prompt).bind(&release.channel);
-                concerned = query.bind(digest.as_str()).fetch_optional(&mut *conn).await?;
-                if let Some(number) = concerned {
+                let open: Vec<i64> = query.bind(digest.as_str()).fetch_all(&mut *conn).await?;
+                concerned = open.first().copied();
+                for number in open {
                     let query = sqlx::query(LINK).bind(number).bind(release.seq);
                     query.bind(release.released_at.0).execute(&mut *conn).await?;
                     let told = format!("rolled back to version {} (release {})", release.number, release.seq);

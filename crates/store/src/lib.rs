@@ -21,6 +21,7 @@
 //! - [`verdict`]: what gates said; [`registry`], [`channel`], [`incident`]: prompts, what is live where, what is wrong with it
 //! - [`event`], [`outbox`]: what happened, and who is told of it; [`run_end`], [`period`]: looking back; [`risk`], [`range`]: what a
 //!   team has taken on, and what it takes for acceptable
+//! - [`schedule`], [`sweep`], [`baseline`]: what is live swept in time, and held against what it came to at first
 //! - [`quarantine`]: cases whose part in a verdict is shown beside it
 //! - [`outcome`], [`result`], [`trials`], [`history`]: reading what came out; [`prune`]: removing what is old;
 //!   [`maintenance`]: around the store rather than in it
@@ -30,6 +31,7 @@
 pub mod account;
 pub mod attempt;
 pub mod audit;
+pub mod baseline;
 mod bulk;
 pub mod cancel;
 pub mod channel;
@@ -68,10 +70,12 @@ pub mod risk;
 mod row;
 pub mod run;
 pub mod run_end;
+pub mod schedule;
 pub mod settle;
 pub mod standing;
 pub mod steer;
 pub mod submission;
+pub mod sweep;
 pub mod token;
 pub mod trials;
 pub mod url;
@@ -80,6 +84,7 @@ pub mod verdict;
 pub use account::AccountProblem;
 pub use attempt::Attempt;
 pub use audit::AuditEntry;
+pub use baseline::NewBaseline;
 pub use channel::{Move, Moved, Release, ReleaseKind};
 pub use dataset::TaggedUnit;
 pub use error::StoreError;
@@ -101,9 +106,11 @@ pub use result::ResultRow;
 pub use risk::{NewRisk, Risk};
 pub use run::{NewRun, Run, RunState};
 pub use run_end::{RunEnd, Sums, VariantSum, Wavering};
+pub use schedule::{Schedule, ScheduleChange};
 pub use standing::Standing;
 pub use steer::Steered;
 pub use submission::{Submission, Submitted};
+pub use sweep::{Judged, Look, LookOutcome, NewSweep, Sweep, Target};
 pub use token::{Scope, Token};
 pub use trials::CaseTrials;
 pub use url::StoreUrl;

@@ -3,7 +3,7 @@
 use assay_store::{FileLock, Schema, Store, StoreError, StoreUrl};
 use assay_tests::store_conformance::{
     asking, budgets, claiming, comparing, ending, fixture, frozen, giving_back, leading, opening, reading,
-    releasing, renewing, reviewing, runs, settling,
+    releasing, renewing, reviewing, runs, settling, sweeping,
 };
 
 macro_rules! conforms {
@@ -97,6 +97,11 @@ conforms!(
     reviewing::a_run_is_added_up_at_its_end,
     reviewing::risks_stand_as_they_stood,
     reviewing::ranges_hold_from_when_they_are_set,
+    sweeping::a_schedule_is_added_paused_and_removed,
+    sweeping::a_planned_time_is_fired_once,
+    sweeping::of_many_who_fire_one_does,
+    sweeping::a_sweep_is_judged_once,
+    sweeping::a_baseline_is_measured_once,
     releasing::a_run_is_judged_once,
     releasing::versions_are_found_and_attributed_once,
     releasing::a_channel_remembers,

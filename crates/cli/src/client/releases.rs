@@ -25,6 +25,7 @@ impl Client {
         url
     }
 
+    /// Posts a body to such a URL.
     pub(super) async fn post<T: serde::de::DeserializeOwned>(
         &self,
         segments: &[&str],

@@ -10,6 +10,7 @@ mod fleet;
 mod follow;
 mod incident;
 mod keys;
+mod live;
 mod migrate;
 mod notify;
 mod prompt;
@@ -18,7 +19,9 @@ mod quarantine;
 mod results;
 mod review;
 mod run;
+mod schedule;
 mod schema;
+mod session;
 mod status;
 mod steer;
 mod submit;
@@ -59,7 +62,7 @@ pub(crate) async fn call(args: Args, tracer: Tracer) -> Result<Exit, Exit> {
 async fn dispatch(command: Command, settings: &Settings) -> Result<Exit, Exit> {
     match command {
         Command::Run(run) => Box::pin(run::call(settings, &run)).await,
-        Command::Validate { suite } => validate::call(settings, &suite),
+        Command::Validate { suite } => validate::call(settings, &suite).await,
         Command::Schema => schema::call(),
         Command::Status { run, files } => status::call(settings, run, &files).await,
         Command::Results { run, earlier } => results::call(settings, run, earlier).await,
@@ -78,6 +81,7 @@ async fn dispatch(command: Command, settings: &Settings) -> Result<Exit, Exit> {
         }
         Command::Prompt { command } => Box::pin(prompt::call(settings, command)).await,
         Command::Incident { command } => incident::call(settings, command).await,
+        Command::Schedule { command } => Box::pin(schedule::call(settings, command)).await,
         Command::Review(review) => review::call(settings, &review).await,
         Command::Risk { command } => review::risk(settings, command).await,
         Command::Range { command } => review::range(settings, command).await,

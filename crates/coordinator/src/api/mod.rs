@@ -9,7 +9,7 @@
 //! - `path`: what stands in its path, as a type; `header`: what stands there once; `body`: bounded, with a limit on silence
 //!   and slowness; `turns`: how many at once
 //! - one file a resource: `uploads`, `submit`, `runs`, `results`, `steer`, `compare`, `flakes`, `releases`, `incidents`,
-//!   `reviews`, `risks`, `ranges`, `notifications`
+//!   [`schedules`], `reviews`, `risks`, `ranges`, `notifications`
 //! - [`document`]: the shapes that go out, which the client reads; [`problem`]: the shape of a refusal; `error`
 //!
 //! **Invariant:** a token or another secret stands in no log line, row, reply or error.
@@ -34,6 +34,7 @@ mod results;
 mod reviews;
 mod risks;
 mod runs;
+pub mod schedules;
 mod steer;
 mod submit;
 pub mod token;
@@ -114,6 +115,11 @@ pub fn router(environment: Environment, hosts: Hosts) -> Router {
         .route("/v1/incidents/{number}/link", post(incidents::link))
         .route("/v1/incidents/{number}/resolve", post(incidents::resolve))
         .route("/v1/incidents/{number}/reopen", post(incidents::reopen))
+        .route("/v1/schedules", get(schedules::list).post(schedules::add))
+        .route("/v1/schedules/{name}", get(schedules::show).delete(schedules::remove))
+        .route("/v1/schedules/{name}/pause", post(schedules::pause))
+        .route("/v1/schedules/{name}/resume", post(schedules::resume))
+        .route("/v1/schedules/{name}/run", post(schedules::run))
         .route("/v1/review", get(reviews::review))
         .route("/v1/signals", get(reviews::signals))
         .route("/metrics", get(reviews::metrics))

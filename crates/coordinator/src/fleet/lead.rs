@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use assay_common::id::RunId;
 use assay_store::{Mandate, Run, StoreError};
+use rand::rngs::{StdRng, SysRng};
+use rand::{RngExt as _, SeedableRng as _};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +21,8 @@ use crate::run::DriveError;
 use crate::run::course::Standing;
 use crate::run::dispatch::Dispatch;
 use crate::run::round::{Outage, Rounds};
+use crate::schedule::Sweeper;
+use crate::schedule::sweeper::STEP_EVERY;
 
 /// How often runs that are over are looked for, to be judged.
 const JUDGE_EVERY: Duration = Duration::from_millis(500);
@@ -27,7 +31,8 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 /// How often signals are held against their ranges.
 const WATCH_EVERY: Duration = Duration::from_secs(60);
 
-/// Makes rounds until `stop`, and judges what is over and tells of it beside them. Only what no waiting cures ends it: another leader, or a store that cannot be read.
+/// Makes rounds until `stop`; judges what is over, tells of it, and looks after schedules, beside them. Only what no waiting cures
+/// ends it: another leader, or a store that cannot be read.
 pub(super) async fn lead(
     environment: Environment,
     mandate: Mandate,
@@ -35,10 +40,12 @@ pub(super) async fn lead(
 ) -> Result<(), DriveError> {
     let judging = judge(environment.clone());
     let telling = notify(environment.clone());
+    let sweeping = sweep(environment.clone(), mandate);
     tokio::select! {
         led = rounds(environment, mandate, stop) => led,
         never = judging => match never {},
         never = telling => match never {},
+        never = sweeping => match never {},
     }
 }
 
@@ -68,6 +75,23 @@ async fn notify(environment: Environment) -> Infallible {
             tracing::debug!(%error, "cannot look for what is to be told, trying again: {error}");
         }
         sleep(TELL_EVERY).await;
+    }
+}
+
+/// Fires the schedules that are due and judges their sweeps.
+async fn sweep(environment: Environment, mandate: Mandate) -> Infallible {
+    let Environment { store, clock, .. } = &environment;
+    // Without randomness nothing is fired: the next look may have some.
+    loop {
+        match StdRng::try_from_rng(&mut SysRng) {
+            Ok(mut rng) => {
+                if let Err(error) = Sweeper::new(store, clock.clone(), mandate, rng.random()).step().await {
+                    tracing::warn!(%error, "cannot look after schedules, trying again: {error}");
+                }
+            }
+            Err(error) => tracing::error!(%error, "cannot draw random numbers: {error}"),
+        }
+        sleep(STEP_EVERY).await;
     }
 }
 

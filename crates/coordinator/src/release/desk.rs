@@ -26,10 +26,10 @@ pub struct Desk<'s> {
     pub(crate) store: &'s Store,
     pub(crate) clock: Clock,
     /// Who.
-    pub(super) by: String,
+    pub by: String,
     /// From where.
-    pub(super) origin: String,
-    rng: StdRng,
+    pub origin: String,
+    pub(crate) rng: StdRng,
 }
 
 /// A promotion that is asked for.
