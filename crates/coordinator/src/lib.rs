@@ -14,7 +14,7 @@
 //! - [`compare`]: what changed between two runs, or two versions of a prompt
 //!
 //! and beside it [`api`]: how others ask for all this over HTTP; [`steer`]: a run stopped, paused, resumed or asked again;
-//! [`reasons`]: why it stands still, and what to do; [`prune`]: what is removed of it after a time; `unique`: JSON without doubled keys.
+//! [`plot`]: pictures of numbers; [`reasons`]: why it stands still, and what to do; [`prune`]: what is removed of it after a time; `unique`: JSON without doubled keys.
 //!
 //! **Invariant:** nothing here talks to a provider; workers and coordinator meet only in the store and the queue.
 
@@ -26,6 +26,7 @@ pub mod flakes;
 pub mod fleet;
 pub mod judge;
 pub mod order;
+pub mod plot;
 pub mod prune;
 pub mod reasons;
 pub mod release;
