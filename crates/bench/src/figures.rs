@@ -1,5 +1,6 @@
 //! The figures to reach, and whether a measurement reaches them.
 
+use crate::look::Looked;
 use crate::measure::Measured;
 use crate::resume::Resumed;
 use crate::workload::Workload;
@@ -53,6 +54,15 @@ pub(crate) fn of_resuming(resumed: &Resumed) -> [Finding; 2] {
 /// Judges the comparison of two runs.
 pub(crate) fn of_comparing(wall_s: f64) -> Finding {
     at_most("seconds to compare two runs of 100,000 cases: at most 1", wall_s, 1.0)
+}
+
+/// Judges the looks at a running gate: that they take little, and no more for what was seen before.
+pub(crate) fn of_looking(looked: &Looked) -> [Finding; 3] {
+    [
+        at_most("milliseconds of a look at the first of 100,000 results: at most 5", looked.first_ms, 5.0),
+        at_most("milliseconds of a look at the last of 100,000 results: at most 5", looked.last_ms, 5.0),
+        at_most("milliseconds of the longest look: at most 50", looked.longest_ms, 50.0),
+    ]
 }
 
 fn at_most(wanted: &'static str, measured: f64, most: f64) -> Finding {

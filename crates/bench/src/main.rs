@@ -5,7 +5,7 @@
 //! - `provider`: the fake provider as a process, and its bill; `http`: asking it
 //! - `measure`: one workload, run and measured
 //! - `resume`: a run killed and started again
-//! - `compare`: two runs compared
+//! - `compare`: two runs compared; `look`: a running gate looked at
 //! - `fleet`: a coordinator and workers, measured
 //! - `figures`: the figures to reach
 //! - `table`: what a person reads
@@ -15,6 +15,7 @@ mod compare;
 mod figures;
 mod fleet;
 mod http;
+mod look;
 mod measure;
 mod provider;
 mod resume;
@@ -28,6 +29,7 @@ use anyhow::{Context as _, bail, ensure};
 use clap::Parser;
 
 use crate::binaries::Binaries;
+use crate::figures::Finding;
 use crate::fleet::Plan;
 use crate::measure::Measured;
 use crate::workload::{StoreKind, Workload};
@@ -51,6 +53,9 @@ struct Arguments {
     /// Measure the figures to reach, one after the other, and say which are reached
     #[arg(long, conflicts_with_all = ["cases", "latency_ms", "in_flight"])]
     figures: bool,
+    /// Measure only what reads large runs: a comparison of two, and looks at a running gate
+    #[arg(long, conflicts_with_all = ["cases", "latency_ms", "in_flight", "figures", "fleet", "json"])]
+    reading: bool,
     /// Measure a coordinator and workers instead of `assay run`; needs --queue, and postgres:// in --store
     #[arg(long, conflicts_with_all = ["figures", "latency_ms"], requires = "queue")]
     fleet: bool,
@@ -86,6 +91,10 @@ fn main() -> anyhow::Result<()> {
     if let StoreKind::Url(url) = &arguments.store {
         binaries.migrate(url)?;
     }
+    if arguments.reading {
+        write!(io::stdout(), "{}", table::findings(&reading(&binaries, &arguments.store)?))?;
+        return Ok(());
+    }
     let workloads = if arguments.figures { figures::WORKLOADS.to_vec() } else { vec![workload] };
     let mut all = Vec::new();
     for workload in workloads {
@@ -102,12 +111,20 @@ fn main() -> anyhow::Result<()> {
             writeln!(io::stderr(), "measuring a run that is killed and goes on")?;
             let mut findings = figures::findings(&all);
             findings.extend(figures::of_resuming(&resume::resume(&binaries, &arguments.store)?));
-            writeln!(io::stderr(), "measuring the comparison of two runs")?;
-            findings.push(figures::of_comparing(compare::compare(&binaries, &arguments.store)?));
+            findings.extend(reading(&binaries, &arguments.store)?);
             write!(io::stdout(), "\n{}", table::findings(&findings))?;
         }
     }
     Ok(())
+}
+
+/// What reads large runs.
+fn reading(binaries: &Binaries, store: &StoreKind) -> anyhow::Result<Vec<Finding>> {
+    writeln!(io::stderr(), "measuring the comparison of two runs")?;
+    let compared = figures::of_comparing(compare::compare(binaries, store)?);
+    writeln!(io::stderr(), "measuring looks at a running gate")?;
+    let looked = figures::of_looking(&look::look(binaries, store)?);
+    Ok([compared].into_iter().chain(looked).collect())
 }
 
 fn measure_fleet(binaries: &Binaries, plan: &Plan, json: bool) -> anyhow::Result<()> {

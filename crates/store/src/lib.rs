@@ -20,7 +20,7 @@
 //! - [`token`], [`audit`]: who may ask, and what was asked
 //! - [`verdict`]: what gates said; [`registry`], [`channel`], [`incident`]: prompts, what is live where, what is wrong with it
 //! - [`quarantine`]: cases whose part in a verdict is shown beside it
-//! - [`outcome`], [`result`], [`trials`], [`history`]: reading what came out; [`prune`]: removing what is old;
+//! - [`outcome`], [`result`], [`packed`], [`trials`], [`history`]: reading what came out; [`prune`]: removing what is old;
 //!   [`maintenance`]: around the store rather than in it
 //!
 //! **Invariant:** every write is one transaction in a task of its own that no caller can cancel half-way.
@@ -46,6 +46,7 @@ pub mod maintenance;
 pub mod member;
 pub mod open;
 pub mod outcome;
+pub mod packed;
 pub mod pool;
 mod pools;
 pub mod prune;
@@ -83,6 +84,7 @@ pub use maintenance::{create_database, drop_database};
 pub use member::{Member, Offer};
 pub use open::{Schema, Store};
 pub use outcome::OutcomeRow;
+pub use packed::{CaseName, Mark};
 pub use pool::RunPool;
 pub use quarantine::Quarantine;
 pub use registry::{Prompt, Provenance, Version};

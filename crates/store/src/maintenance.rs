@@ -63,6 +63,7 @@ const STATEMENTS: &[&[&str]] = &[
     crate::member::SQL,
     &[crate::open::OLDEST],
     crate::outcome::SQL,
+    crate::packed::SQL,
     crate::pool::SQL,
     crate::prune::SQL,
     crate::quarantine::SQL,

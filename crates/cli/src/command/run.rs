@@ -16,7 +16,6 @@ use assay_coordinator::report::{Reader, Report};
 use assay_coordinator::run::begin::Draw;
 use assay_coordinator::run::{Begun, Driver, Ended, begin};
 use assay_coordinator::suite::{FreezeError, Loaded, load};
-use assay_coordinator::verdict::Sight;
 use assay_coordinator::{Environment, Timings};
 use assay_queue::Queue;
 use assay_store::{AccountProblem, FileLock, Provenance, Run, RunPool, Schema, Store};
@@ -50,7 +49,8 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     if args.estimate {
         return estimate::call(settings, &loaded).await;
     }
-    tell_sights(&loaded.sights);
+    // Before anything is paid.
+    warn(&loaded.sights);
     files::check_all(&args.files)?;
     let keys = keys::resolve(settings, &loaded)?;
     let mut session = Session::open(settings, suite, keys).await?;
@@ -212,21 +212,6 @@ impl Session {
         files::write(files, &Source::Store(store.clone()), &report).await?;
         Ok(exit_of(&report))
     }
-}
-
-/// Says on stderr how small a drop the suite can see, before anything is paid.
-fn tell_sights(sights: &[Sight]) {
-    let tell = |sight: &Sight| {
-        let points = |share: f64| format!("{:.1}", share * 100.0);
-        format!(
-            "this suite cannot see a drop below {} points: {} cases, `{}` allows {}",
-            points(sight.detectable),
-            sight.cases,
-            sight.rule,
-            points(sight.allowed)
-        )
-    };
-    warn(&sights.iter().map(tell).collect::<Vec<_>>());
 }
 
 fn worker(environment: &Environment, keys: Keys, rng: &mut StdRng) -> assay_worker::Environment {
