@@ -7,7 +7,6 @@ use assay_common::config::Span;
 use assay_common::gate::{Amount, Bound, Estimand, Gate, Metric, Rule, Tier};
 use assay_common::score::Millionths;
 
-use super::super::verdict::{Sight, best_rate};
 use super::cases::census::{Census, Slice};
 use super::hint::{counted, did_you_mean};
 use super::load::Loader;
@@ -71,8 +70,7 @@ impl Loader<'_> {
         let mut names = HashMap::new();
         for node in node.get("rules").map(Node::items).unwrap_or_default() {
             let Some(rule) = self.rule(node, offer) else { continue };
-            self.check_outlook(node, &gate, &rule, offer);
-            self.check_rate(node, &gate, &rule, offer);
+            self.check_prospect(node, &gate, &rule, offer);
             let at = node.get("name").unwrap_or(node).at;
             if let Some(first) = names.insert(rule.name.clone(), at.line) {
                 self.error(at, format!("the rule `{}` is already on line {first}", rule.name)).hint =
@@ -155,59 +153,6 @@ impl Loader<'_> {
         let name = node.get("name").and_then(Node::text).map(str::to_owned);
         let name = name.unwrap_or_else(|| default_name(&metric, &bound, &written, &slice));
         Some(Rule { name, metric, slice, bound, tier, estimand })
-    }
-
-    /// Notes what a rule on a drop can be expected to see, and warns of one that so few cases could rule out only for a version
-    /// that is better.
-    fn check_outlook(&mut self, node: &Node, gate: &Gate, rule: &Rule, offer: &Offer<'_>) {
-        let Some(census) = offer.census.filter(|_| offer.prompts > 1) else { return };
-        let in_slice = if rule.slice.is_empty() { census.cases() } else { census.cases_in(&rule.slice) };
-        let Some((sight, outlook)) = Sight::of(gate, rule, in_slice, census.cases()) else { return };
-        let Sight { cases, allowed, .. } = sight;
-        self.sights.push(sight);
-        if allowed >= outlook.least {
-            return;
-        }
-        let at = node.entry("max_drop").map_or(node.at, |entry| entry.value.at);
-        let points = |share: f64| (share * 1e3).ceil() / 10.0;
-        let message = format!(
-            "{} cannot see a drop below {} points: this rule passes only a version that is better",
-            counted(cases, "case"),
-            points(outlook.least),
-        );
-        self.warning(at, message).hint = Some(match outlook.cases.is_finite() {
-            true => format!(
-                "{} cases would do where no case changes sides, {} where 7 % do; or allow more",
-                outlook.least_cases, outlook.cases
-            ),
-            false => "no number of cases rules out a drop of 0: allow some".into(),
-        });
-    }
-
-    /// Warns of a rate to be expected that so few cases cannot show, whatever they come to.
-    fn check_rate(&mut self, node: &Node, gate: &Gate, rule: &Rule, offer: &Offer<'_>) {
-        let Some(census) = offer.census.filter(|_| rule.estimand == Estimand::Population) else { return };
-        let (share, verb) = match rule.bound {
-            Bound::Min(least) if rule.metric.higher_is_better() => (least.as_f64(), "passed"),
-            Bound::Max(most) if rule.metric.higher_is_better() => (1.0 - most.as_f64(), "failed"),
-            _ => return,
-        };
-        let cases = if rule.slice.is_empty() { census.cases() } else { census.cases_in(&rule.slice) };
-        let cases = gate.max_cases.map_or(cases, |most| most.min(cases));
-        let best = best_rate(cases, gate.confidence.as_f64());
-        if cases == 0 || share <= best || share > 1.0 {
-            return;
-        }
-        let at = node.entry(rule.bound.key()).map_or(node.at, |entry| entry.value.at);
-        let shown = if verb == "passed" { best } else { 1.0 - best };
-        let message = format!(
-            "{} cannot show that: if all {verb}, more cases like these would be known to have {} {:.3}",
-            counted(cases, "case"),
-            if verb == "passed" { "at least" } else { "at most" },
-            shown,
-        );
-        self.warning(at, message).hint =
-            Some("demand less, add cases, or ask for this suite's own number with `estimand: suite`".into());
     }
 
     fn slice(&mut self, node: &Node, offer: &Offer<'_>) -> Slice {

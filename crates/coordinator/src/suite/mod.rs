@@ -9,7 +9,7 @@
 //! - `yaml`, `source`, `folder`: text, places, and the only folder files are opened in
 //! - `shape`, `layout`: the words to declare a file's shape in, and the suite's declaration
 //! - `check`, `schema`: the declaration held against a file, and told to editors
-//! - `prompts`, `models`, `scorers`, `gate`: one part of the suite each; `templates`: the variables they want
+//! - `prompts`, `models`, `scorers`, `gate`: one part of the suite each; `prospect`: what the gate can see; `templates`: the variables they want
 //! - `cases`, `recordings`: rows that walk past and are counted
 //! - `freeze`: the second pass; `upload`: the same between two machines, as JSON lines
 //! - `admit`: what is checked of a frozen suite that comes from elsewhere
@@ -29,6 +29,7 @@ mod layout;
 mod load;
 mod models;
 mod prompts;
+mod prospect;
 mod recordings;
 mod schema;
 mod scorers;

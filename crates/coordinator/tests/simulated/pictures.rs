@@ -102,8 +102,8 @@ fn interval() -> String {
 
 /// The least drop that a gate rules out four times in five.
 fn detectable() -> String {
-    let sizes: Vec<u64> =
-        (0..=60).map(|step| (20.0 * 250_f64.powf(f64::from(step) / 60.0)).round() as u64).collect();
+    let sizes = std::iter::successors(Some(20_u64), |cases| Some(cases + cases.div_ceil(12)));
+    let sizes: Vec<u64> = sizes.take_while(|cases| *cases <= 5_000).collect();
     let of = |again: bool, sees: fn(Outlook) -> f64| {
         let sees = move |cases: &u64| [*cases as f64, sees(Outlook::of(*cases, 0.02, 0.95, again))];
         sizes.iter().map(sees).collect::<Vec<_>>()
@@ -116,7 +116,7 @@ fn detectable() -> String {
             [20.0, 5_000.0],
             &[20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0],
         ),
-        y: Axis::linear("drop", [0.0, 0.16], true),
+        y: Axis::linear("drop", [0.0, 0.26], true),
         lines: vec![
             line("7 % change sides", of(false, |outlook| outlook.detectable)),
             line("7 % change sides, looked at after every case", of(true, |outlook| outlook.detectable)),
@@ -152,11 +152,7 @@ fn wealth() -> String {
         title: "Evidence grows case by case until it decides (answers of examples/first-look)".to_owned(),
         size: SIZE,
         x: Axis::linear("cases, in the order that was drawn", [0.0, 40.0], false),
-        y: Axis::logarithmic(
-            "wealth of the gambler",
-            [0.1, 40.0],
-            &[0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0],
-        ),
+        y: Axis::logarithmic("wealth of the gambler", [0.5, 40.0], &[0.5, 1.0, 2.0, 5.0, 10.0, 20.0]),
         lines: vec![
             Line { dotted: true, ..line("thinking aloud after answering at once: for a pass", path(1.0, 0)) },
             Line { dotted: true, ..line("the other way round: for a fail", path(-1.0, 1)) },

@@ -134,7 +134,7 @@ fn bounds_that_so_few_cases_cannot_show() {
         .map(|n| format!("{{\"id\": {n}, \"question\": {n}, \"answer\": 1, \"lang\": \"de\"}}\n"))
         .collect();
     let check = |rule: &str, parts: &[&str]| {
-        let suite = suite_with("", &format!("gate: {{rules: [{{metric: pass_rate, {rule}}}]}}\n"));
+        let suite = suite_with("", &format!("gate: {{rules: [{{{rule}}}]}}\n"));
         let told = told_of(&[("suite.yaml", &suite), ("cases.jsonl", &rows)]);
         assert_eq!(told.is_empty(), parts.is_empty(), "{told}");
         for part in parts {
@@ -145,9 +145,14 @@ fn bounds_that_so_few_cases_cannot_show() {
         "min: 0.99, estimand: population",
         &["warning: 20 cases cannot show that: if all passed", "at least 0.861"],
     );
-    check("max: 0.05, estimand: population", &["if all failed", "at most 0.139"]);
-    check("min: 0.8, estimand: population", &[]);
-    check("min: 0.99", &[]);
+    check("metric: pass_rate, max: 0.05, estimand: population", &["if none passed", "at most 0.139"]);
+    check("metric: pass_rate, min: 0.8, estimand: population", &[]);
+    check("metric: pass_rate, min: 0.99", &[]);
+    check(
+        "metric: latency_p50_ms, max: 9, estimand: population",
+        &["20 cases show too little", "always inconclusive"],
+    );
+    check("metric: latency_p50_ms, max: 9", &[]);
 }
 
 #[test]
