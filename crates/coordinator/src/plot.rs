@@ -72,7 +72,8 @@ impl Axis {
         let steps = successors(Some((ends[0] / step).ceil() + 0.0), |steps| Some(steps + 1.0));
         let values = steps.map(|steps| steps * step).take_while(|value| *value <= ends[1] + step * 1e-9);
         let sign = if percent { " %" } else { "" };
-        let marks = values.map(|value| (value, format!("{:.places$}{sign}", value * factor)));
+        // An end that is no number has no end of marks.
+        let marks = values.take(50).map(|value| (value, format!("{:.places$}{sign}", value * factor)));
         Self { name: name.to_owned(), ends, logarithmic: false, marks: marks.collect() }
     }
 

@@ -62,11 +62,11 @@ impl Loader<'_> {
                 counted(cases, "case"),
                 1.0 - best
             ),
-            (Metric::Latency(_), _) if cases < LEAST_BLOCKS => format!(
+            (Metric::Latency(_), Bound::Max(_) | Bound::MaxIncrease(_)) if cases < LEAST_BLOCKS => format!(
                 "{} show too little of how latency varies over time: this rule is always inconclusive",
                 counted(cases, "case")
             ),
-            (Metric::Latency(percent), _) => {
+            (Metric::Latency(percent), Bound::Max(_) | Bound::MaxIncrease(_)) => {
                 let calls = cases * u64::from(offer.repeats);
                 let share = f64::from(*percent) / 100.0;
                 if quantile_ranks(calls, share, 2.0 * confidence - 1.0).high <= calls {

@@ -142,7 +142,7 @@ fn bounds_that_so_few_cases_cannot_show() {
         }
     };
     check(
-        "min: 0.99, estimand: population",
+        "metric: pass_rate, min: 0.99, estimand: population",
         &["warning: 20 cases cannot show that: if all passed", "at least 0.861"],
     );
     check("metric: pass_rate, max: 0.05, estimand: population", &["if none passed", "at most 0.139"]);
