@@ -1,5 +1,6 @@
 //! The figures to reach, and whether a measurement reaches them.
 
+use crate::look::Looked;
 use crate::measure::Measured;
 use crate::releases::Moved;
 use crate::resume::Resumed;
@@ -66,6 +67,15 @@ pub(crate) fn of_releases(moved: &Moved) -> [Finding; 2] {
     [
         at_most("seconds of a promotion, process and all: at most 0.2", moved.promote_s, 0.2),
         at_most("seconds of a rollback, process and all: at most 0.2", moved.rollback_s, 0.2),
+    ]
+}
+
+/// Judges the looks at a running gate: that they take little, and no more for what was seen before.
+pub(crate) fn of_looking(looked: &Looked) -> [Finding; 3] {
+    [
+        at_most("milliseconds of a look at the first of 100,000 results: at most 5", looked.first_ms, 5.0),
+        at_most("milliseconds of a look at the last of 100,000 results: at most 5", looked.last_ms, 5.0),
+        at_most("milliseconds of the longest look: at most 50", looked.longest_ms, 50.0),
     ]
 }
 

@@ -5,7 +5,8 @@
 //! - `provider`: the fake provider as a process, and its bill; `http`: asking it
 //! - `measure`: one workload, run and measured
 //! - `resume`: a run killed and started again
-//! - `compare`: two runs compared; `review`: a month reviewed; `releases`: a channel moved among many versions
+//! - `compare`: two runs compared; `look`: a running gate looked at; `review`: a month reviewed
+//! - `releases`: a channel moved among many versions
 //! - `fleet`: a coordinator and workers, measured
 //! - `figures`: the figures to reach
 //! - `table`: what a person reads
@@ -15,6 +16,7 @@ mod compare;
 mod figures;
 mod fleet;
 mod http;
+mod look;
 mod measure;
 mod provider;
 mod releases;
@@ -30,6 +32,7 @@ use anyhow::{Context as _, bail, ensure};
 use clap::Parser;
 
 use crate::binaries::Binaries;
+use crate::figures::Finding;
 use crate::fleet::Plan;
 use crate::measure::Measured;
 use crate::workload::{StoreKind, Workload};
@@ -53,6 +56,9 @@ struct Arguments {
     /// Measure the figures to reach, one after the other, and say which are reached
     #[arg(long, conflicts_with_all = ["cases", "latency_ms", "in_flight"])]
     figures: bool,
+    /// Measure only what reads large runs: a comparison of two, and looks at a running gate
+    #[arg(long, conflicts_with_all = ["cases", "latency_ms", "in_flight", "figures", "fleet", "json"])]
+    reading: bool,
     /// Measure a coordinator and workers instead of `assay run`; needs --queue, and postgres:// in --store
     #[arg(long, conflicts_with_all = ["figures", "latency_ms"], requires = "queue")]
     fleet: bool,
@@ -98,6 +104,10 @@ fn main() -> anyhow::Result<()> {
         write!(io::stdout(), "{}", table::findings(&figures::of_releases(&moved)))?;
         return Ok(());
     }
+    if arguments.reading {
+        write!(io::stdout(), "{}", table::findings(&reading(&binaries, &arguments.store)?))?;
+        return Ok(());
+    }
     let workloads = if arguments.figures { figures::WORKLOADS.to_vec() } else { vec![workload] };
     let mut all = Vec::new();
     for workload in workloads {
@@ -114,14 +124,22 @@ fn main() -> anyhow::Result<()> {
             writeln!(io::stderr(), "measuring a run that is killed and goes on")?;
             let mut findings = figures::findings(&all);
             findings.extend(figures::of_resuming(&resume::resume(&binaries, &arguments.store)?));
-            writeln!(io::stderr(), "measuring the comparison of two runs")?;
-            findings.push(figures::of_comparing(compare::compare(&binaries, &arguments.store)?));
+            findings.extend(reading(&binaries, &arguments.store)?);
             writeln!(io::stderr(), "measuring the review of a month")?;
             findings.push(figures::of_reviewing(review::review(&binaries, &arguments.store)?));
             write!(io::stdout(), "\n{}", table::findings(&findings))?;
         }
     }
     Ok(())
+}
+
+/// What reads large runs.
+fn reading(binaries: &Binaries, store: &StoreKind) -> anyhow::Result<Vec<Finding>> {
+    writeln!(io::stderr(), "measuring the comparison of two runs")?;
+    let compared = figures::of_comparing(compare::compare(binaries, store)?);
+    writeln!(io::stderr(), "measuring looks at a running gate")?;
+    let looked = figures::of_looking(&look::look(binaries, store)?);
+    Ok([compared].into_iter().chain(looked).collect())
 }
 
 fn measure_fleet(binaries: &Binaries, plan: &Plan, json: bool) -> anyhow::Result<()> {

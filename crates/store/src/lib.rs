@@ -23,7 +23,7 @@
 //!   team has taken on, and what it takes for acceptable
 //! - [`schedule`], [`sweep`], [`baseline`]: what is live swept in time, and held against what it came to at first
 //! - [`quarantine`]: cases whose part in a verdict is shown beside it
-//! - [`outcome`], [`result`], [`trials`], [`history`]: reading what came out; [`prune`]: removing what is old;
+//! - [`outcome`], [`result`], [`packed`], [`trials`], [`history`]: reading what came out; [`prune`]: removing what is old;
 //!   [`maintenance`]: around the store rather than in it
 //!
 //! **Invariant:** every write is one transaction in a task of its own that no caller can cancel half-way.
@@ -52,6 +52,7 @@ pub mod member;
 pub mod open;
 pub mod outbox;
 pub mod outcome;
+pub mod packed;
 pub mod period;
 pub mod pool;
 mod pools;
@@ -98,6 +99,7 @@ pub use member::{Member, Offer};
 pub use open::{Schema, Store};
 pub use outbox::Delivery;
 pub use outcome::OutcomeRow;
+pub use packed::{CaseName, Mark};
 pub use pool::RunPool;
 pub use quarantine::Quarantine;
 pub use range::{Range, Signal, Subject};

@@ -67,6 +67,7 @@ const STATEMENTS: &[&[&str]] = &[
     crate::outbox::PRUNE_SQL,
     crate::outbox::SQL,
     crate::outcome::SQL,
+    crate::packed::SQL,
     crate::period::SQL,
     crate::pool::SQL,
     crate::prune::SQL,

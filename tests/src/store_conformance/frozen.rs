@@ -4,7 +4,7 @@ use assay_common::case::{Case, Recording};
 use assay_common::id::Digest;
 use assay_common::suite::Suite;
 use assay_common::usage::Usage;
-use assay_store::{StoreUrl, TaggedUnit};
+use assay_store::{CaseName, StoreUrl, TaggedUnit};
 
 use super::fixture::{NOW, case, open, put_dataset, suite};
 
@@ -128,6 +128,14 @@ pub async fn tagged_units_come_in_pages(place: StoreUrl) {
         .map(|n| TaggedUnit { position: n, unit: case(n).unit().to_owned(), tags: case(n).tags })
         .collect();
     assert_eq!(units, expected);
+    let mut names = store.case_names(dataset.digest.clone(), None, 4).await.unwrap();
+    names.extend(store.case_names(dataset.digest.clone(), Some(3), 4).await.unwrap());
+    let name = |n: u64| {
+        let Case { id, cluster, tags, .. } = case(n);
+        CaseName { position: n, id, cluster, tags }
+    };
+    assert_eq!(names, (0..7).map(name).collect::<Vec<_>>());
+    assert_eq!(store.case_names(dataset.digest, Some(6), 4).await.unwrap(), []);
 }
 
 /// The line that says most about a job answers it.

@@ -35,6 +35,12 @@ pub async fn outcomes_come_in_pages(place: StoreUrl) {
         (6, cancelled),
     ];
     assert_eq!(outcomes(&rows), expected);
+    // The same in numbers.
+    let marks: Vec<_> = rows.iter().map(OutcomeRow::mark).collect();
+    let packed = async |after, limit| fixture.store.marks(fixture.run, after, limit).await.unwrap();
+    assert_eq!(packed(None, 100).await, marks);
+    assert_eq!(packed(Some(3), 2).await, marks[3..5]);
+    assert_eq!(packed(Some(6), 2).await, []);
     let passed = fixture.passed(3, 1);
     let frozen = case(3);
     let expected = OutcomeRow {

@@ -96,7 +96,7 @@ fn the_step_that_runs_a_suite_leaves_its_reports() {
     assert_eq!(report["verdict"]["outcome"], "pass");
     let markdown = read("assay-report/report.md");
     assert_eq!(read("summary.md"), markdown);
-    for part in ["✅ pass", "95.4 %", "```diff\n", "| worse | before | after |", "Run `"] {
+    for part in ["✅ pass", "95.4 %", "```diff\n", "\nWorse:\n\n- ", "Run `"] {
         assert!(markdown.contains(part), "{part} is missing in\n{markdown}");
     }
     let junit = read("assay-report/junit.xml");

@@ -192,15 +192,34 @@ fn markdown_shows_it_and_is_steered_by_nobody() {
     place.assay(&["compare", "p@1", "p@2", "--markdown", "report.md"]).expect(0);
     let text = std::fs::read_to_string(place.path().join("report.md")).unwrap();
     for part in [
-        "### old (p&#64;1) → new (p&#64;2) on recorded/m",
+        "### old (p@&#8203;1) → new (p@&#8203;2) on recorded/m",
         "| pass rate | 66.7 % | 66.7 % |",
         "````diff\n@@ -1,2 +1,2 @@\n-Say yes.\n+Say yes!\n",
-        r"| up | fail → pass | \\u{1b}\[31mno &lt;img src=x&gt; \| &#64;team \`\`\` | yes |",
-        "| down | pass → fail | yes | thinking<br>no |",
+        "up fail → pass\n\n<table><tr><th>before</th><th>after</th></tr><tr><td>\n\n````text\n",
+        "\n\\u{1b}[31mno <img src=x> | @team ```\n````\n\n</td><td>\n\n```text\nyes\n```\n",
+        "```text\nthinking\nno\n```\n",
     ] {
         assert!(text.contains(part), "{part} is missing in:\n{text}");
     }
-    assert!(!text.contains('\u{1b}') && !text.contains("@team"), "{text}");
+    let read = outside_of_code(&text);
+    assert!(!text.contains('\u{1b}') && !read.contains("@team") && !read.contains("<img"), "{text}");
+}
+
+/// What is left of a page without its blocks of code.
+fn outside_of_code(text: &str) -> String {
+    let mut fence = None;
+    let outside = text.lines().filter(|line| match fence {
+        None => {
+            let ticks = line.len() - line.trim_start_matches('`').len();
+            fence = (ticks > 2).then(|| "`".repeat(ticks));
+            fence.is_none()
+        }
+        Some(_) => {
+            fence = fence.take().filter(|fence| fence != line);
+            false
+        }
+    });
+    outside.collect::<Vec<_>>().join("\n")
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use assay_tests::assay::{Workplace, repository};
 use assay_tests::fleet::World;
-use fake_provider::{Answer, FakeProvider, Script};
+use fake_provider::{Answer, FakeProvider, Price, Script};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -182,4 +182,41 @@ async fn the_leader_of_a_fleet_ends_a_run_early() {
     );
     assert!(report["run"]["jobs_used"].as_u64().unwrap() < 1_000);
     world.end(processes).await;
+}
+
+/// A budget that ends while cases are added: what was whole until then is told with its evidence.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_whole_before_the_budget_ended_is_told() {
+    let price = Price { input_per_mtok: 100_000_000_000, output_per_mtok: 100_000_000_000 };
+    let script = Script { price, ..Script::answering(Answer::Expression) };
+    let provider = FakeProvider::start(script).await.expect("the fake provider starts");
+    let place = Workplace::default();
+    twins(
+        &place,
+        &provider,
+        400,
+        "{min_cases: 40, max_cases: 300, rules: [{metric: pass_rate, max_drop: 0.02}]}",
+    );
+    let suite = std::fs::read_to_string(place.path().join("suite.yaml")).unwrap();
+    let models = "models: [{provider: fake, model: small, max_tokens: 8}]\nbudget_usd: 0.06\n";
+    place.write("suite.yaml", suite.replace("models: [fake/small]\n", models)).write(
+        "assay.toml",
+        format!(
+            "[providers.fake]\nkind = \"openai\"\nbase_url = \"{}\"\nlimits = {{ in_flight = 10 }}\n\
+             [prices.\"fake/small\"]\ninput_per_mtok = 100\noutput_per_mtok = 100\n",
+            provider.base_url()
+        ),
+    );
+    let report = place.assay(&["run", "suite.yaml", "--json"]).expect(3).json();
+    assert_eq!(report["run"]["state"], "cancelled");
+    assert!(first_rule(&report)["reason"].as_str().unwrap().contains("not complete"), "{report}");
+    let attempts = report["attempts"].as_array().unwrap();
+    let [.., whole, last] = attempts.as_slice() else { panic!("{report}") };
+    assert_eq!(last["verdict"], Value::Null);
+    let rule = first_rule(whole);
+    assert_eq!((&rule["n"], &rule["outcome"]), (&whole["cases"], &json!("inconclusive")));
+    assert_eq!(rule["observed"], 0.0, "nothing changes sides");
+    assert!(rule["interval"][0].as_f64().unwrap() < -0.02, "{rule}");
+    let shown = place.assay(&["status", report["run"]["id"].as_str().unwrap()]).expect(0).stdout;
+    assert!(shown.contains(&format!("What was whole, after {} cases:", whole["cases"])), "{shown}");
 }

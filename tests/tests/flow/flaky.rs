@@ -115,7 +115,15 @@ fn a_verdict_is_shown_with_and_without_what_is_under_quarantine() {
     }
     let markdown = std::fs::read_to_string(place.path().join("report.md")).unwrap();
     assert!(markdown.contains("Without what is under quarantine (wavers): ✅ pass"), "{markdown}");
-    let remove = ["quarantine", "remove", "wavers", "--suite", "s", "--model", "recorded/m"];
+    // There is one, so nobody has to say where it is.
+    let remove = ["quarantine", "remove", "wavers"];
+    assert!(
+        place
+            .assay(&[&remove[..], &["--model", "recorded/n"]].concat())
+            .expect(2)
+            .stderr
+            .contains("not under")
+    );
     place.assay(&remove).expect(0);
     place.assay(&remove).expect(2);
     let after = place.assay(&["run", "suite.yaml", "--new", "--json"]).expect(1).json();
@@ -125,6 +133,31 @@ fn a_verdict_is_shown_with_and_without_what_is_under_quarantine() {
         place.assay(&["quarantine", "list", "--all", "--json"]).expect(0).json().as_array().unwrap().len(),
         1
     );
+}
+
+/// A gate that stops early stops by what it saw of every case; what it saw of the others stands beside that.
+#[test]
+fn a_gate_that_stops_early_is_shown_without_what_is_under_quarantine() {
+    let place = Workplace::default();
+    suite(&place);
+    run(&place, 1);
+    add(&place, "wavers", &[]).expect(0);
+    let suite = std::fs::read_to_string(place.path().join("suite.yaml")).unwrap();
+    let (suite, _) = suite.split_once("gate:").unwrap();
+    place.write(
+        "suite.yaml",
+        format!("{suite}gate: {{stop_early: true, rules: [{{metric: pass_rate, max_drop: 0.4}}]}}\n"),
+    );
+    let ran = run(&place, 0);
+    let rule = |verdict: &Value| verdict["versions"][0]["rules"][0].clone();
+    assert_eq!((&ran["run"]["stopped_early"], &ran["verdict"]["outcome"]), (&json!(true), &json!("pass")));
+    let (with, quarantine) = (rule(&ran["verdict"]), &ran["quarantine"]);
+    let without = rule(&quarantine["verdict"]);
+    assert_eq!(quarantine["changes_outcome"], json!(with["outcome"] != without["outcome"]));
+    // The stable cases do not differ at all.
+    assert_eq!(without["observed"], 0.0, "{without}");
+    let [with, without] = [with, without].map(|rule| rule["n"].as_u64().unwrap());
+    assert!(with > 0 && without > 0, "{with} and {without} cases");
 }
 
 /// `assay run` and `assay status` say the same of a run, in one shape.

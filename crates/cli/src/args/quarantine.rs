@@ -44,11 +44,11 @@ Example:
     Remove {
         /// The case
         case: String,
-        /// The model, as `list` shows it
+        /// The model, as `list` shows it; not needed where the case is under quarantine on one
         #[arg(long, value_name = "MODEL")]
-        model: String,
-        /// The suite's name
+        model: Option<String>,
+        /// The suite's name; not needed where it is under quarantine in one
         #[arg(long, value_name = "NAME")]
-        suite: String,
+        suite: Option<String>,
     },
 }

@@ -46,19 +46,41 @@ pub(crate) async fn call(settings: &Settings, command: QuarantineCommand) -> Res
             add(&store, added, ledger.cases).await
         }
         QuarantineCommand::List { suite, all } => list(settings, &store, suite, all).await,
-        QuarantineCommand::Remove { case, model, suite } => {
-            let now = Clock::system().now();
-            let detail = json!({"suite": suite, "model": model});
-            let removed = entry("quarantine.remove", &case, detail)?;
-            if !store.remove_quarantine(suite, case.clone(), model, now, removed).await? {
-                return Err(Exit::Input(anyhow!(
-                    "the case `{case}` is not under quarantine there; `assay quarantine list` shows what is"
-                )));
-            }
-            let _ = writeln!(std::io::stderr(), "the case `{case}` counts again in runs to come");
-            Ok(Exit::Done)
-        }
+        QuarantineCommand::Remove { case, model, suite } => remove(&store, &case, model, suite).await,
     }
+}
+
+/// Takes out the one quarantine that is meant.
+async fn remove(
+    store: &Store,
+    case: &str,
+    model: Option<String>,
+    suite: Option<String>,
+) -> Result<Exit, Exit> {
+    let now = Clock::system().now();
+    let mut held = store.quarantines(suite).await?;
+    held.retain(|held| {
+        held.holds_at(now) && held.case == case && model.as_ref().is_none_or(|model| held.model == *model)
+    });
+    let (Some(meant), others) = (held.pop(), held) else {
+        return Err(Exit::Input(anyhow!(
+            "the case `{case}` is not under quarantine there; `assay quarantine list` shows what is"
+        )));
+    };
+    if !others.is_empty() {
+        let named = |held: &Quarantine| format!("--suite {} --model {}", held.suite, held.model);
+        let choices: Vec<_> = others.iter().chain([&meant]).map(named).collect();
+        return Err(Exit::Input(anyhow!(
+            "the case `{case}` is under quarantine more than once; say which: {}",
+            choices.join(", or ")
+        )));
+    }
+    let detail = json!({"suite": meant.suite, "model": meant.model});
+    let removed = entry("quarantine.remove", case, detail)?;
+    // Somebody else may have been faster: then it is out all the same.
+    store.remove_quarantine(meant.suite, case.to_owned(), meant.model, now, removed).await?;
+    let _ = writeln!(std::io::stderr(), "the case `{case}` counts again in runs to come");
+    Ok(Exit::Done)
 }
 
 /// The evidence against a case, from the baseline's history alone.

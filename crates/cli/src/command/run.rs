@@ -13,7 +13,6 @@ use assay_coordinator::report::{Reader, Report};
 use assay_coordinator::run::begin::Draw;
 use assay_coordinator::run::{Begun, Driver, Ended, begin};
 use assay_coordinator::suite::{FreezeError, Loaded, load_with};
-use assay_coordinator::verdict::Sight;
 use assay_store::{Provenance, Run};
 use futures_util::future::OptionFuture;
 use rand::RngExt as _;
@@ -44,7 +43,8 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     if args.estimate {
         return estimate::call(settings, &loaded).await;
     }
-    tell_sights(&loaded.sights);
+    // Before anything is paid.
+    warn(&loaded.sights);
     files::check_all(&args.files)?;
     let keys = keys::resolve(settings, &loaded)?;
     // Git takes its time, and the store does too.
@@ -164,21 +164,6 @@ impl Session {
         files::write(files, &Source::Store(store.clone()), &report).await?;
         Ok(exit_of(&report))
     }
-}
-
-/// Says on stderr how small a drop the suite can see, before anything is paid.
-fn tell_sights(sights: &[Sight]) {
-    let tell = |sight: &Sight| {
-        let points = |share: f64| format!("{:.1}", share * 100.0);
-        format!(
-            "this suite cannot see a drop below {} points: {} cases, `{}` allows {}",
-            points(sight.detectable),
-            sight.cases,
-            sight.rule,
-            points(sight.allowed)
-        )
-    };
-    warn(&sights.iter().map(tell).collect::<Vec<_>>());
 }
 
 /// The flag that a reader needs to find the same store, where it was named by one.

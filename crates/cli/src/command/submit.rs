@@ -95,7 +95,7 @@ async fn submit(
 
 /// Says what was submitted, on stderr: stdout belongs to the result.
 fn tell(accepted: &Accepted) {
-    let Accepted { run, jobs, estimate, created, .. } = accepted;
+    let Accepted { run, jobs, estimate, created, sights, .. } = accepted;
     let cost = match (estimate.cost_usd, estimate.requests_usd) {
         (Some(usd), _) => format!(", at most about ${usd:.2}"),
         (None, Some(usd)) => format!(", about ${usd:.2} for the requests alone"),
@@ -106,4 +106,5 @@ fn tell(accepted: &Accepted) {
     let what = if *created { "submitted" } else { "submitted before, under the same key:" };
     // Nobody is left to tell when stderr is gone.
     let _ = writeln!(std::io::stderr(), "{what} run {run}: {jobs} jobs{tokens}{cost}");
+    warn(sights);
 }

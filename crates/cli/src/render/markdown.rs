@@ -1,4 +1,4 @@
-//! The report as Markdown, for a pull request. Everything from prompts and answers is escaped.
+//! The report as Markdown, for a pull request. Answers stand in code, where nothing is read; all else from outside is escaped.
 
 use std::fmt::Write as _;
 
@@ -6,8 +6,8 @@ use assay_common::verdict::{Decision, Verdict};
 use assay_coordinator::report::{NamedFlips, Report};
 use assay_coordinator::verdict::VariantReport;
 
-use super::escape::{cell, fenced};
-use super::{attempts, jobs, percent};
+use super::escape::{cell, code, fenced, html};
+use super::{attempts, jobs, last_whole, percent};
 
 /// The report.
 pub(crate) fn markdown(report: &Report) -> String {
@@ -17,7 +17,7 @@ pub(crate) fn markdown(report: &Report) -> String {
     let _ = writeln!(text, "## {}: {outcome}\n", cell(&report.run.suite));
     let _ = writeln!(text, "{}", variants(&report.variants));
     for change in report.changes.iter().filter(|change| !change.diff.is_empty()) {
-        let (candidate, baseline) = (cell(&change.candidate), cell(&change.baseline));
+        let (candidate, baseline) = (html(&change.candidate), html(&change.baseline));
         let _ = writeln!(text, "<details><summary>{baseline} → {candidate}: the prompt</summary>\n");
         let _ = writeln!(text, "{}\n</details>\n", fenced("diff", &change.diff));
     }
@@ -28,6 +28,11 @@ pub(crate) fn markdown(report: &Report) -> String {
         let _ = writeln!(text, "{}", rules(verdict));
         if !report.attempts.is_empty() {
             let _ = writeln!(text, "{}\n", attempts(&report.attempts));
+        }
+        for (whole, verdict) in
+            report.attempts.iter().filter_map(|attempt| Some((attempt, attempt.verdict.as_ref()?)))
+        {
+            let _ = writeln!(text, "{}:\n\n{}", last_whole(whole), rules(verdict));
         }
     }
     if let Some(quarantine) = &report.quarantine {
@@ -77,12 +82,14 @@ fn flips(flips: &NamedFlips) -> String {
         flips.regressed,
         flips.unchanged
     );
-    if !flips.worse.is_empty() {
-        text.push_str("\n| worse | before | after |\n|---|---|---|\n");
-    }
-    for excerpt in &flips.worse {
-        let cells = [&excerpt.case, &excerpt.before_output, &excerpt.after_output].map(|text| cell(text));
-        let _ = writeln!(text, "| {} | {} | {} |", cells[0], cells[1], cells[2]);
+    for (heading, excerpts) in [("Worse", &flips.worse), ("Better", &flips.better)] {
+        if !excerpts.is_empty() {
+            let _ = writeln!(text, "\n{heading}:\n");
+        }
+        for excerpt in excerpts {
+            let [before, after] = [&excerpt.before_output, &excerpt.after_output].map(|text| code(text));
+            let _ = writeln!(text, "- {}: {before} → {after}", cell(&excerpt.case));
+        }
     }
     text
 }

@@ -79,6 +79,11 @@ fn attempts(attempts: &[Attempt]) -> String {
     format!("Attempts: {}", attempts.iter().map(one).collect::<Vec<_>>().join("; "))
 }
 
+/// What the last attempt that was whole is called, where what came after it is not.
+fn last_whole(attempt: &Attempt) -> String {
+    format!("What was whole, after {} cases", attempt.cases)
+}
+
 /// A rate in per cent, to a tenth.
 fn percent(rate: f64) -> String {
     format!("{:.1} %", rate * 100.0)

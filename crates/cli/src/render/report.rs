@@ -10,7 +10,7 @@ use assay_coordinator::flakes::Quarantined;
 use assay_coordinator::report::{Excerpt, NamedFlips, Report};
 use assay_coordinator::verdict::VariantReport;
 
-use super::{attempts, jobs, percent, table};
+use super::{attempts, jobs, last_whole, percent, table};
 
 /// The report as text. Only its own colours reach the terminal: names, answers and errors are made visible.
 pub(crate) fn report(report: &Report) -> String {
@@ -30,6 +30,11 @@ pub(crate) fn report(report: &Report) -> String {
         text.push_str(&self::verdict(verdict));
         if !report.attempts.is_empty() {
             let _ = writeln!(text, "{}\n", attempts(&report.attempts));
+        }
+        for (whole, verdict) in
+            report.attempts.iter().filter_map(|attempt| Some((attempt, attempt.verdict.as_ref()?)))
+        {
+            let _ = writeln!(text, "{}:\n{}", last_whole(whole), self::verdict(verdict));
         }
     }
     if let Some(quarantine) = &report.quarantine {

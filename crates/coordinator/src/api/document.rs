@@ -14,7 +14,7 @@ use crate::flakes::Quarantined;
 use crate::reasons::Reason;
 use crate::release::document::VerdictEntry;
 use crate::report::{Attempt, Errors, NamedFlips, Report, RunSummary, civil};
-use crate::verdict::VariantReport;
+use crate::verdict::{Sight, VariantReport};
 
 /// Some of many things.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,6 +38,9 @@ pub struct Accepted {
     pub jobs: u64,
     /// What it may take.
     pub estimate: Estimate,
+    /// What the rules of its gate on drops can be expected to see.
+    #[serde(default)]
+    pub sights: Vec<Sight>,
 }
 
 /// A run in a list.

@@ -22,6 +22,7 @@ use super::observe::Trace;
 use super::{Api, body, random};
 use crate::estimate::{Estimate, estimate, sample};
 use crate::run::begin::{Draw, new_run};
+use crate::run::extent::sights;
 use crate::suite::{Objection, admit};
 
 /// The header under which a submission may be sent again.
@@ -65,6 +66,7 @@ pub(super) async fn submit(
             hint: Some("raise `budget_usd`, or ask about fewer cases".to_owned()),
         }]));
     }
+    let sights = sights(store, &suite).await?;
     let revision = store.freeze_suite(suite.clone(), api.now()).await?;
     let source = Provenance { author: source.author.or_else(|| Some(submitter.name.clone())), ..source };
     store.attribute_versions(&suite, source).await?;
@@ -85,7 +87,7 @@ pub(super) async fn submit(
     }
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     let location = [(header::LOCATION, format!("/v1/runs/{run}"))];
-    Ok((status, location, Json(Accepted { run, revision, created, jobs, estimate })).into_response())
+    Ok((status, location, Json(Accepted { run, revision, created, jobs, estimate, sights })).into_response())
 }
 
 /// What the run of a suite, whose dataset is stored, may take.

@@ -1,10 +1,10 @@
-//! The results of both sides are read page by page and folded; then the answers of flipped cases are looked up.
+//! The results of both sides are read page by page, as numbers, and folded; then the flipped cases are looked up.
 
 use std::collections::HashMap;
 
 use assay_common::id::RunId;
 use assay_common::suite::Suite;
-use assay_store::{OutcomeRow, Store, StoreError};
+use assay_store::{CaseName, Mark, Store, StoreError};
 use futures_util::future::try_join;
 use tokio::sync::mpsc;
 
@@ -14,14 +14,14 @@ use super::side::{Side, find};
 use super::text::diff;
 use super::{CompareError, MAX_FLIPS, Request};
 use crate::flakes::ledger::flaky_at;
-use crate::report::{RunSummary, latencies, output_text};
+use crate::report::{RunSummary, output_text};
 use crate::verdict::confidence_of;
-use crate::verdict::paired::{self, FlippedCase, Paired, Pairing, Terms};
+use crate::verdict::paired::{self, Cases, FlippedCase, Paired, Pairing, Terms};
 
-/// Results read at a time.
-const PAGE: u32 = 2_000;
-/// Pages that are read ahead of the fold.
-const AHEAD: usize = 2;
+/// Results and cases read at a time.
+const PAGE: u32 = 10_000;
+/// Pages of each side that are read ahead of the fold, some 700 KiB each: while one side is folded the other is read.
+const AHEAD: usize = 16;
 /// Jobs of earlier runs that are read to mark flaky cases.
 const JOBS_TO_MARK: u64 = 500_000;
 /// Characters of an answer that are shown.
@@ -36,18 +36,13 @@ pub async fn compare(store: &Store, request: &Request) -> Result<Comparison, Com
         confidence: confidence_of(&after.suite),
         binary: sides.iter().all(|side| side.suite.reduce.is_binary(side.suite.repeats.max(1))),
         clustered: sides.iter().any(|side| side.suite.dataset.clustered),
-        same_dataset: before.suite.dataset.digest == after.suite.dataset.digest,
         flips: request.flips.min(MAX_FLIPS),
     };
-    let folds = [before, after].map(|side| paired::Side::new(&side.suite, side.variants.clone()));
-    let reading =
-        read(store, [before.run.id, after.run.id], folds, Pairing::new(pairs.iter().copied(), terms));
-    let looking = try_join(described(store, before), described(store, after));
-    let ((folds, found), described) = Box::pin(try_join(reading, looking)).await?;
-    let (old_quantiles, old_versions) = described.0;
-    let (new_quantiles, new_versions) = described.1;
-    let old = folds[0].reports(&old_versions, &old_quantiles, before.run.planned);
-    let new = folds[1].reports(&new_versions, &new_quantiles, after.run.planned);
+    let reading = read(store, &sides, &pairs, terms);
+    let numbering = try_join(store.version_numbers(&before.suite), store.version_numbers(&after.suite));
+    let (([old, new], found), versions) = Box::pin(try_join(reading, numbering)).await?;
+    let old = old.reports(&versions.0, before.run.planned);
+    let new = new.reports(&versions.1, after.run.planned);
     let mut reports = Vec::with_capacity(pairs.len());
     for ((a, b), paired) in pairs.into_iter().zip(found) {
         let Paired { difference, slices, tags_left_out, cost, improved, regressed, unpaired, better, worse } =
@@ -59,7 +54,7 @@ pub async fn compare(store: &Store, request: &Request) -> Result<Comparison, Com
         let positions: Vec<u64> = worse.iter().chain(&better).map(|flip| flip.position).collect();
         let mut flaky =
             flaky_at(store, &after.run, &after.suite, after.variants[b], &positions, JOBS_TO_MARK).await?;
-        if terms.same_dataset {
+        if same_dataset(&sides) {
             let old = (&before.run, &before.suite, before.variants[a]);
             flaky.extend(flaky_at(store, old.0, old.1, old.2, &positions, JOBS_TO_MARK).await?);
         }
@@ -88,49 +83,83 @@ pub async fn compare(store: &Store, request: &Request) -> Result<Comparison, Com
     })
 }
 
-type Folded<'a> = ([paired::Side<'a>; 2], Vec<Paired>);
+type Folded<'s> = ([paired::Side<'s>; 2], Vec<Paired>);
 
 /// Folds both sides; one run that is both is read once.
-async fn read<'a>(
+async fn read<'s>(
     store: &Store,
-    runs: [RunId; 2],
-    mut folds: [paired::Side<'a>; 2],
-    mut pairing: Pairing,
-) -> Result<Folded<'a>, StoreError> {
-    let [before, after] = &mut folds;
-    let mut pages = pages(store, runs[0]);
-    if runs[0] == runs[1] {
-        while let Some(page) = pages.recv().await {
-            for row in &page? {
-                // Both close a case with the same row: that of the side before has come when its fellow does.
-                before.push(row).into_iter().for_each(|case| pairing.before(case));
-                after.push(row).iter().for_each(|case| pairing.after(case));
-            }
-        }
-        before.close().into_iter().for_each(|case| pairing.before(case));
-    } else {
-        let mut later = self::pages(store, runs[1]);
-        while let Some(page) = pages.recv().await {
-            page?.iter().filter_map(|row| before.push(row)).for_each(|case| pairing.before(case));
+    sides: &'s [Side; 2],
+    pairs: &[(usize, usize)],
+    terms: Terms,
+) -> Result<Folded<'s>, StoreError> {
+    let runs = sides.each_ref().map(|side| side.run.id);
+    let mut earlier = pages(store, runs[0]);
+    let later = (runs[0] != runs[1]).then(|| pages(store, runs[1]));
+    let mut pairing = Pairing::new(pairs.iter().copied(), terms, cases(store, sides).await?);
+    let [mut before, mut after] =
+        sides.each_ref().map(|side| paired::Side::new(&side.suite, side.variants.clone()));
+    if let Some(mut later) = later {
+        while let Some(page) = earlier.recv().await {
+            page?.iter().filter_map(|mark| before.push(mark)).for_each(|case| pairing.before(case));
         }
         before.close().into_iter().for_each(|case| pairing.before(case));
         while let Some(page) = later.recv().await {
-            page?.iter().filter_map(|row| after.push(row)).for_each(|case| pairing.after(&case));
+            page?.iter().filter_map(|mark| after.push(mark)).for_each(|case| pairing.after(&case));
         }
+    } else {
+        while let Some(page) = earlier.recv().await {
+            for mark in &page? {
+                // Both close a case with the same job: that of the side before has come when its fellow does.
+                before.push(mark).into_iter().for_each(|case| pairing.before(case));
+                after.push(mark).iter().for_each(|case| pairing.after(case));
+            }
+        }
+        before.close().into_iter().for_each(|case| pairing.before(case));
     }
     after.close().iter().for_each(|case| pairing.after(case));
-    Ok((folds, pairing.finish()))
+    Ok(([before, after], pairing.finish()))
+}
+
+fn same_dataset([before, after]: &[Side; 2]) -> bool {
+    before.suite.dataset.digest == after.suite.dataset.digest
+}
+
+/// What the cases of both sides are known by: places do where both have the same dataset.
+async fn cases(store: &Store, sides: &[Side; 2]) -> Result<[Cases; 2], StoreError> {
+    let by_id = !same_dataset(sides);
+    let [mut before, mut after] = [Cases::default(), Cases::default()];
+    if by_id {
+        each_case(store, &sides[0].suite, |case| before.push_id(&case.id)).await?;
+    }
+    let add = |case: CaseName| {
+        if by_id {
+            after.push_id(&case.id);
+        }
+        after.push_groups(case);
+    };
+    each_case(store, &sides[1].suite, add).await?;
+    Ok([before, after])
+}
+
+async fn each_case(store: &Store, suite: &Suite, mut add: impl FnMut(CaseName)) -> Result<(), StoreError> {
+    let mut after = None;
+    loop {
+        let page = store.case_names(suite.dataset.digest.clone(), after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.position);
+        page.into_iter().for_each(&mut add);
+    }
 }
 
 /// The results of a run, read ahead by a task that ends when nobody wants more.
-fn pages(store: &Store, run: RunId) -> mpsc::Receiver<Result<Vec<OutcomeRow>, StoreError>> {
+fn pages(store: &Store, run: RunId) -> mpsc::Receiver<Result<Vec<Mark>, StoreError>> {
     let (sender, receiver) = mpsc::channel(AHEAD);
     let store = store.clone();
     tokio::spawn(async move {
         let mut after = None;
         loop {
-            let page = store.outcomes(run, after, PAGE).await;
-            match page.as_ref().map(|page| page.last().map(|row| row.ordinal)) {
+            let page = store.marks(run, after, PAGE).await;
+            match page.as_ref().map(|page| page.last().map(|mark| mark.ordinal)) {
                 Ok(None) => return,
                 Ok(last) => after = last,
                 Err(_) => {}
@@ -142,14 +171,6 @@ fn pages(store: &Store, run: RunId) -> mpsc::Receiver<Result<Vec<OutcomeRow>, St
         }
     });
     receiver
-}
-
-/// What stands in a side's table beside what is folded.
-async fn described(
-    store: &Store,
-    side: &Side,
-) -> Result<(crate::verdict::Quantiles, Vec<Option<i64>>), StoreError> {
-    try_join(latencies(store, side.run.id), store.version_numbers(&side.suite)).await
 }
 
 /// What makes the sides hard to compare.
@@ -181,7 +202,7 @@ fn warnings([before, after]: &[Side; 2]) -> Vec<String> {
     warnings
 }
 
-/// Flipped cases with the ends of their answers.
+/// Flipped cases with their ids and the ends of their answers.
 async fn answers(
     store: &Store,
     [before, after]: &[Side; 2],
@@ -192,7 +213,10 @@ async fn answers(
     let (old, new) =
         try_join(store.outputs(before.run.id, ordinals(0)), store.outputs(after.run.id, ordinals(1))).await?;
     let [old, new] = [old, new].map(|outputs| outputs.into_iter().collect::<HashMap<_, _>>());
-    let answer = |flip: FlippedCase| {
+    let positions = flips.iter().map(|flip| flip.position).collect();
+    let names = store.case_ids(after.suite.dataset.digest.clone(), positions).await?;
+    let mut names: HashMap<_, _> = names.into_iter().collect();
+    let mut answer = |flip: FlippedCase| {
         let output = |outputs: &HashMap<u64, Option<_>>, ordinal: Option<u64>| {
             outputs.get(&ordinal?)?.as_ref().map(|output| ending(&output_text(output)))
         };
@@ -201,11 +225,11 @@ async fn answers(
             after_output: output(&new, flip.ordinals[1]),
             before: flip.values[0] as f64 / 1e9,
             after: flip.values[1] as f64 / 1e9,
-            case: flip.case,
+            case: names.remove(&flip.position).unwrap_or_default(),
             flaky: flaky.contains(&flip.position),
         }
     };
-    Ok(flips.into_iter().map(answer).collect())
+    Ok(flips.into_iter().map(&mut answer).collect())
 }
 
 /// The end of an answer, marked where it was cut: conclusions come last.

@@ -7,22 +7,17 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use assay_common::suite::Suite;
 use assay_common::verdict::Verdict;
-use assay_store::{OutcomeRow, Quarantine, Run, RunState, Store, StoreError};
+use assay_store::{OutcomeRow, Quarantine, StoreError};
 use serde::{Deserialize, Serialize};
 
 use super::ledger::{FlakeClass, Ledger, LedgerLine};
-use crate::report::civil;
-use crate::run::extent::extents;
-use crate::verdict::{Aggregation, Quantiles, judge};
+use crate::report::{Again, civil};
 
 /// The longest that a case may be under quarantine.
 pub const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 /// The most of a suite's cases on one model that may be under it, as one of so many.
 pub const ONE_OF: u64 = 20;
-/// Results read at a time.
-const PAGE: u32 = 2_000;
 
 /// The verdict of a run without its cases under quarantine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -58,17 +53,14 @@ pub fn evidence<'l>(ledger: &'l Ledger, case: &str, model: &str) -> Option<&'l L
     ledger.lines.iter().find(convicts)
 }
 
-/// What the gate says of `run` without the cases that were under quarantine when it was created; `None` where there are none,
+/// What the gate says of a run without the cases that were under quarantine when it was created; `None` where there are none,
 /// or no gate. Reads the results once more.
 pub(crate) async fn without(
-    store: &Store,
-    suite: &Suite,
-    run: &Run,
-    quantiles: &Quantiles,
-    versions: &[Option<i64>],
+    again: Again<'_>,
     verdict: Option<&Verdict>,
 ) -> Result<Option<Quarantined>, StoreError> {
     let Some(verdict) = verdict else { return Ok(None) };
+    let Again { store, suite, run, .. } = again;
     let mut held = store.quarantines(Some(suite.name.clone())).await?;
     held.retain(|quarantine| quarantine.holds_at(run.created_at));
     if held.is_empty() {
@@ -80,30 +72,7 @@ pub(crate) async fn without(
         let model = &models[suite.variant(row.variant).model];
         under.contains(&(row.case_id.as_str(), model.as_str()))
     };
-    let mut aggregation = Aggregation::counted(suite, &extents(store, suite).await?);
-    let mut left_out = vec![0; suite.product().variants as usize];
-    let mut after = None;
-    loop {
-        let page = store.outcomes(run.id, after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.ordinal);
-        for row in &page {
-            if is_under(row) {
-                aggregation.leave_out(row);
-                left_out[row.variant as usize] += 1;
-            } else {
-                aggregation.push(row);
-            }
-        }
-    }
-    let mut aggregate = aggregation.finish(quantiles, versions, run.planned);
-    aggregate.stopped_early = run.stopped_early;
-    for (variant, left_out) in aggregate.variants.iter_mut().zip(left_out) {
-        // They were planned for a verdict with them.
-        variant.jobs -= left_out;
-    }
-    let complete = run.state == RunState::Completed;
-    let without = judge(suite, &aggregate, complete, versions);
+    let without = again.without(is_under).await?;
     Ok(without.map(|without| Quarantined {
         changes_outcome: without.outcome != verdict.outcome,
         verdict: without,

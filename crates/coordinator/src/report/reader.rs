@@ -13,12 +13,13 @@ use assay_store::{OutcomeRow, Run, RunState, Store, StoreError};
 use futures_util::future::try_join;
 use tokio_util::sync::CancellationToken;
 
+use super::again::Again;
 use super::excerpt::{self, one_line};
 use super::shape::{Attempt, Errors, Report, RunSummary};
 use crate::compare::text::changes;
 use crate::flakes::quarantine;
 use crate::run::extent::extents;
-use crate::verdict::{Aggregation, Quantiles, judge};
+use crate::verdict::{Aggregation, Extents, Quantiles, judge};
 
 /// How many results are read at a time.
 const PAGE: u32 = 2_000;
@@ -41,6 +42,8 @@ pub struct Reader<'s> {
     run: RunId,
     /// Begun once the dataset has been counted for it.
     aggregation: Option<Aggregation<'s>>,
+    /// What it was begun with.
+    extents: Extents,
     /// How many jobs errored in each way, and the ordinal of the first.
     errors: HashMap<ErrorKind, (u64, u64)>,
     /// Everything below it has been read.
@@ -50,7 +53,15 @@ pub struct Reader<'s> {
 impl<'s> Reader<'s> {
     /// Before the first result.
     pub fn new(store: &'s Store, suite: &'s Suite, run: RunId) -> Self {
-        Self { store, suite, run, aggregation: None, errors: HashMap::new(), next: 0 }
+        Self {
+            store,
+            suite,
+            run,
+            aggregation: None,
+            extents: Extents::default(),
+            errors: HashMap::new(),
+            next: 0,
+        }
     }
 
     /// Reads along while the run goes on, as far as nothing is missing, so that little is left to read at its end.
@@ -86,14 +97,15 @@ impl<'s> Reader<'s> {
             let word = verdict.outcome.word();
             tracing::info!(run.id = %run.id, verdict.outcome = word, "run {} comes to {word}", run.id);
         }
-        let quarantine =
-            quarantine::without(store, suite, run, &quantiles, &versions, verdict.as_ref()).await?;
+        let again =
+            Again { store, suite, run, extents: &self.extents, quantiles: &quantiles, versions: &versions };
+        let quarantine = quarantine::without(again, verdict.as_ref()).await?;
         let mut flips = Vec::with_capacity(aggregate.flips.len());
         for counted in &aggregate.flips {
             flips.push(excerpt::name(store, suite, run.id, counted).await?);
         }
         let errors = errors(store, run.id, self.errors).await?;
-        let attempts = attempts(store, suite, run, verdict.as_ref()).await?;
+        let attempts = attempts(again, verdict.as_ref()).await?;
         Ok(Report {
             run: RunSummary::of(run),
             variants: aggregate.variants,
@@ -117,8 +129,8 @@ impl<'s> Reader<'s> {
     /// Counts the dataset where the gate's rules need it.
     async fn begin(&mut self) -> Result<(), StoreError> {
         if self.aggregation.is_none() {
-            let extents = extents(self.store, self.suite).await?;
-            self.aggregation = Some(Aggregation::counted(self.suite, &extents));
+            self.extents = extents(self.store, self.suite).await?;
+            self.aggregation = Some(Aggregation::counted(self.suite, &self.extents));
         }
         Ok(())
     }
@@ -171,34 +183,41 @@ async fn errors(
     Ok(errors)
 }
 
-/// What was said before the run was given more, and what is said now.
-async fn attempts(
-    store: &Store,
-    suite: &Suite,
-    run: &Run,
-    verdict: Option<&Verdict>,
-) -> Result<Vec<Attempt>, StoreError> {
+/// What was said before the run was given more, and what is said now. Where the run ended in between, what was said last stands
+/// there with its evidence.
+async fn attempts(again: Again<'_>, verdict: Option<&Verdict>) -> Result<Vec<Attempt>, StoreError> {
+    let Again { store, suite, run, .. } = again;
     let Some(verdict) = verdict.filter(|_| suite.gate.as_ref().is_some_and(Gate::tops_up)) else {
         return Ok(Vec::new());
     };
-    let earlier = store.attempts(run.id).await?.into_iter().map(|attempt| Attempt {
-        jobs: attempt.jobs,
-        cases: attempt.cases,
-        trials: attempt.trials,
-        outcome: Decision::Inconclusive,
-    });
+    let mut attempts: Vec<_> = store
+        .attempts(run.id)
+        .await?
+        .into_iter()
+        .map(|attempt| Attempt {
+            jobs: attempt.jobs,
+            cases: attempt.cases,
+            trials: attempt.trials,
+            outcome: Decision::Inconclusive,
+            verdict: None,
+        })
+        .collect();
+    if let Some(whole) = attempts.last_mut().filter(|_| run.state == RunState::Cancelled) {
+        whole.verdict = again.until(whole.jobs).await?;
+    }
     let product = suite.product();
-    let last = Attempt {
+    attempts.push(Attempt {
         jobs: run.planned,
         cases: (run.planned / product.jobs_per_case().max(1)).min(product.cases),
         trials: product.place(run.planned.saturating_sub(1)).trial,
         outcome: verdict.outcome,
-    };
-    Ok(earlier.chain([last]).collect())
+        verdict: None,
+    });
+    Ok(attempts)
 }
 
 /// The quantiles of latency that a report needs.
-pub(crate) async fn latencies(store: &Store, run: RunId) -> Result<Quantiles, StoreError> {
+async fn latencies(store: &Store, run: RunId) -> Result<Quantiles, StoreError> {
     let mut quantiles = Quantiles::default();
     for (variant, percent, micros) in store.latency_quantiles(run, Quantiles::NEEDED.into()).await? {
         quantiles.insert(variant, percent, micros);

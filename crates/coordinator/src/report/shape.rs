@@ -42,7 +42,7 @@ pub struct Report {
 }
 
 /// One judgement of a gate that adds cases and trials while it is inconclusive.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Attempt {
     /// Jobs up to then.
     pub jobs: u64,
@@ -52,6 +52,9 @@ pub struct Attempt {
     pub trials: u32,
     /// What it came to.
     pub outcome: Decision,
+    /// What it was made of, where it is the last that was whole: the budget or the time ended during what came after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
 }
 
 /// The jobs that errored in one way.

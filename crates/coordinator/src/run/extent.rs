@@ -1,9 +1,10 @@
 //! Counts the dataset of a run for the rules of its gate, where that takes reading it.
 
+use assay_common::gate::Rule;
 use assay_common::suite::Suite;
 use assay_store::{Store, StoreError};
 
-use crate::verdict::{Count, Extents};
+use crate::verdict::{Count, Extents, Sight};
 
 /// How many cases are read at a time.
 const PAGE: u32 = 10_000;
@@ -13,6 +14,24 @@ pub(crate) async fn extents(store: &Store, suite: &Suite) -> Result<Extents, Sto
     if let Some(extents) = Extents::uncounted(suite) {
         return Ok(extents);
     }
+    counted(store, suite).await
+}
+
+/// What the rules of a suite on drops can be expected to see, of a dataset that is stored.
+pub(crate) async fn sights(store: &Store, suite: &Suite) -> Result<Vec<Sight>, StoreError> {
+    let Some(gate) = suite.gate.as_ref().filter(|_| suite.prompts.len() > 1) else { return Ok(Vec::new()) };
+    let all = suite.dataset.cases;
+    let sliced =
+        gate.rules.iter().any(|rule| !rule.slice.is_empty() && Sight::of(gate, rule, all, all).is_some());
+    let extents = if sliced { counted(store, suite).await? } else { Extents::default() };
+    let sight = |(index, rule): (usize, &Rule)| {
+        let in_slice = if rule.slice.is_empty() { all } else { extents.of(index).cases };
+        Sight::of(gate, rule, in_slice, all).map(|(sight, _)| sight)
+    };
+    Ok(gate.rules.iter().enumerate().filter_map(sight).collect())
+}
+
+async fn counted(store: &Store, suite: &Suite) -> Result<Extents, StoreError> {
     let mut count = Count::new(suite);
     let mut after = None;
     loop {

@@ -27,3 +27,4 @@ pub use course::PAST_DEADLINE;
 pub use dispatch::DispatchError;
 pub use drive::{Driver, Ended};
 pub use round::DriveError;
+pub use watch::RESULTS_A_LOOK;

@@ -14,8 +14,8 @@ use super::extent::extents;
 use crate::environment::Environment;
 use crate::verdict::{Aggregation, Ruling};
 
-/// How many results are read in one look.
-const PAGE: u32 = 500;
+/// The most results that are read in one look.
+pub const RESULTS_A_LOOK: u32 = 500;
 /// How many pages at most, once all results are in.
 const LAST_PAGES: u32 = 10;
 /// The pause after a look that saw nothing new: behind a job that takes long the same page would be read again and again.
@@ -140,12 +140,13 @@ impl Watch {
 
     fn is_due(&self, run: &Run) -> bool {
         let Looked { done, new, at } = self.looked;
-        new == u64::from(PAGE) || done != run.done() && (new > 0 || at.is_none_or(|at| at.elapsed() >= PAUSE))
+        new == u64::from(RESULTS_A_LOOK)
+            || done != run.done() && (new > 0 || at.is_none_or(|at| at.elapsed() >= PAUSE))
     }
 
     /// Reads a page of results as far as none is missing.
     async fn read(&mut self, environment: &Environment, run: &Run) -> Result<(), StoreError> {
-        let page = environment.store.outcomes(self.run, self.next.checked_sub(1), PAGE).await?;
+        let page = environment.store.outcomes(self.run, self.next.checked_sub(1), RESULTS_A_LOOK).await?;
         let before = self.next;
         for row in &page {
             if row.ordinal != self.next {

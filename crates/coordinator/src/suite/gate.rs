@@ -7,7 +7,6 @@ use assay_common::config::Span;
 use assay_common::gate::{Amount, Bound, Estimand, Gate, Metric, Rule, Tier};
 use assay_common::score::Millionths;
 
-use super::super::verdict::{Outlook, Sight};
 use super::cases::census::{Census, Slice};
 use super::hint::{counted, did_you_mean};
 use super::load::Loader;
@@ -60,39 +59,36 @@ impl Loader<'_> {
             self.warning(node.at, message).hint = Some("demand fewer cases, or add some".into());
         }
         let (max_cases, max_repeats) = self.topping_up(node, least, offer);
-        let stop_early = node.get("stop_early").and_then(Node::flag).unwrap_or(false);
-        let looks_again = stop_early || max_cases.is_some() || max_repeats.is_some();
-        let drawn = looks_again.then(|| max_cases.unwrap_or(u64::MAX));
-        let mut names = HashMap::new();
-        let mut rules = Vec::new();
-        for node in node.get("rules").map(Node::items).unwrap_or_default() {
-            let Some(rule) = self.rule(node, offer) else { continue };
-            self.check_outlook(node, &rule, confidence, drawn, offer);
-            let at = node.get("name").unwrap_or(node).at;
-            if let Some(first) = names.insert(rule.name.clone(), at.line) {
-                self.error(at, format!("the rule `{}` is already on line {first}", rule.name)).hint =
-                    Some("delete one, or give them names of their own".into());
-            }
-            rules.push(rule);
-        }
-        if let Some(first) = node.get("rules").and_then(|rules| rules.items().first())
-            && rules.iter().all(|rule: &Rule| rule.tier == Tier::Advisory)
-            && !rules.is_empty()
-        {
-            let at = first.get("tier").unwrap_or(first).at;
-            self.warning(at, "every rule is advisory: this gate passes whatever they say").hint =
-                Some("make one of them critical or supporting".into());
-        }
-        Gate {
+        let mut gate = Gate {
             confidence,
-            stop_early,
+            stop_early: node.get("stop_early").and_then(Node::flag).unwrap_or(false),
             max_error_rate: millionths("max_error_rate"),
             min_cases: least,
             max_cases,
             max_repeats,
             expires_seconds: node.get("expires").and_then(seconds),
-            rules,
+            rules: Vec::new(),
+        };
+        let mut names = HashMap::new();
+        for node in node.get("rules").map(Node::items).unwrap_or_default() {
+            let Some(rule) = self.rule(node, offer) else { continue };
+            self.check_prospect(node, &gate, &rule, offer);
+            let at = node.get("name").unwrap_or(node).at;
+            if let Some(first) = names.insert(rule.name.clone(), at.line) {
+                self.error(at, format!("the rule `{}` is already on line {first}", rule.name)).hint =
+                    Some("delete one, or give them names of their own".into());
+            }
+            gate.rules.push(rule);
         }
+        if let Some(first) = node.get("rules").and_then(|rules| rules.items().first())
+            && gate.rules.iter().all(|rule| rule.tier == Tier::Advisory)
+            && !gate.rules.is_empty()
+        {
+            let at = first.get("tier").unwrap_or(first).at;
+            self.warning(at, "every rule is advisory: this gate passes whatever they say").hint =
+                Some("make one of them critical or supporting".into());
+        }
+        gate
     }
 
     /// `max_cases` and `max_repeats`.
@@ -159,59 +155,6 @@ impl Loader<'_> {
         let name = node.get("name").and_then(Node::text).map(str::to_owned);
         let name = name.unwrap_or_else(|| default_name(&metric, &bound, &written, &slice));
         Some(Rule { name, metric, slice, bound, tier, estimand })
-    }
-
-    /// Notes what a rule on a drop can be expected to see, and warns of one that so few cases could rule out only for a version
-    /// that is better. `drawn`: the cases that are drawn at most, in a gate that looks more than once.
-    fn check_outlook(
-        &mut self,
-        node: &Node,
-        rule: &Rule,
-        confidence: Millionths,
-        drawn: Option<u64>,
-        offer: &Offer<'_>,
-    ) {
-        let (Bound::MaxDrop(margin), Estimand::Population, Some(census)) =
-            (rule.bound, rule.estimand, offer.census)
-        else {
-            return;
-        };
-        let cases = if rule.slice.is_empty() { census.cases() } else { census.cases_in(&rule.slice) };
-        let all = census.cases().max(1);
-        // A slice of what is drawn is as large a share of its slice.
-        let cases = match drawn.filter(|drawn| *drawn < all) {
-            Some(drawn) => {
-                u64::try_from(u128::from(cases) * u128::from(drawn) / u128::from(all)).unwrap_or(cases)
-            }
-            None => cases,
-        };
-        let outlook = Outlook::of(cases, margin.as_f64(), confidence.as_f64(), drawn.is_some());
-        if cases == 0 || offer.prompts < 2 {
-            return;
-        }
-        self.sights.push(Sight {
-            rule: rule.name.clone(),
-            cases,
-            allowed: margin.as_f64(),
-            detectable: outlook.detectable,
-        });
-        if margin.as_f64() >= outlook.least {
-            return;
-        }
-        let at = node.entry("max_drop").map_or(node.at, |entry| entry.value.at);
-        let points = |share: f64| (share * 1e3).ceil() / 10.0;
-        let message = format!(
-            "{} cannot see a drop below {} points: this rule passes only a version that is better",
-            counted(cases, "case"),
-            points(outlook.least),
-        );
-        self.warning(at, message).hint = Some(match outlook.cases.is_finite() {
-            true => format!(
-                "{} cases would do where no case changes sides, {} where 7 % do; or allow more",
-                outlook.least_cases, outlook.cases
-            ),
-            false => "no number of cases rules out a drop of 0: allow some".into(),
-        });
     }
 
     fn slice(&mut self, node: &Node, offer: &Offer<'_>) -> Slice {

@@ -10,7 +10,8 @@
 //! - `shape`, `layout`: the words to declare a file's shape in, and the suite's declaration
 //! - `check`, `schema`: the declaration held against a file, and told to editors
 //! - `live`: what it asks for by channel
-//! - `prompts`, `models`, `scorers`, `gate`: one part of the suite each; `templates`: the variables they want
+//! - `prompts`, `models`, `scorers`, `gate`: one part of the suite each; `prospect`: what the gate can see; `templates`: the
+//!   variables they want
 //! - `cases`, `recordings`: rows that walk past and are counted
 //! - `freeze`: the second pass; `upload`: the same between two machines, as JSON lines
 //! - `admit`: what is checked of a frozen suite that comes from elsewhere
@@ -31,6 +32,7 @@ mod live;
 mod load;
 mod models;
 mod prompts;
+mod prospect;
 mod recordings;
 mod schema;
 mod scorers;

@@ -79,11 +79,6 @@ struct Prefix {
 }
 
 impl<'a> Aggregation<'a> {
-    /// Before the first job. The gate's rules look again and again where that takes no count of the dataset.
-    pub fn new(suite: &'a Suite) -> Self {
-        Self::counted(suite, &Extents::uncounted(suite).unwrap_or_default())
-    }
-
     /// Before the first job of a dataset that was counted, for a report.
     pub fn counted(suite: &'a Suite, extents: &Extents) -> Self {
         Self::over(Cow::Borrowed(suite), extents, true)
@@ -152,8 +147,9 @@ impl<'a> Aggregation<'a> {
     /// When the job's variant is none of the suite's.
     pub fn push(&mut self, row: &OutcomeRow) {
         self.reach(row);
-        self.tallies[row.variant as usize].add_job(row);
-        self.cells[row.variant as usize].add(row, &self.names);
+        let mark = row.mark();
+        self.tallies[row.variant as usize].add_job(&mark);
+        self.cells[row.variant as usize].add(&mark, &row.scores, &self.names);
         let Some(case) = &self.case else { return };
         for (evidence, in_slice) in self.evidence.iter_mut().zip(&case.in_slice) {
             // Who only watches has no use for latencies.

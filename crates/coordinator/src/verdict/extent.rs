@@ -33,7 +33,7 @@ impl Extents {
     }
 
     /// That of the rule with this index; nothing was counted of one that is unknown.
-    pub(super) fn of(&self, rule: usize) -> Extent {
+    pub(crate) fn of(&self, rule: usize) -> Extent {
         self.0.get(rule).copied().unwrap_or_default()
     }
 }

@@ -3,10 +3,10 @@
 use assay_common::gate::Metric;
 use assay_common::outcome::Outcome;
 use assay_common::reduce::Reducer;
-use assay_common::score::Millionths;
+use assay_common::score::{Millionths, NamedScore};
 use assay_common::scorer::Scorer;
 use assay_common::suite::Suite;
-use assay_store::OutcomeRow;
+use assay_store::Mark;
 
 /// The most that 1 is: squares of sums over ten million cases still fit 128 bits.
 const MAX_ONE: u64 = 1_000_000_000_000;
@@ -154,13 +154,13 @@ pub(super) struct Cost {
 
 impl Cost {
     /// Adds a job's. What an error cost counts where it is known; an answer of unknown cost makes the sum unknown.
-    pub(super) fn add(&mut self, row: &OutcomeRow) {
-        match row.cost {
+    pub(super) fn add(&mut self, mark: &Mark) {
+        match mark.cost {
             Some(cost) => {
                 self.nanos += i128::from(cost.0);
                 self.known = true;
             }
-            None => self.unknown |= is_answered(row.outcome),
+            None => self.unknown |= is_answered(mark.outcome),
         }
     }
 
@@ -182,32 +182,32 @@ impl Cell {
         Self { named: vec![Scores::default(); names], ..Self::default() }
     }
 
-    /// Adds a trial.
-    pub(super) fn add(&mut self, row: &OutcomeRow, names: &[String]) {
-        match row.outcome {
+    /// Adds a trial. `scores` are its scorers' findings; without them its weighted score counts, rounded as it is.
+    pub(super) fn add(&mut self, mark: &Mark, scores: &[NamedScore], names: &[String]) {
+        match mark.outcome {
             Outcome::Passed => {
                 self.passed += 1;
-                self.first_passed = earlier(self.first_passed, row.ordinal);
+                self.first_passed = earlier(self.first_passed, mark.ordinal);
             }
             Outcome::Failed => {
                 self.failed += 1;
-                self.first_failed = earlier(self.first_failed, row.ordinal);
+                self.first_failed = earlier(self.first_failed, mark.ordinal);
             }
             Outcome::Errored(_) => self.errored += 1,
             Outcome::Cancelled => {}
         }
-        self.cost.add(row);
-        if !is_answered(row.outcome) {
+        self.cost.add(mark);
+        if !is_answered(mark.outcome) {
             return;
         }
-        for named in &row.scores {
+        for named in scores {
             self.score.add(named.score.value, named.weight.0);
             let index = names.iter().position(|name| named.metric.as_ref() == Some(name));
             index.into_iter().for_each(|index| self.named[index].add(named.score.value, 1));
         }
         // Where nothing weighs anything the score was given, not made of others.
-        if row.scores.iter().all(|named| named.weight <= Millionths::ZERO) {
-            row.score.into_iter().for_each(|score| self.score.add(score, Millionths::ONE.0));
+        if scores.iter().all(|named| named.weight <= Millionths::ZERO) {
+            mark.score.into_iter().for_each(|score| self.score.add(score, Millionths::ONE.0));
         }
     }
 

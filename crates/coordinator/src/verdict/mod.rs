@@ -35,6 +35,6 @@ pub use aggregate::{Aggregate, Aggregation};
 pub use extent::{Count, Extents};
 pub use flips::{Flip, Flips};
 pub use gate::{Ruling, judge};
-pub use outlook::{Outlook, Sight};
+pub use outlook::{Outlook, Sight, best_rate};
 pub use quantiles::Quantiles;
 pub use report::{LatencyMs, VariantReport, confidence_of};

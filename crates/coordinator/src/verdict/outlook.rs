@@ -1,5 +1,11 @@
 //! What a suite can be expected to see of a drop, before a run.
 
+use std::fmt;
+
+use assay_common::gate::{Bound, Estimand, Gate, Rule};
+use serde::{Deserialize, Serialize};
+
+use super::gate::rate;
 use super::stats::power::{Plan, detectable, discordance, least_cases, least_margin};
 
 /// The pass rate that is presumed while none is known.
@@ -15,7 +21,7 @@ const AGAIN: f64 = 3.0;
 const AGAIN_LEAST: f64 = 5.0;
 
 /// The least drop that one rule of a suite can be expected to see.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sight {
     /// The rule's name.
     pub rule: String,
@@ -26,6 +32,46 @@ pub struct Sight {
     /// The least drop that it rules out four times in five when nothing changed, as a share: presuming that 7 % of the
     /// cases change sides by chance.
     pub detectable: f64,
+}
+
+impl Sight {
+    /// Of a rule of `gate` that looks at `in_slice` of `all` cases; `None` where it does not look for a drop to be expected, or
+    /// at no case.
+    pub fn of(gate: &Gate, rule: &Rule, in_slice: u64, all: u64) -> Option<(Self, Outlook)> {
+        let (Bound::MaxDrop(allowed), Estimand::Population) = (rule.bound, rule.estimand) else {
+            return None;
+        };
+        // A slice of what is drawn is as large a share of its slice.
+        let cases = match gate.max_cases.filter(|drawn| *drawn < all) {
+            Some(drawn) => {
+                u64::try_from(u128::from(in_slice) * u128::from(drawn) / u128::from(all.max(1))).ok()?
+            }
+            None => in_slice,
+        };
+        if cases == 0 {
+            return None;
+        }
+        let allowed = allowed.as_f64();
+        let outlook = Outlook::of(cases, allowed, gate.confidence.as_f64(), gate.looks_again());
+        Some((Self { rule: rule.name.clone(), cases, allowed, detectable: outlook.detectable }, outlook))
+    }
+}
+
+impl fmt::Display for Sight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rule, cases, allowed, detectable } = self;
+        let [detectable, allowed] = [detectable, allowed].map(|share| share * 100.0);
+        write!(
+            f,
+            "this suite cannot see a drop below {detectable:.1} points: {cases} cases, `{rule}` allows {allowed:.1}"
+        )
+    }
+}
+
+/// The greatest rate that `cases` can show at this confidence, one-sided: that of a run in which all of them pass. What they can
+/// show to be rare is as far from 0.
+pub fn best_rate(cases: u64, confidence: f64) -> f64 {
+    rate::interval_of(cases as f64, cases as f64, 2.0 * confidence - 1.0)[0]
 }
 
 /// How a number of cases relates to the drop that a rule wants ruled out. All of it is about a complete run whose candidate
@@ -92,5 +138,8 @@ mod tests {
         assert_eq!((again.detectable * 1e3).round(), 36.0);
         assert_eq!((again.cases, again.least_cases), (1_620.0, 250.0));
         assert_eq!(Outlook::of(20, 0.0, 0.95, false).cases, f64::INFINITY);
+        // 0.05^(1/20): the rule of three; and Wilson's 300/(300 + z²).
+        assert!((best_rate(20, 0.95) - 0.05_f64.powf(0.05)).abs() < 1e-9);
+        assert!((best_rate(300, 0.95) - 300.0 / 302.705_543).abs() < 1e-6);
     }
 }

@@ -1,4 +1,4 @@
-//! Quantiles of latency that the store looks up for reports, so that no latency is held in memory for them.
+//! Quantiles of latency. For reports the store looks them up, so that no latency is held in memory for them.
 
 use std::collections::BTreeMap;
 

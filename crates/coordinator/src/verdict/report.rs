@@ -4,7 +4,7 @@ use assay_common::gate::Gate;
 use assay_common::id::Digest;
 use assay_common::outcome::Outcome;
 use assay_common::suite::Suite;
-use assay_store::OutcomeRow;
+use assay_store::Mark;
 use serde::{Deserialize, Serialize};
 
 use super::measure::{Cell, Cost, Quantity, Scale, Value};
@@ -88,20 +88,20 @@ pub(super) struct Tally {
 
 impl Tally {
     /// Counts a job.
-    pub(super) fn add_job(&mut self, row: &OutcomeRow) {
-        match row.outcome {
+    pub(super) fn add_job(&mut self, mark: &Mark) {
+        match mark.outcome {
             Outcome::Passed => self.passed += 1,
             Outcome::Failed => self.failed += 1,
             Outcome::Errored(_) => self.errored += 1,
             Outcome::Cancelled => self.cancelled += 1,
         }
-        self.cost.add(row);
+        self.cost.add(mark);
         let more = |sum: Option<u128>, tokens: Option<u64>| match tokens {
             Some(tokens) => Some(sum.unwrap_or(0) + u128::from(tokens)),
             None => sum,
         };
-        self.input_tokens = more(self.input_tokens, row.usage.input_tokens);
-        self.output_tokens = more(self.output_tokens, row.usage.output_tokens);
+        self.input_tokens = more(self.input_tokens, mark.usage.input_tokens);
+        self.output_tokens = more(self.output_tokens, mark.usage.output_tokens);
     }
 
     /// Counts a case whose jobs have all been counted, in its first round of trials or a further one.

@@ -129,6 +129,33 @@ warning: every rule is advisory: this gate passes whatever they say
 }
 
 #[test]
+fn bounds_that_so_few_cases_cannot_show() {
+    let rows: String = (0..20)
+        .map(|n| format!("{{\"id\": {n}, \"question\": {n}, \"answer\": 1, \"lang\": \"de\"}}\n"))
+        .collect();
+    let check = |rule: &str, parts: &[&str]| {
+        let suite = suite_with("", &format!("gate: {{rules: [{{{rule}}}]}}\n"));
+        let told = told_of(&[("suite.yaml", &suite), ("cases.jsonl", &rows)]);
+        assert_eq!(told.is_empty(), parts.is_empty(), "{told}");
+        for part in parts {
+            assert!(told.contains(part), "{part} is missing in:\n{told}");
+        }
+    };
+    check(
+        "metric: pass_rate, min: 0.99, estimand: population",
+        &["warning: 20 cases cannot show that: if all passed", "at least 0.861"],
+    );
+    check("metric: pass_rate, max: 0.05, estimand: population", &["if none passed", "at most 0.139"]);
+    check("metric: pass_rate, min: 0.8, estimand: population", &[]);
+    check("metric: pass_rate, min: 0.99", &[]);
+    check(
+        "metric: latency_p50_ms, max: 9, estimand: population",
+        &["20 cases show too little", "always inconclusive"],
+    );
+    check("metric: latency_p50_ms, max: 9", &[]);
+}
+
+#[test]
 fn templates_that_fail_for_every_case() {
     let suite = suite_with(
         "prompts",

@@ -14,7 +14,7 @@ use assay_common::scorer::{Check, Scorer};
 use assay_common::suite::{DatasetRef, Priority, Suite};
 use assay_common::usage::Usage;
 use assay_common::verdict::{Decision, RuleVerdict, Verdict};
-use assay_coordinator::verdict::{Aggregate, Aggregation, Quantiles, judge};
+use assay_coordinator::verdict::{Aggregate, Aggregation, Extents, Quantiles, judge};
 use assay_store::OutcomeRow;
 
 /// A suite of so many prompt entries on one model, one trial a case, with a gate of these rules.
@@ -135,7 +135,7 @@ impl Run {
     }
 
     pub(crate) fn aggregate_rows<'a>(&self, rows: impl IntoIterator<Item = &'a OutcomeRow>) -> Aggregate {
-        let mut aggregation = Aggregation::new(&self.suite);
+        let mut aggregation = aggregation(&self.suite);
         rows.into_iter().for_each(|row| aggregation.push(row));
         aggregation.finish(&self.quantiles(), &self.versions(), self.suite.product().jobs().unwrap())
     }
@@ -175,6 +175,16 @@ impl Run {
         }
         quantiles
     }
+}
+
+/// So many of each sign, one after the other.
+pub(crate) fn signs(parts: &[(&str, usize)]) -> String {
+    parts.iter().map(|(sign, times)| sign.repeat(*times)).collect()
+}
+
+/// Before the first job of a suite whose rules look at all cases, each a unit of its own.
+pub(crate) fn aggregation(suite: &Suite) -> Aggregation<'_> {
+    Aggregation::counted(suite, &Extents::uncounted(suite).unwrap_or_default())
 }
 
 pub(crate) fn outcome(sign: char) -> Option<Outcome> {

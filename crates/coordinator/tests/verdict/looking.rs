@@ -8,7 +8,8 @@ use assay_common::verdict::Decision::{self, Fail, Inconclusive, Pass};
 use assay_coordinator::order::committed;
 use assay_coordinator::verdict::{Aggregation, Quantiles, Ruling, judge};
 
-use crate::fixture::{Run, outcome, row, rule, suite};
+use crate::first_look::first_look;
+use crate::fixture::{Run, aggregation, outcome, row, rule, suite};
 
 /// A rule's metric, its bound, and how much that allows.
 type Asked<'a> = (&'a str, fn(Amount) -> Bound, f64);
@@ -35,7 +36,7 @@ fn passed(yes: bool) -> Outcome {
 
 /// What the gate comes to on cases in this order, and after how many.
 fn decided(suite: &Suite, cases: impl IntoIterator<Item = [char; 2]>) -> Option<(Decision, u64)> {
-    let mut aggregation = Aggregation::new(suite);
+    let mut aggregation = aggregation(suite);
     for (case, arms) in (0..).zip(cases) {
         push(&mut aggregation, case, arms.map(|sign| outcome(sign).unwrap()));
         // As at the end of what was planned: no further job is waited for.
@@ -84,7 +85,7 @@ fn a_suites_own_number_is_decided_before_its_end_and_exactly_at_it() {
     let mut own = looking(&[("pass_rate", Bound::Min, 0.9)], 200);
     own.prompts.truncate(1);
     let run = |passes: &dyn Fn(u64) -> bool| {
-        let mut aggregation = Aggregation::new(&own);
+        let mut aggregation = aggregation(&own);
         for case in 0..200 {
             aggregation.push(&row(case, case, 0, 1, passed(passes(case))));
             aggregation.catch_up();
@@ -105,12 +106,34 @@ fn a_suites_own_number_is_decided_before_its_end_and_exactly_at_it() {
 #[test]
 fn only_the_prefix_without_a_gap_counts() {
     let suite = looking(&[("pass_rate", Bound::MaxDrop, 0.05)], 300);
-    let mut aggregation = Aggregation::new(&suite);
+    let mut aggregation = aggregation(&suite);
     for case in (0..300).filter(|case| *case != 50) {
         push(&mut aggregation, case, [Outcome::Passed; 2]);
     }
     let ruling = Ruling::of(&aggregation).unwrap();
     assert_eq!((ruling.settled, ruling.units), (None, 50));
+}
+
+/// What is under quarantine is passed over in its place: what comes after it is looked at, and decides a case later.
+#[test]
+fn what_is_left_out_is_no_gap_and_no_evidence() {
+    let suite = looking(&[("pass_rate", Bound::MaxDrop, 0.05)], 300);
+    let decided_after = |left_out: &[u64]| {
+        let mut aggregation = aggregation(&suite);
+        for case in 0..300 {
+            for variant in 0..2 {
+                let job =
+                    row(2 * case + u64::from(variant), case, variant, 1, passed(!left_out.contains(&case)));
+                if left_out.contains(&case) { aggregation.leave_out(&job) } else { aggregation.push(&job) }
+            }
+            if let Some(decision) = Ruling::of(&aggregation).unwrap().settled {
+                return (decision, case, Ruling::of(&aggregation).unwrap().units);
+            }
+        }
+        panic!("nothing changes sides in 300 cases")
+    };
+    let (decision, case, units) = decided_after(&[]);
+    assert_eq!(decided_after(&[3, 7, 8]), (decision, case + 3, units));
 }
 
 #[test]
@@ -123,7 +146,7 @@ fn an_advisory_rule_holds_nothing_up() {
 #[test]
 fn what_was_decided_stands_in_the_verdict_of_a_run_that_was_stopped() {
     let suite = looking(&[("pass_rate", Bound::MaxDrop, 0.05)], 300);
-    let mut aggregation = Aggregation::new(&suite);
+    let mut aggregation = aggregation(&suite);
     (0..120).for_each(|case| push(&mut aggregation, case, [Outcome::Passed; 2]));
     let mut aggregate = aggregation.finish(&Quantiles::default(), &[None, None], 600);
     assert_eq!(judge(&suite, &aggregate, true, &[]).unwrap().outcome, Inconclusive, "180 cases are missing");
@@ -156,26 +179,6 @@ fn thinking_aloud_is_told_from_answering_at_once_by_a_tenth_of_the_questions() {
     assert!(mean < 0.1, "{mean}");
 }
 
-/// Each question of examples/first-look: whether it was right at once, and after thinking aloud.
-fn first_look() -> Vec<[char; 2]> {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/first-look");
-    let lines = |file: &str| {
-        let text = std::fs::read_to_string(folder.join(file)).unwrap();
-        text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()).collect::<Vec<_>>()
-    };
-    let answers = lines("answers.jsonl");
-    let right = |case: &serde_json::Value, prompt: &str| {
-        let answer = answers.iter().find(|answer| answer["case"] == case["id"] && answer["prompt"] == prompt);
-        let output = answer.unwrap()["output"].as_str().unwrap();
-        let said = output.rsplit("the answer is ").next().unwrap().trim().trim_end_matches('.');
-        if said == case["answer"].as_str().unwrap() { '+' } else { '-' }
-    };
-    lines("cases.jsonl")
-        .iter()
-        .map(|case| [right(case, "answer-only"), right(case, "chain-of-thought")])
-        .collect()
-}
-
 /// A version just at the margin, whose cases differ in how hard they are, looked at after every case of up to three rounds
 /// of trials: passed, and failed, by mistake at most as often as the gate's confidence allows.
 #[test]
@@ -188,7 +191,7 @@ fn further_rounds_of_trials_do_not_make_mistakes_more_frequent() {
     let [mut wrongly_passed, mut wrongly_failed] = [0_u64; 2];
     let mut chance = 1_u64;
     for _ in 0..RUNS {
-        let mut aggregation = Aggregation::new(&rounds);
+        let mut aggregation = aggregation(&rounds);
         // One case in five changes: it is lost three times in four, for good.
         let kinds: Vec<f64> = (0..cases).map(|_| next(&mut chance)).collect();
         let mut settled = None;

@@ -9,6 +9,22 @@ use tokio::task::spawn_blocking;
 
 use super::{CONFIG, Scene, store_of};
 
+/// As before `assay run`, nobody has to wait for the end of a run to learn what it cannot show.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_suite_can_see_is_said_when_it_is_submitted() {
+    let scene = Scene::new().await;
+    scene.suite(300, "gate: {rules: [{metric: pass_rate, max_drop: 0.02}]}");
+    let submitted = scene.assay(&["submit", "suite.yaml"]).await.expect(0);
+    let sight =
+        "\nthis suite cannot see a drop below 3.9 points: 300 cases, `pass_rate max_drop 0.02` allows 2.0\n";
+    assert!(submitted.stderr.ends_with(sight), "{}", submitted.stderr);
+    let submitted = scene.assay(&["submit", "suite.yaml", "--json"]).await.expect(0).json();
+    assert_eq!(
+        (&submitted["sights"][0]["cases"], &submitted["sights"][0]["allowed"]),
+        (&300.into(), &0.02.into())
+    );
+}
+
 /// `--wait` ends with the document, the files and the code that `assay run` ends with.
 #[tokio::test(flavor = "multi_thread")]
 async fn waiting_ends_as_a_run_here_does() {

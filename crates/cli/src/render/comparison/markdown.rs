@@ -1,10 +1,10 @@
-//! A comparison as Markdown. Everything from prompts, cases and models is escaped.
+//! A comparison as Markdown. Answers stand in blocks of code, where nothing is read; all else from outside is escaped.
 
 use std::fmt::Write as _;
 
 use assay_coordinator::compare::{Comparison, FlippedAnswer, PairReport};
 
-use super::super::escape::{cell, fenced, lines};
+use super::super::escape::{beside, cell, fenced};
 use super::{cost, rate, rows, sentence, signed, title, unknown, way};
 
 /// The comparison.
@@ -82,12 +82,11 @@ fn flips(heading: &str, count: u64, flips: &[FlippedAnswer]) -> String {
         return String::new();
     }
     let mut text = format!("<details><summary>{count} {heading}, {} shown</summary>\n\n", flips.len());
-    text.push_str("| case | | before | after |\n|---|---|---|---|\n");
     for flip in flips {
-        let shown = |output: &Option<String>| output.as_deref().map_or_else(unknown, lines);
+        let shown = |output: &Option<String>| output.clone().unwrap_or_else(unknown);
         let (before, after) = (shown(&flip.before_output), shown(&flip.after_output));
-        let _ = writeln!(text, "| {} | {} | {before} | {after} |", cell(&flip.case), way(flip));
+        let _ = writeln!(text, "{} {}\n\n{}", cell(&flip.case), way(flip), beside(&before, &after));
     }
-    text.push_str("\n</details>\n\n");
+    text.push_str("</details>\n\n");
     text
 }

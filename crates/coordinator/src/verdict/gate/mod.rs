@@ -21,7 +21,7 @@ mod blame;
 mod difference;
 mod expected;
 mod guard;
-mod rate;
+pub(super) mod rate;
 mod ruling;
 mod words;
 

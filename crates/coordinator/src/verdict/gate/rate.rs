@@ -42,6 +42,14 @@ pub(super) fn judge(figures: &Rate, rule: &Rule, terms: Terms) -> Finding {
     Finding { interval: interval(figures, terms), ..Finding::found(decision, sample.mean(), n, reason) }
 }
 
+/// The two-sided interval of a rate that decides.
+pub(in crate::verdict) fn interval_of(successes: f64, cases: f64, confidence: f64) -> Interval {
+    match cases < FEW {
+        true => clopper_pearson(successes, cases, confidence),
+        false => wilson(successes, cases, confidence),
+    }
+}
+
 /// Holds the rate to be expected against the bound: one-sided at the gate's confidence each way, with errors at their worst.
 fn expected(figures: &Rate, rule: &Rule, bound: Amount, n: u64, terms: Terms) -> Finding {
     let sample = &figures.scored;
@@ -50,13 +58,9 @@ fn expected(figures: &Rate, rule: &Rule, bound: Amount, n: u64, terms: Terms) ->
     let worth = if terms.clustered { sample.effective_size() / sample.n() as f64 } else { 1.0 };
     let [scored, errored] = [sample.n(), figures.errored].map(|cases| cases as f64 * worth);
     let cases = scored + errored;
-    let interval_of = |successes: f64, confidence: f64| match cases < FEW {
-        true => clopper_pearson(successes, cases, confidence),
-        false => wilson(successes, cases, confidence),
-    };
     let one_sided = 2.0 * terms.confidence - 1.0;
-    let low = interval_of(mean * scored, one_sided)[0];
-    let high = interval_of(mean * scored + errored, one_sided)[1];
+    let low = interval_of(mean * scored, cases, one_sided)[0];
+    let high = interval_of(mean * scored + errored, cases, one_sided)[1];
     let threshold = bound.as_f64();
     let at_least = matches!(rule.bound, Bound::Min(_));
     let decision = match at_least {

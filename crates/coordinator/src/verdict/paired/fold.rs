@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use assay_common::id::Digest;
-
 use super::super::measure::Value;
 use super::super::stats::Ratio;
 use super::super::stats::multiplicity::benjamini_hochberg;
+use super::cases::Cases;
 use super::difference::Sums;
 use super::shape::{CostRatio, FlippedCase, Paired, SliceDifference, Terms};
 use super::side::{ClosedCase, Trials};
@@ -19,9 +18,11 @@ const MAX_VALUES: usize = 50;
 pub struct Pairing {
     terms: Terms,
     pairs: Vec<Pair>,
+    /// What the cases of the side before and of the side after are known by.
+    cases: [Cases; 2],
     /// Cases of the side before that have not met theirs.
     held: HashMap<u128, Vec<Trials>>,
-    cluster: Option<String>,
+    cluster: Option<u32>,
 }
 
 /// Two arms, by their index among the variants of each side, and what they came to so far.
@@ -42,26 +43,29 @@ struct Pair {
 
 impl Pairing {
     /// Before the first case. `arms` are indices among the variants of each side.
-    pub fn new(arms: impl IntoIterator<Item = (usize, usize)>, terms: Terms) -> Self {
+    pub fn new(arms: impl IntoIterator<Item = (usize, usize)>, terms: Terms, cases: [Cases; 2]) -> Self {
         let pairs = arms.into_iter().map(Pair::new).collect();
-        Self { terms, pairs, held: HashMap::new(), cluster: None }
+        Self { terms, pairs, cases, held: HashMap::new(), cluster: None }
     }
 
     /// A case of the side before.
     pub fn before(&mut self, case: ClosedCase) {
-        self.held.insert(self.key(&case), case.trials);
+        self.held.insert(self.cases[0].key(case.position), case.trials);
     }
 
     /// A case of the side after, when that of the side before has come. Cases of a cluster come together.
     pub fn after(&mut self, case: &ClosedCase) {
-        if case.cluster.is_none() || case.cluster != self.cluster {
+        let cases = &self.cases[1];
+        let (cluster, key) = (cases.cluster(case.position), cases.key(case.position));
+        if cluster.is_none() || cluster != self.cluster {
             self.close_cluster();
-            self.cluster.clone_from(&case.cluster);
+            self.cluster = cluster;
         }
-        let held = self.held.remove(&self.key(case)).unwrap_or_default();
+        let held = self.held.remove(&key).unwrap_or_default();
+        let tags = self.cases[1].tags(case.position);
         for pair in &mut self.pairs {
             let before = held.get(pair.arms.0).copied().unwrap_or(Trials::ABSENT);
-            pair.add(case, before, case.trials[pair.arms.1], self.terms.flips);
+            pair.add(case.position, tags, [before, case.trials[pair.arms.1]], self.terms.flips);
         }
     }
 
@@ -70,14 +74,6 @@ impl Pairing {
         self.close_cluster();
         let (terms, left) = (self.terms, self.held.len() as u64);
         self.pairs.into_iter().map(|pair| pair.finish(terms, left)).collect()
-    }
-
-    fn key(&self, case: &ClosedCase) -> u128 {
-        if self.terms.same_dataset {
-            return u128::from(case.position);
-        }
-        // Half of a SHA-256: ids that collide are not found by chance, and not made.
-        u128::from_str_radix(&Digest::of(case.id.as_bytes()).as_str()[..32], 16).unwrap_or_default()
     }
 
     fn close_cluster(&mut self) {
@@ -105,13 +101,19 @@ impl Pair {
         }
     }
 
-    fn add(&mut self, case: &ClosedCase, before: Trials, after: Trials, flips: usize) {
+    fn add(
+        &mut self,
+        position: u64,
+        tags: Option<&BTreeMap<String, String>>,
+        [before, after]: [Trials; 2],
+        flips: usize,
+    ) {
         let (Value::Scored(old), Value::Scored(new)) = (before.value, after.value) else {
             self.unpaired += 1;
             return;
         };
         self.all.add(old, new);
-        for (tag, value) in &case.tags {
+        for (tag, value) in tags.into_iter().flatten() {
             if let Some(sums) = self.slice(tag, value) {
                 sums.add(old, new);
             }
@@ -125,19 +127,14 @@ impl Pair {
             std::cmp::Ordering::Less => (&mut self.regressed, &mut self.worse),
         };
         *count += 1;
-        let place = first.partition_point(|flip| flip.position < case.position);
+        let place = first.partition_point(|flip| flip.position < position);
         if place < flips {
             first.truncate(flips - 1);
             // The arm with the higher value has a trial that passed, the other one has a trial that failed.
             let (higher, lower) = (0, 1);
             let examples = if new > old { [lower, higher] } else { [higher, lower] };
-            let flip = FlippedCase {
-                position: case.position,
-                case: case.id.clone(),
-                values: [old / 1_000, new / 1_000],
-                ordinals: [before.examples[examples[0]], after.examples[examples[1]]],
-            };
-            first.insert(place, flip);
+            let ordinals = [before.examples[examples[0]], after.examples[examples[1]]];
+            first.insert(place, FlippedCase { position, values: [old / 1_000, new / 1_000], ordinals });
         }
     }
 
@@ -193,36 +190,48 @@ impl Pair {
 
 #[cfg(test)]
 mod tests {
+    use assay_store::CaseName;
+
     use super::super::difference::ONE;
     use super::super::shape::{Difference, Test};
     use super::*;
 
-    const TERMS: Terms =
-        Terms { confidence: 0.95, binary: true, clustered: false, same_dataset: true, flips: 2 };
+    const TERMS: Terms = Terms { confidence: 0.95, binary: true, clustered: false, flips: 2 };
 
-    fn case(position: u64, value: Value, cluster: Option<&str>) -> ClosedCase {
+    fn case(position: u64, value: Value) -> ClosedCase {
         let trials = Trials { value, cost: Some(10), examples: [Some(position), Some(position + 100)] };
-        ClosedCase {
-            position,
-            id: format!("case-{position}"),
-            cluster: cluster.map(str::to_owned),
-            tags: BTreeMap::from([
-                ("half".to_owned(), if position < 50 { "first" } else { "second" }.to_owned()),
-                ("id".to_owned(), position.to_string()),
-            ]),
-            trials: vec![trials],
+        ClosedCase { position, trials: vec![trials] }
+    }
+
+    /// A hundred cases, in clusters of so many where that is more than one.
+    fn cases(in_cluster: u64) -> Cases {
+        let mut cases = Cases::default();
+        for position in 0..100 {
+            let half = if position < 50 { "first" } else { "second" };
+            let tags = [("half", half.to_owned()), ("id", position.to_string())];
+            cases.push_groups(CaseName {
+                position,
+                id: format!("case-{position}"),
+                cluster: (in_cluster > 1).then(|| (position / in_cluster).to_string()),
+                tags: tags.map(|(tag, value)| (tag.to_owned(), value)).into(),
+            });
         }
+        cases
+    }
+
+    fn pairing(terms: Terms, in_cluster: u64) -> Pairing {
+        Pairing::new([(0, 0)], terms, [Cases::default(), cases(in_cluster)])
     }
 
     /// Folds (before, after) of each case; the side after comes in the opposite order.
     fn folded(terms: Terms, values: &[(bool, bool)]) -> Paired {
         let value = |yes: bool| Value::Scored(if yes { ONE } else { 0 });
-        let mut pairing = Pairing::new([(0, 0)], terms);
+        let mut pairing = pairing(terms, 1);
         for (position, (before, _)) in (0..).zip(values) {
-            pairing.before(case(position, value(*before), None));
+            pairing.before(case(position, value(*before)));
         }
         for (position, (_, after)) in values.iter().enumerate().rev() {
-            pairing.after(&case(position as u64, value(*after), None));
+            pairing.after(&case(position as u64, value(*after)));
         }
         pairing.finish().remove(0)
     }
@@ -248,9 +257,9 @@ mod tests {
     #[test]
     fn the_first_flips_are_named_whatever_the_order() {
         let paired = folded(TERMS, &table(1, 4, 1, 0));
-        let named: Vec<_> = paired.worse.iter().map(|flip| (flip.case.as_str(), flip.ordinals)).collect();
+        let named: Vec<_> = paired.worse.iter().map(|flip| (flip.position, flip.ordinals)).collect();
         // Passed before, failed after.
-        assert_eq!(named, [("case-1", [Some(1), Some(101)]), ("case-2", [Some(2), Some(102)])]);
+        assert_eq!(named, [(1, [Some(1), Some(101)]), (2, [Some(2), Some(102)])]);
         assert_eq!(paired.better[0].ordinals, [Some(105), Some(5)]);
         assert_eq!(paired.cost, Some(CostRatio { cases: 6, ratio: 1.0, interval: Some([1.0, 1.0]) }));
     }
@@ -269,13 +278,19 @@ mod tests {
 
     #[test]
     fn a_case_without_its_fellow_is_counted_and_left_out() {
-        let mut pairing = Pairing::new([(0, 0)], Terms { same_dataset: false, ..TERMS });
+        // Other datasets: the second has the cases of the first at places that are one further.
+        let mut sides = [Cases::default(), Cases::default()];
+        for place in 0..9 {
+            sides[0].push_id(&format!("case {}", place + 1));
+            sides[1].push_id(&format!("case {place}"));
+        }
+        let mut pairing = Pairing::new([(0, 0)], TERMS, sides);
         let pass = Value::Scored(ONE);
-        pairing.before(case(1, pass, None));
-        pairing.before(case(2, pass, None));
-        pairing.before(case(3, Value::Errored, None));
+        pairing.before(case(0, pass));
+        pairing.before(case(1, pass));
+        pairing.before(case(2, Value::Errored));
         for position in [2, 3, 4] {
-            pairing.after(&case(position, pass, None));
+            pairing.after(&case(position, pass));
         }
         let paired = pairing.finish().remove(0);
         assert_eq!((paired.difference.cases, paired.unpaired), (1, 3));
@@ -285,14 +300,14 @@ mod tests {
     #[test]
     fn clusters_are_the_unit() {
         let values = |terms: Terms| {
-            let mut pairing = Pairing::new([(0, 0)], terms);
+            let mut pairing = pairing(terms, 5);
             let lost = |position: u64| (position / 5).is_multiple_of(3);
             for position in 0..60 {
-                pairing.before(case(position, Value::Scored(ONE), None));
+                pairing.before(case(position, Value::Scored(ONE)));
             }
             for position in 0..60 {
                 let value = Value::Scored(if lost(position) { 0 } else { ONE });
-                pairing.after(&case(position, value, Some(&format!("c{}", position / 5))));
+                pairing.after(&case(position, value));
             }
             pairing.finish().remove(0).difference
         };

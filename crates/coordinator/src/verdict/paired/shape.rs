@@ -13,8 +13,6 @@ pub struct Terms {
     pub binary: bool,
     /// Whether the unit of statistics is the cluster.
     pub clustered: bool,
-    /// Whether a place in the dataset is the same case on both sides; else the id tells.
-    pub same_dataset: bool,
     /// How many flipped cases are named each way.
     pub flips: usize,
 }
@@ -103,8 +101,6 @@ pub struct CostRatio {
 pub struct FlippedCase {
     /// Its place in the dataset of the side after.
     pub position: u64,
-    /// Its id.
-    pub case: String,
     /// Its value before and after, in billionths.
     pub values: [i64; 2],
     /// The job before and the job after to look at: trials that show the change.

@@ -1,12 +1,10 @@
 //! One side of a comparison: terminal jobs become cases, and the rows of tables.
 
-use std::collections::BTreeMap;
-
 use assay_common::suite::Suite;
-use assay_store::OutcomeRow;
+use assay_store::Mark;
 
 use super::super::measure::{Cell, Quantity, Scale, Value};
-use super::super::quantiles::Quantiles;
+use super::super::quantiles::{Quantiles, nearest_rank};
 use super::super::report::{Tally, VariantReport};
 use super::difference::ONE;
 
@@ -21,16 +19,10 @@ pub struct Side<'a> {
     variants: Vec<u32>,
     tallies: Vec<Tally>,
     cells: Vec<Cell>,
-    open: Option<Head>,
-}
-
-/// The case that jobs are coming for.
-#[derive(Debug)]
-struct Head {
-    position: u64,
-    id: String,
-    cluster: Option<String>,
-    tags: BTreeMap<String, String>,
+    /// Of each variant, in microseconds.
+    latencies: Vec<Vec<i64>>,
+    /// The place of the case that jobs are coming for.
+    open: Option<u64>,
 }
 
 /// A case whose jobs have all come.
@@ -38,12 +30,6 @@ struct Head {
 pub struct ClosedCase {
     /// Its place in the dataset.
     pub position: u64,
-    /// Its id.
-    pub id: String,
-    /// Its cluster.
-    pub cluster: Option<String>,
-    /// Its tags.
-    pub tags: BTreeMap<String, String>,
     /// What it came to under each variant of the side.
     pub(super) trials: Vec<Trials>,
 }
@@ -68,6 +54,7 @@ impl<'a> Side<'a> {
             first_round: suite.product().jobs().unwrap_or(u64::MAX),
             tallies: vec![Tally::default(); variants.len()],
             cells: vec![Cell::new(0); variants.len()],
+            latencies: vec![Vec::new(); variants.len()],
             variants,
             open: None,
         }
@@ -75,54 +62,56 @@ impl<'a> Side<'a> {
 
     /// Adds a terminal job of any variant. All jobs of a case come together; the first of the next case gives the one before.
     /// Rounds of trials that a gate added are passed over: their cases would come again.
-    pub fn push(&mut self, row: &OutcomeRow) -> Option<ClosedCase> {
-        if row.ordinal >= self.first_round {
+    pub fn push(&mut self, mark: &Mark) -> Option<ClosedCase> {
+        let index = self.variants.iter().position(|variant| *variant == mark.variant);
+        if let (Some(index), Some(micros)) = (index, mark.latency_us) {
+            self.latencies[index].push(micros);
+        }
+        if mark.ordinal >= self.first_round {
             return None;
         }
-        let closed = match &self.open {
-            Some(head) if head.position == row.position => None,
+        let closed = match self.open {
+            Some(position) if position == mark.position => None,
             _ => {
                 let closed = self.close();
-                self.open = Some(Head {
-                    position: row.position,
-                    id: row.case_id.clone(),
-                    cluster: row.cluster.clone(),
-                    tags: row.tags.clone(),
-                });
+                self.open = Some(mark.position);
                 closed
             }
         };
-        if let Some(index) = self.variants.iter().position(|variant| *variant == row.variant) {
-            self.tallies[index].add_job(row);
-            self.cells[index].add(row, &[]);
+        if let Some(index) = index {
+            self.tallies[index].add_job(mark);
+            self.cells[index].add(mark, &[], &[]);
         }
         closed
     }
 
     /// The last case.
     pub fn close(&mut self) -> Option<ClosedCase> {
-        let Head { position, id, cluster, tags } = self.open.take()?;
+        let position = self.open.take()?;
         let scale = self.scale;
         for (tally, cell) in self.tallies.iter_mut().zip(&self.cells) {
             tally.add_case(cell, scale, true);
         }
         let trials = self.cells.iter().map(|cell| Trials::of(cell, scale)).collect();
         self.cells.iter_mut().for_each(|cell| *cell = Cell::new(0));
-        Some(ClosedCase { position, id, cluster, tags, trials })
+        Some(ClosedCase { position, trials })
     }
 
     /// The rows of its variants, after the last job. `versions` are the version numbers of the prompt entries; `planned`: the
     /// jobs there were to be.
-    pub fn reports(
-        &self,
-        versions: &[Option<i64>],
-        quantiles: &Quantiles,
-        planned: u64,
-    ) -> Vec<VariantReport> {
+    pub fn reports(mut self, versions: &[Option<i64>], planned: u64) -> Vec<VariantReport> {
+        let mut quantiles = Quantiles::default();
+        for (variant, latencies) in self.variants.iter().zip(&mut self.latencies) {
+            for percent in Quantiles::NEEDED {
+                if let Some(micros) = nearest_rank(latencies, percent) {
+                    quantiles.insert(*variant, percent, micros);
+                }
+            }
+        }
         let jobs = planned / u64::from(self.suite.product().variants).max(1);
         let row = |(variant, tally): (&u32, &Tally)| {
             let version = versions.get(self.suite.variant(*variant).prompt).copied().flatten();
-            tally.report(self.suite, *variant, self.scale, version, quantiles, jobs)
+            tally.report(self.suite, *variant, self.scale, version, &quantiles, jobs)
         };
         self.variants.iter().zip(&self.tallies).map(row).collect()
     }

@@ -1,13 +1,10 @@
-//! The sequential gate on runs whose truth is just at the margin: how often it passes or fails, which is an error either way.
-//!
-//! Short here; at length, with the same seeds:
-//!
-//! ```sh
-//! ASSAY_REPLICATES=20000 cargo test --release -p assay-coordinator --test type_one_error -- --nocapture
-//! ```
+//! Runs whose truth is just at the margin: how often the gate passes or fails them, which is an error either way.
 
 use assay_common::verdict::Decision;
 use assay_coordinator::verdict::stats::sequential::{Demand, Population};
+
+use crate::chance::Chance;
+use crate::replicates;
 
 const ALPHA: f64 = 0.05;
 
@@ -28,12 +25,12 @@ const CELLS: [Cell; 4] = [
 
 #[test]
 fn a_version_just_at_the_margin_seldom_passes_and_seldom_fails() {
-    let replicates = std::env::var("ASSAY_REPLICATES").map_or(300, |text| text.parse::<u64>().unwrap());
+    let replicates = replicates(300);
     let runs = replicates as f64;
     // Four standard deviations above alpha: by chance once in thirty thousand.
     let most = runs * ALPHA + 4.0 * (runs * ALPHA * (1.0 - ALPHA)).sqrt();
     for cell in CELLS {
-        let mut chance = Chance(cell.seed);
+        let mut chance = Chance::new(cell.seed);
         let [mut passed, mut failed, mut looked_at] = [0_u64; 3];
         for _ in 0..replicates {
             let (decision, n) = run(&cell, &mut chance);
@@ -72,20 +69,5 @@ fn run(cell: &Cell, chance: &mut Chance) -> (Decision, u64) {
         if let Some(stop) = gate.push(Some(difference + cell.margin)) {
             return (stop.decision, stop.n);
         }
-    }
-}
-
-/// SplitMix64 (Steele, Lea & Flood 2014): the same numbers from a seed for ever.
-struct Chance(u64);
-
-impl Chance {
-    /// Evenly in [0, 1).
-    fn next(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
-        (mixed >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
