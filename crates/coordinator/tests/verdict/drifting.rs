@@ -1,7 +1,7 @@
 //! The drift rule by simulation: how often it alarms where nothing changed, and how soon where something did.
 //!
 //! A short form runs with every test. The figures of docs/statistics.md are those of
-//! `ASSAY_DRIFT_YEARS=1000 cargo test --release -p assay-coordinator --test verdict drifting -- --nocapture`.
+//! `ASSAY_DRIFT_YEARS=100 cargo test --release -p assay-coordinator --test verdict drifting -- --nocapture`.
 
 use assay_coordinator::verdict::drift::{Shares, hold};
 use assay_coordinator::verdict::stats::Drift;
