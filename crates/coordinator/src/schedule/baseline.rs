@@ -24,9 +24,6 @@ impl Sweeper<'_> {
     /// Makes the runs of the baselines that a schedule lacks. `renew`: also of those that were cancelled.
     pub async fn measure(&mut self, schedule: &Schedule, renew: bool) -> Result<Vec<RunId>, StoreError> {
         let mut asked = Vec::new();
-        if schedule.paused {
-            return Ok(asked);
-        }
         for release in live(self.store, schedule).await? {
             let known = self.store.baseline(&release.prompt, &release.digest, &schedule.terms).await?;
             if let Some((run, _)) = known {

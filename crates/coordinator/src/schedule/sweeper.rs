@@ -51,7 +51,9 @@ impl<'s> Sweeper<'s> {
             self.judge(&sweep).await?;
         }
         for schedule in self.store.schedules().await? {
-            self.measure(&schedule, false).await?;
+            if !schedule.paused {
+                self.measure(&schedule, false).await?;
+            }
             self.confirm(&schedule).await?;
             if let Some(planned) = self.due(&schedule).await? {
                 self.measure(&schedule, true).await?;

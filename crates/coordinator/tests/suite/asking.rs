@@ -30,7 +30,7 @@ error: a prompt has both `file` and `text`
 6 |   - {name: ask, label: both, file: prompts/ask.md, text: x, baseline: true}
   |                                                    ^^^^
   |
-  = help: keep one of `file` or `text`
+  = help: keep one of `file`, `text` or `channel`
 
 error: a second baseline; the first is on line 5
  --> suite.yaml:6:71
@@ -40,7 +40,7 @@ error: a second baseline; the first is on line 5
   |
   = help: the others are compared with one entry: keep one of them
 
-error: a prompt lacks one of the keys `file` or `text`
+error: a prompt lacks one of the keys `file`, `text` or `channel`
  --> suite.yaml:7:5
   |
 7 |   - {name: ask, label: neither}
@@ -57,22 +57,22 @@ error: `text` is a list, but a text is wanted
   = help: The prompt itself, instead of `file`.
 
 error: the prompt is empty
-  --> suite.yaml:10:37
-   |
-10 |   - {name: ask, label: empty, text: ' '}
-   |                                     ^^^
-   |
-   = help: write what is asked
+ --> suite.yaml:9:37
+  |
+9 |   - {name: ask, label: empty, text: ' '}
+  |                                     ^^^
+  |
+  = help: write what is asked
 
 error: a prompt lacks the key `name`
-  --> suite.yaml:11:5
+  --> suite.yaml:10:5
    |
-11 |   - {label: nameless, text: x}
+10 |   - {label: nameless, text: x}
    |     ^
    |
    = help: add `name`. The line of work; entries with one name are its versions.
 
-8 errors: nothing was run
+7 errors: nothing was run
 "#);
 }
 

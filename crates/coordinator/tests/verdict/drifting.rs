@@ -1,7 +1,7 @@
 //! The drift rule by simulation: how often it alarms where nothing changed, and how soon where something did.
 //!
 //! A short form runs with every test. The figures of docs/statistics.md are those of
-//! `ASSAY_DRIFT_YEARS=1000 cargo test --release -p assay-coordinator --test verdict drifting -- --nocapture`.
+//! `ASSAY_DRIFT_YEARS=100 cargo test --release -p assay-coordinator --test verdict drifting -- --nocapture`.
 
 use assay_coordinator::verdict::drift::{Shares, hold};
 use assay_coordinator::verdict::stats::Drift;
@@ -29,7 +29,7 @@ struct Year {
 /// and one wavers.
 fn year(seed: u64, cases: u64, drop: f64, nights: u32) -> Year {
     let mut rng = StdRng::seed_from_u64(seed);
-    let rate = |case: u64| if case % 5 == 0 { 0.6 } else { 0.98 };
+    let rate = |case: u64| if case.is_multiple_of(5) { 0.6 } else { 0.98 };
     let mut sweep = |trials: u64, drop: f64| -> Shares {
         let mut pass = |case| u64::from(rng.random::<f64>() < rate(case) - drop);
         (0..cases).map(|case| (case, ((0..trials).map(|_| pass(case)).sum(), trials))).collect()
