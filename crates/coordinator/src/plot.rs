@@ -4,9 +4,10 @@
 //! ground of its own and colours that differ for people who do not see red or green.
 
 use std::fmt::Write as _;
+use std::iter::successors;
 
 /// Distances from the frame of the plot to the edges of the picture: left, right, above and below.
-const MARGINS: [f64; 4] = [58.0, 18.0, 30.0, 44.0];
+const MARGINS: [f64; 4] = [58.0, 18.0, 42.0, 44.0];
 /// The height of a row of the legend.
 const ROW: f64 = 16.0;
 /// How wide a letter is about, at the size of the texts.
@@ -63,17 +64,17 @@ impl Axis {
     /// An axis with round marks, shown as they are or as percentages of 1.
     pub fn linear(name: &str, ends: [f64; 2], percent: bool) -> Self {
         let step = round_step((ends[1] - ends[0]) / MARKS);
-        let places = |value: f64| usize::from(value < 1.0) * value.log10().floor().abs() as usize;
-        let mark = |index: i64| {
-            let value = index as f64 * step;
-            let text = match percent {
-                true => format!("{:.*} %", places(step * 100.0), value * 100.0),
-                false => format!("{value:.*}", places(step)),
-            };
-            (value, text)
-        };
-        let [first, last] = [(ends[0] / step).ceil() as i64, (ends[1] / step + 1e-9).floor() as i64];
-        Self { name: name.to_owned(), ends, logarithmic: false, marks: (first..=last).map(mark).collect() }
+        let factor = if percent { 100.0 } else { 1.0 };
+        // As many decimals as tell one mark from the next.
+        let places = successors(Some(step * factor), |step| Some(step * 10.0));
+        let places = places.take_while(|step| *step < 0.999).count();
+        // Adding 0 makes of −0 a 0.
+        let steps = successors(Some((ends[0] / step).ceil() + 0.0), |steps| Some(steps + 1.0));
+        let values = steps.map(|steps| steps * step).take_while(|value| *value <= ends[1] + step * 1e-9);
+        let sign = if percent { " %" } else { "" };
+        // An end that is no number has no end of marks.
+        let marks = values.take(50).map(|value| (value, format!("{:.places$}{sign}", value * factor)));
+        Self { name: name.to_owned(), ends, logarithmic: false, marks: marks.collect() }
     }
 
     /// A logarithmic axis that is marked at these values.
@@ -302,10 +303,10 @@ mod tests {
                 "{svg}"
             );
         };
-        // The frame is from 58 to 302 and from 46 down to 156.
-        check(&[[10.0, 0.0], [100.0, 0.5], [1_000.0, 1.0]], "M58.0 156.0L180.0 101.0L302.0 46.0");
-        check(&[[1.0, -3.0], [1e9, 7.0]], "M58.0 156.0L302.0 46.0");
-        check(&[[10.0, 0.0], [100.0, f64::NAN], [1_000.0, 1.0]], "M58.0 156.0M302.0 46.0");
+        // The frame is from 58 to 302 and from 58 down to 156.
+        check(&[[10.0, 0.0], [100.0, 0.5], [1_000.0, 1.0]], "M58.0 156.0L180.0 107.0L302.0 58.0");
+        check(&[[1.0, -3.0], [1e9, 7.0]], "M58.0 156.0L302.0 58.0");
+        check(&[[10.0, 0.0], [100.0, f64::NAN], [1_000.0, 1.0]], "M58.0 156.0M302.0 58.0");
         assert!(!chart(Vec::new()).svg().contains("#0072b2\" stroke-width"));
     }
 
