@@ -83,7 +83,8 @@ walk)
     ;;
 simulate)
     fresh
-    { prepare; ship; } >"$folder/before.log"
+    # What led there is for the debriefing.
+    (prepare; ship) >"$folder/before.log" 2>&1 || { cat "$folder/before.log" >&2; exit 1; }
     cat <<TEXT
 A customer writes: "I asked in German where my parcel is, and billing answered."
 It is about the prompt \`routing\` on the channel \`production\`. You have ten minutes. Every command needs

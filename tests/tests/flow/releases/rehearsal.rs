@@ -19,10 +19,10 @@ fn rehearse(place: &Workplace, arguments: &[&str]) -> Ran {
 fn a_release_goes_wrong_and_comes_back() {
     let place = Workplace::default();
     let walk = rehearse(&place, &[]).expect(0);
+    says(&walk.stderr, &["routing@3 is not promoted"]);
     says(
         &walk.stdout,
         &[
-            "routing@3 is not promoted",
             "incident 1 is open",
             "routing@3 was rolled back to routing@2 on rehearsal~production",
             "incident 1 is recovered from",
@@ -35,6 +35,7 @@ fn a_release_goes_wrong_and_comes_back() {
 
     let told = rehearse(&place, &["simulate"]).expect(0);
     says(&told.stdout, &["You have ten minutes", "ASSAY_STORE=sqlite:.rehearsal/assay.db"]);
+    assert_eq!(told.stderr, "", "what is wrong is for them to find");
     let store = ["--store", "sqlite:.rehearsal/assay.db"];
     for command in [
         &["incident", "ack", "1"][..],
