@@ -78,6 +78,7 @@ const STATEMENTS: &[&[&str]] = &[
     crate::standing::SQL,
     crate::steer::SQL,
     crate::submission::SQL,
+    crate::suspect::SQL,
     crate::token::SQL,
     crate::trials::SQL,
     crate::verdict::SQL,

@@ -66,6 +66,9 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
             return Err(exit);
         }
     };
+    if let Some(before) = &begun.instead_of {
+        tell_new(before);
+    }
     let store = session.environment.store.clone();
     let reader = Reader::new(&store, suite, begun.run);
     let (ended, report) = Box::pin(session.drive(&begun, args, reader)).await?;
@@ -98,7 +101,9 @@ impl Session {
         }
         for model in &suite.models {
             // What was wrong with an account may have been mended since; the first call will tell.
-            store.report_account(model.provider.clone(), None, clock.now()).await?;
+            for name in [model.provider.clone(), model.name()] {
+                store.report_account(name, None, clock.now()).await?;
+            }
         }
         let environment = Environment {
             store,
@@ -110,7 +115,8 @@ impl Session {
         };
         let worker = worker(&environment, keys, &mut rng);
         let pools = RunPool::all_of(suite).into_iter();
-        let pools = pools.map(|RunPool { pool, provider, .. }| PoolSpec { pool, provider }).collect();
+        let pools =
+            pools.map(|RunPool { pool, provider, model }| PoolSpec { pool, provider, model }).collect();
         let shutdown = Shutdown::default();
         let working = tokio::spawn(assay_worker::run(worker, Serve::These(pools), shutdown.clone()));
         Ok(Self { environment, rng, shutdown, working, _lock: lock })
@@ -212,6 +218,16 @@ impl Session {
         files::write(files, &Source::Store(store.clone()), &report).await?;
         Ok(exit_of(&report))
     }
+}
+
+/// Says on stderr that this is not the run that somebody may expect to go on.
+fn tell_new(before: &Run) {
+    let why = before.reason.as_deref().unwrap_or("no reason given");
+    let budget = if before.budget.is_some() { ", with a budget of its own" } else { "" };
+    warn(&[format!(
+        "the last run of this suite, {}, was cancelled: {why}. This is a new run{budget}",
+        before.id
+    )]);
 }
 
 /// Says on stderr how small a drop the suite can see, before anything is paid.
