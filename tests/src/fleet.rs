@@ -128,6 +128,27 @@ impl World {
         assert!(psql.status().expect("psql, which comes with PostgreSQL").success(), "{sql}");
     }
 
+    /// Asks the database: the rows without a frame, for what no method of the store says.
+    pub fn query(&self, sql: &str) -> String {
+        let place = self.store_url.split('?').next().expect("a URL");
+        let mut psql = Command::new("psql");
+        psql.args([
+            "--quiet",
+            "--no-psqlrc",
+            "--tuples-only",
+            "--no-align",
+            "--dbname",
+            place,
+            "--command",
+            sql,
+        ]);
+        Ran::from(psql.output().expect("psql, which comes with PostgreSQL"))
+            .expect(0)
+            .stdout
+            .trim()
+            .to_owned()
+    }
+
     /// Starts a coordinator that listens on a free port.
     pub fn coordinator(&mut self) -> Process {
         self.coordinator_at("127.0.0.1:0")

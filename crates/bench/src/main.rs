@@ -72,6 +72,12 @@ struct Arguments {
     #[arg(long, value_name = "VERSIONS", conflicts_with_all = ["figures", "fleet", "cases", "json"])]
     #[arg(value_parser = clap::value_parser!(u64).range(3..))]
     releases: Option<u64>,
+    /// With --fleet: an urgent run of 200 cases behind a sweep of --cases (default 50,000), and how long it may take
+    #[arg(long, requires = "fleet", conflicts_with = "sizes")]
+    urgent: bool,
+    /// With --fleet: the peak memory of runs of these sizes, such as 1000,10000,100000, each on a fleet of its own
+    #[arg(long, requires = "fleet", conflicts_with = "cases", value_delimiter = ',')]
+    sizes: Vec<u64>,
     /// Print one JSON document instead of a table
     #[arg(long)]
     json: bool,
@@ -82,7 +88,12 @@ struct Arguments {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let cases = arguments.cases.unwrap_or(if arguments.fleet { 100_000 } else { 10_000 });
+    let usual = match (arguments.fleet, arguments.urgent) {
+        (true, true) => 50_000,
+        (true, false) => 100_000,
+        (false, _) => 10_000,
+    };
+    let cases = arguments.cases.unwrap_or(usual);
     let workload = Workload { cases, latency_ms: arguments.latency_ms, in_flight: arguments.in_flight };
     let binaries = Binaries::beside_this()?;
     if arguments.measure {
@@ -92,8 +103,12 @@ fn main() -> anyhow::Result<()> {
     binaries.build()?;
     if let Some(queue) = arguments.queue {
         let StoreKind::Url(store) = arguments.store else { bail!("--fleet needs --store postgres://…") };
-        let Arguments { in_flight, workers, json, .. } = arguments;
-        return measure_fleet(&binaries, &Plan { cases, in_flight, workers, store, queue }, json);
+        let plan = Plan { cases, in_flight: arguments.in_flight, workers: arguments.workers, store, queue };
+        return match (arguments.urgent, arguments.sizes.as_slice()) {
+            (true, _) => measure_urgent(&binaries, &plan, arguments.json),
+            (false, []) => measure_fleet(&binaries, &plan, arguments.json),
+            (false, sizes) => measure_sizes(&binaries, &plan, sizes, arguments.json),
+        };
     }
     if let StoreKind::Url(url) = &arguments.store {
         binaries.migrate(url)?;
@@ -144,8 +159,7 @@ fn reading(binaries: &Binaries, store: &StoreKind) -> anyhow::Result<Vec<Finding
 
 fn measure_fleet(binaries: &Binaries, plan: &Plan, json: bool) -> anyhow::Result<()> {
     writeln!(io::stderr(), "measuring a fleet: {} cases, {} workers", plan.cases, plan.workers)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let measured = runtime.block_on(fleet::measure(binaries, plan))?;
+    let measured = runtime()?.block_on(fleet::measure(binaries, plan))?;
     let mut out = io::stdout();
     if json {
         writeln!(out, "{}", serde_json::to_string(&measured)?)?;
@@ -154,6 +168,29 @@ fn measure_fleet(binaries: &Binaries, plan: &Plan, json: bool) -> anyhow::Result
         write!(out, "{}\n{findings}", fleet::table(&measured))?;
     }
     Ok(())
+}
+
+fn measure_urgent(binaries: &Binaries, plan: &Plan, json: bool) -> anyhow::Result<()> {
+    writeln!(io::stderr(), "measuring an urgent run behind a sweep of {} cases", plan.cases)?;
+    let overtaken = runtime()?.block_on(fleet::urgent::measure(binaries, plan))?;
+    let text = match json {
+        true => serde_json::to_string(&overtaken)? + "\n",
+        false => fleet::urgent::table(&overtaken),
+    };
+    Ok(write!(io::stdout(), "{text}")?)
+}
+
+fn measure_sizes(binaries: &Binaries, plan: &Plan, sizes: &[u64], json: bool) -> anyhow::Result<()> {
+    let all = runtime()?.block_on(fleet::sizes::sizes(binaries, plan, sizes))?;
+    let text = match json {
+        true => serde_json::to_string(&all)? + "\n",
+        false => fleet::sizes::table(&all),
+    };
+    Ok(write!(io::stdout(), "{text}")?)
+}
+
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_time().build()
 }
 
 /// Measures in a process of its own: the peak memory of children is one maximum over all that a process had.

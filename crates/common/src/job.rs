@@ -43,6 +43,10 @@ pub enum Answer {
     Declined(Decline, Committed),
 }
 
+/// After so many claims that ended with the death of their member a job is suspected, and granted only to a member that holds
+/// nothing else. If that one dies too, it was the job.
+pub const SUSPECTED_AFTER: u32 = 2;
+
 /// Why a claim was declined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decline {
@@ -56,6 +60,9 @@ pub enum Decline {
     NotYet,
     /// Another member has it.
     Busy,
+    /// It was running when its member died, more often than by chance: it is granted alone, to a member that holds
+    /// nothing else.
+    Suspect,
     /// No such job.
     Unknown,
 }

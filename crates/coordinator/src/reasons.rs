@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use assay_common::clock::Micros;
 use assay_common::suite::Suite;
-use assay_store::{AccountProblem, Member, Run, RunState, Store, StoreError, StoreUrl};
+use assay_store::{AccountProblem, Member, Run, RunState, Store, StoreError, StoreUrl, Suspect};
 use serde::{Deserialize, Serialize};
 
 use crate::fleet::{BROKER, UNSERVED};
@@ -56,6 +56,10 @@ pub enum ReasonKind {
     Broker,
     /// Its budget waits for what is set aside for the calls in flight.
     Budget,
+    /// More calls fail than may be tried again at once.
+    Retries,
+    /// Jobs whose workers died run alone, one after the other.
+    Suspect,
     /// Every open job waits for its next try.
     Waiting,
     /// Its deadline has passed.
@@ -101,13 +105,14 @@ pub async fn reasons(
         });
     }
     reasons.extend(budget(run));
-    let ours: BTreeSet<_> = suite.models.iter().map(|model| model.provider.as_str()).collect();
-    // A problem may be told of one model of an account: `provider/model`.
-    let concerns =
-        |account: &str| account == BROKER || ours.contains(account.split('/').next().unwrap_or(account));
+    // A problem is told of an account, or of one model of it.
+    let mut ours = BTreeSet::from([BROKER.to_owned()]);
+    ours.extend(suite.models.iter().flat_map(|model| [model.provider.clone(), model.name()]));
+    let concerns = |account: &str| ours.contains(account);
     let problems = store.account_problems().await?.into_iter().filter(|(account, _)| concerns(account));
     reasons.extend(problems.map(|(account, problem)| of_account(&account, problem)));
     reasons.extend(nobody(&store.members().await?, store.url(), asker));
+    reasons.extend(suspected(&store.suspects(run.id).await?));
     reasons.extend(waiting(store, run, now).await?);
     Ok(reasons)
 }
@@ -183,6 +188,10 @@ pub fn of_account(account: &str, problem: AccountProblem) -> Reason {
             ReasonKind::RateLimited,
             "wait; a lower `requests_per_minute` in assay.toml keeps it from happening",
         ),
+        AccountProblem::RETRIES => (
+            ReasonKind::Retries,
+            "look at the provider's status, or lower `in_flight` in assay.toml; what waits is tried by itself",
+        ),
         "unauthorized" => {
             (ReasonKind::Account, "start the worker again with a key that holds; the run goes on by itself")
         }
@@ -236,6 +245,27 @@ fn nobody(members: &[Member], url: &StoreUrl, asker: Asker) -> Vec<Reason> {
     missing
 }
 
+/// Which jobs run alone, and why.
+fn suspected(suspects: &[Suspect]) -> Option<Reason> {
+    let first = suspects.iter().find(|suspect| suspect.running).or(suspects.first())?;
+    let Suspect { ordinal, case_id, deaths, running } = first;
+    let which = match suspects.len() {
+        1 => "a job was".to_owned(),
+        jobs => format!("{jobs} jobs were"),
+    };
+    let stands = if *running { "runs alone now" } else { "waits to run alone" };
+    Some(Reason {
+        kind: ReasonKind::Suspect,
+        detail: format!(
+            "{which} running when a worker died, {deaths} times: job {ordinal} (case `{case_id}`) {stands}"
+        ),
+        hint: Some(
+            "nothing: each of them runs alone once; one whose worker dies again is errored as poison"
+                .to_owned(),
+        ),
+    })
+}
+
 /// Every open job was given back, and none is due.
 async fn waiting(store: &Store, run: &Run, now: Micros) -> Result<Option<Reason>, StoreError> {
     let standing = store.standing(run.id).await?;
@@ -260,6 +290,20 @@ mod tests {
     }
 
     #[test]
+    fn suspects_are_named_the_running_one_first() {
+        let suspect =
+            |ordinal, running| Suspect { ordinal, case_id: format!("c{ordinal}"), deaths: 2, running };
+        let check = |suspects: &[Suspect], expected: Option<&str>| {
+            assert_eq!(suspected(suspects).map(|reason| reason.detail).as_deref(), expected);
+        };
+        check(&[], None);
+        let alone = "a job was running when a worker died, 2 times: job 7 (case `c7`) waits to run alone";
+        check(&[suspect(7, false)], Some(alone));
+        let several = "2 jobs were running when a worker died, 2 times: job 9 (case `c9`) runs alone now";
+        check(&[suspect(7, false), suspect(9, true)], Some(several));
+    }
+
+    #[test]
     fn every_trouble_has_its_remedy() {
         let since = "since 1970-01-01T00:00:00.000Z";
         let account = |kind: &str| format!("openai needs attention {since}: {kind}: words");
@@ -275,6 +319,8 @@ mod tests {
         whole("unheard of", "mend the account");
         let limited = account("rate_limited");
         check("openai", "rate_limited", "words", (ReasonKind::RateLimited, &limited, "requests_per_minute"));
+        let retries = account("retries");
+        check("openai", "retries", "words", (ReasonKind::Retries, &retries, "in_flight"));
         let unserved = format!("no worker serves `openai/m`, {since}");
         check(
             "openai/m",

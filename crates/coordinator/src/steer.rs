@@ -37,8 +37,13 @@ pub enum SteerError {
         state: &'static str,
     },
     /// There is nothing to ask again.
-    #[error("run {0} has no job that errored in this way")]
-    NothingErrored(RunId),
+    #[error("run {run} has no job that errored{}", as_kind(*.kind))]
+    NothingErrored {
+        /// The run.
+        run: RunId,
+        /// Of which kind; `None`: of any.
+        kind: Option<ErrorKind>,
+    },
 }
 
 impl Action {
@@ -61,6 +66,11 @@ impl Action {
     }
 }
 
+/// How errors of a kind are named, after "errored".
+pub(crate) fn as_kind(kind: Option<ErrorKind>) -> String {
+    kind.map_or_else(String::new, |kind| format!(" as `{}`", kind.word()))
+}
+
 /// Steers a run, and says how it stands then. One that stood so before is left so. `entry` is the row of the audit, which has
 /// the reason too.
 pub async fn steer(
@@ -80,7 +90,7 @@ pub async fn steer(
         Action::Pause => expect(run, store.pause(run, entry).await?, &[RunState::Paused]),
         Action::Resume => expect(run, store.resume(run, entry).await?, &[RunState::Running]),
         Action::Retry(kind) => match store.redrive(run, kind, entry).await? {
-            Some(0) => Err(SteerError::NothingErrored(run)),
+            Some(0) => Err(SteerError::NothingErrored { run, kind }),
             Some(_) => find(store, run).await,
             None => Err(SteerError::WrongState { run, state: find(store, run).await?.state.word() }),
         },

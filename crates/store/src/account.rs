@@ -22,6 +22,8 @@ pub struct AccountProblem {
 impl AccountProblem {
     /// The kind of one that ends by itself, at the moment that its detail tells.
     pub const RATE_LIMITED: &str = "rate_limited";
+    /// The kind of one that says that too many calls fail for all of them to be tried again at once.
+    pub const RETRIES: &str = "retries";
 }
 
 pub(crate) const SQL: &[&str] = &[KIND, REPORT, CLEAR, PROBLEMS];

@@ -10,18 +10,25 @@ use assay_common::committed::Committed;
 use assay_common::id::MemberId;
 use assay_common::job::{Answer, Decline, Grant, Hint, JobKey, Tries};
 
-use self::decide::{Decision, Held, decide};
+use self::decide::{Company, Decision, Held, decide};
 use crate::bulk::{Bulk, executed, fetched};
 use crate::error::StoreError;
 use crate::open::Store;
 use crate::pools::{Durability, Locking, Speaks as _, locking, writing};
 use crate::row::{integer, json, parsed, whole};
 
-pub(crate) const SQL: &[&str] = &[JOINED.sqlite, JOINED.postgres, START_RUN];
+pub(crate) const SQL: &[&str] = &[JOINED.sqlite, JOINED.postgres, HOLDS, START_RUN];
 pub(crate) static BULKS: &[&Bulk] = &[&CLAIMABLE, &TAKE, &CASES, &EXISTING];
 
 // Keeps a burial waiting until the claim is committed, so that it frees these jobs too.
 const JOINED: Locking = locking!("SELECT beat FROM members WHERE id = $1", "FOR KEY SHARE");
+
+// Naming the runs lets the index `jobs_running` find them.
+const HOLDS: &str = "
+    SELECT ordinal FROM jobs
+    WHERE state = 'running' AND member = $1
+        AND run_id IN (SELECT id FROM runs WHERE state IN ('running', 'paused', 'cancelling'))
+    LIMIT 1";
 
 // Rows are locked in key order. A row that another claimer has locked is passed over: it is his. The runs are held
 // against `cancel`, which waits for claims before it returns.
@@ -29,8 +36,8 @@ static CLAIMABLE: Bulk = Bulk::new(
     "WITH given (run_id, ordinal) AS (VALUES",
     "($, $)",
     ") SELECT jobs.run_id, jobs.ordinal, jobs.generation, jobs.position, jobs.variant, jobs.trial, jobs.state,
-        jobs.not_before, jobs.member, jobs.attempt, jobs.tries, jobs.ambiguous, jobs.malformed, jobs.first_claimed_at,
-        runs.state AS run_state, runs.started_at AS run_started_at, suite_revisions.dataset,
+        jobs.not_before, jobs.member, jobs.attempt, jobs.tries, jobs.ambiguous, jobs.malformed, jobs.crash_claims,
+        jobs.first_claimed_at, runs.state AS run_state, runs.started_at AS run_started_at, suite_revisions.dataset,
         responses.content AS response
     FROM given CROSS JOIN jobs CROSS JOIN runs CROSS JOIN suite_revisions
     LEFT JOIN responses ON responses.run_id = jobs.run_id AND responses.ordinal = jobs.ordinal
@@ -69,7 +76,8 @@ static EXISTING: Bulk = Bulk::new(
 impl Store {
     /// Claims the jobs that `hints` point at for `member`, and answers each hint, in the order they came. A hint that
     /// comes twice in a batch is answered `Busy` the second time. A member that claims a job it holds gets the same
-    /// grant again. A job for which an answer was kept is granted with it.
+    /// grant again. A job for which an answer was kept is granted with it. One that is suspected is declined as such:
+    /// it is for [`Store::claim_alone`].
     ///
     /// # Errors
     /// [`StoreError::NotJoined`] when the member was buried or never joined: nobody would free what it holds.
@@ -82,6 +90,27 @@ impl Store {
         if hints.is_empty() {
             return Ok(Vec::new());
         }
+        self.claim_in(Company::Others, member, hints, now).await
+    }
+
+    /// Claims one job, suspected or not, for a member that holds nothing else, and claims nothing more before it is
+    /// settled. A suspected job is declined as such where the member does hold something.
+    ///
+    /// # Errors
+    /// [`StoreError::NotJoined`], as [`Store::claim`].
+    pub async fn claim_alone(&self, member: MemberId, hint: Hint, now: Micros) -> Result<Answer, StoreError> {
+        let answers = self.claim_in(Company::None, member, vec![hint], now).await?;
+        let answer = answers.into_iter().next().map(|(_, answer)| answer);
+        answer.ok_or_else(|| StoreError::Unreadable(format!("no answer to the claim of {hint:?}")))
+    }
+
+    async fn claim_in(
+        &self,
+        company: Company,
+        member: MemberId,
+        hints: Vec<Hint>,
+        now: Micros,
+    ) -> Result<Vec<(Hint, Answer)>, StoreError> {
         let wanted: BTreeSet<_> = hints.iter().copied().collect();
         let wanted: Vec<_> =
             wanted.into_iter().map(|hint| (hint.run.to_string(), integer(hint.ordinal))).collect();
@@ -92,8 +121,13 @@ impl Store {
             if joined.is_none() {
                 return Err(StoreError::NotJoined { member });
             }
+            let holds: Option<i64> = match company {
+                Company::Others => None,
+                Company::None => sqlx::query_scalar(HOLDS).bind(&holder).fetch_optional(&mut *conn).await?,
+            };
+            let company = if holds.is_some() { Company::Others } else { company };
             let rows = fetched!(conn, CLAIMABLE() as Claimable, &wanted, |(run, ordinal)| (run, ordinal));
-            let jobs = decided(rows, member, now)?;
+            let jobs = decided(rows, member, company, now)?;
             let taken: Vec<_> = jobs.iter().filter(|(_, decision)| *decision == Decision::Take).collect();
             executed!(conn, TAKE(&holder, now.0), &taken, |(job, _)| (&job.run_id, job.ordinal));
             for run in not_started(&taken) {
@@ -133,6 +167,7 @@ struct Claimable {
     tries: i64,
     ambiguous: i64,
     malformed: i64,
+    crash_claims: i64,
     first_claimed_at: Option<i64>,
     run_state: String,
     run_started_at: Option<i64>,
@@ -164,6 +199,7 @@ struct Claimed {
 fn decided(
     rows: Vec<Claimable>,
     member: MemberId,
+    company: Company,
     now: Micros,
 ) -> Result<Vec<(Claimable, Decision)>, StoreError> {
     let decide_row = |row: Claimable| {
@@ -172,8 +208,9 @@ fn decided(
             run: parsed(&row.run_state, "runs.state")?,
             not_before: Micros(row.not_before),
             member: row.member.as_deref().map(|id| parsed(id, "jobs.member")).transpose()?,
+            crash_claims: whole(row.crash_claims, "jobs.crash_claims")?,
         };
-        Ok((row, decide(&held, member, now)))
+        Ok((row, decide(&held, member, company, now)))
     };
     rows.into_iter().map(decide_row).collect()
 }

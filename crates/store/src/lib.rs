@@ -11,7 +11,7 @@
 //! - [`dataset`], [`recording`], [`revision`]: what is frozen before a run exists
 //! - [`run`]: a run and its state; [`expand`]: its jobs; [`due`]: which of them may be dispatched
 //! - [`member`]: who can hold claims; [`claim`], [`settle`], [`release`]: a job taken and given back; [`reserve`]: money set
-//!   aside in between, [`response`]: what was answered
+//!   aside in between, [`response`]: what was answered; [`suspect`]: jobs whose members die
 //! - [`attempt`]: a run that its gate ends early or gives more jobs; [`cancel`], [`finish`]: how a run ends; [`account`]:
 //!   what a provider account suffers from
 //! - [`leader`]: whose word counts in a fleet; [`pool`]: the queues its open runs need
@@ -76,6 +76,7 @@ pub mod settle;
 pub mod standing;
 pub mod steer;
 pub mod submission;
+pub mod suspect;
 pub mod sweep;
 pub mod token;
 pub mod trials;
@@ -112,6 +113,7 @@ pub use schedule::{Schedule, ScheduleChange};
 pub use standing::Standing;
 pub use steer::Steered;
 pub use submission::{Submission, Submitted};
+pub use suspect::Suspect;
 pub use sweep::{Judged, Look, LookOutcome, NewSweep, Sweep, Target};
 pub use token::{Scope, Token};
 pub use trials::CaseTrials;

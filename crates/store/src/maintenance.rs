@@ -88,6 +88,7 @@ const STATEMENTS: &[&[&str]] = &[
     crate::standing::SQL,
     crate::steer::SQL,
     crate::submission::SQL,
+    crate::suspect::SQL,
     crate::sweep::SQL,
     crate::token::SQL,
     crate::trials::SQL,

@@ -13,6 +13,7 @@ use crate::leader::{Mandate, assert_mandate};
 use crate::open::{Store, known_schema};
 use crate::pools::{Durability, reading, stating, writing};
 use crate::row::{json, parsed, to_json, whole};
+use crate::suspect::{convict, is_convicted};
 
 pub(crate) const SQL: &[&str] = &[JOIN, BEAT, MEMBERS, FORGET, FREE, FORGET_ALL, FREE_ALL];
 
@@ -140,11 +141,25 @@ const FREE: &str = "
         ambiguous = ambiguous + $3
     WHERE state = 'running' AND member = $1
         AND run_id IN (SELECT id FROM runs WHERE state IN ('running', 'paused', 'cancelling'))
-    RETURNING run_id";
+    RETURNING run_id, crash_claims";
+
+/// Ends those of the jobs just freed (run, crash claims) that are not to be asked again: of a run that is being cancelled, or
+/// poison.
+macro_rules! close_returned {
+    ($conn:ident, $freed:expr, $now:expr) => {
+        for run in $freed.iter().map(|(run, _)| run).collect::<BTreeSet<_>>() {
+            cancel_returned!($conn, run);
+        }
+        let convicted = $freed.iter().filter(|(_, crash_claims)| is_convicted(*crash_claims));
+        for run in convicted.map(|(run, _)| run).collect::<BTreeSet<_>>() {
+            convict!($conn, run, $now);
+        }
+    };
+}
 
 impl Store {
-    /// Declares a member dead: what it held is pending again, due at once, each with a crash claim more. Returns how
-    /// many jobs that was.
+    /// Declares a member dead: what it held is pending again, due at once, each with a crash claim more; a suspected job that
+    /// it ran alone is errored as poison. Returns how many jobs it held.
     ///
     /// # Errors
     /// [`StoreError::Deposed`] when the mandate has ended.
@@ -168,11 +183,9 @@ impl Store {
         writing!(self, |conn| {
             assert_mandate!(conn, mandate);
             sqlx::query(FORGET).bind(&member).execute(&mut *conn).await?;
-            let query = sqlx::query_scalar(FREE).bind(&member).bind(given_back_at(now)).bind(crashes);
-            let freed: Vec<String> = query.fetch_all(&mut *conn).await?;
-            for run in freed.iter().collect::<BTreeSet<_>>() {
-                cancel_returned!(conn, run);
-            }
+            let query = sqlx::query_as(FREE).bind(&member).bind(given_back_at(now)).bind(crashes);
+            let freed: Vec<(String, i64)> = query.fetch_all(&mut *conn).await?;
+            close_returned!(conn, freed, now);
             Ok(freed.len() as u64)
         })
     }
@@ -185,18 +198,16 @@ const FREE_ALL: &str = "
         ambiguous = ambiguous + 1
     WHERE state = 'running'
         AND run_id IN (SELECT id FROM runs WHERE state IN ('running', 'paused', 'cancelling'))
-    RETURNING run_id";
+    RETURNING run_id, crash_claims";
 
 impl Store {
     /// Buries every member, for whoever has become the only owner of the store. Returns how many jobs were freed.
     pub async fn bury_all(&self, now: Micros) -> Result<u64, StoreError> {
         writing!(self, |conn| {
             sqlx::query(FORGET_ALL).execute(&mut *conn).await?;
-            let query = sqlx::query_scalar(FREE_ALL).bind(given_back_at(now));
-            let freed: Vec<String> = query.fetch_all(&mut *conn).await?;
-            for run in freed.iter().collect::<BTreeSet<_>>() {
-                cancel_returned!(conn, run);
-            }
+            let query = sqlx::query_as(FREE_ALL).bind(given_back_at(now));
+            let freed: Vec<(String, i64)> = query.fetch_all(&mut *conn).await?;
+            close_returned!(conn, freed, now);
             Ok(freed.len() as u64)
         })
     }

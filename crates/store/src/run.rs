@@ -14,8 +14,16 @@ use crate::pool::RunPool;
 use crate::pools::{Locking, locking, reading, writing};
 use crate::row::{parsed, whole};
 
-pub(crate) const SQL: &[&str] =
-    &[CREATE_RUN, HOLD_DATASET.sqlite, HOLD_DATASET.postgres, UNFINISHED_RUN, RUN, RUNS, OPEN_RUNS];
+pub(crate) const SQL: &[&str] = &[
+    CREATE_RUN,
+    HOLD_DATASET.sqlite,
+    HOLD_DATASET.postgres,
+    UNFINISHED_RUN,
+    LATEST_RUN,
+    RUN,
+    RUNS,
+    OPEN_RUNS,
+];
 
 /// A run to create.
 #[derive(Clone, Debug)]
@@ -226,6 +234,22 @@ impl Store {
             Ok(sqlx::query_scalar(UNFINISHED_RUN).bind(revision.as_str()).fetch_optional(&mut *conn).await?)
         })?;
         id.map(|id| parsed(&id, "runs.id")).transpose()
+    }
+}
+
+const LATEST_RUN: &str = concat!(
+    "SELECT ",
+    run_columns!(),
+    " FROM runs WHERE revision = $1 ORDER BY created_at DESC, id DESC LIMIT 1"
+);
+
+impl Store {
+    /// The newest run of a revision.
+    pub async fn latest_run(&self, revision: Digest) -> Result<Option<Run>, StoreError> {
+        let row: Option<RunRow> = reading!(self, |conn| {
+            Ok(sqlx::query_as(LATEST_RUN).bind(revision.as_str()).fetch_optional(&mut *conn).await?)
+        })?;
+        row.map(RunRow::into_run).transpose()
     }
 }
 

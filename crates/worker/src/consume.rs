@@ -1,17 +1,19 @@
-//! From hints to grants: receive a batch, claim it in one transaction, hand on what was granted.
+//! From hints to grants: receive a batch, claim it in one transaction, hand on what was granted; then what has to run alone,
+//! one after the other.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use assay_common::committed::Committed;
-use assay_common::job::{Answer, Grant, Hint};
+use assay_common::job::{Answer, Decline, Grant, Hint, SUSPECTED_AFTER};
 use assay_queue::{Delivery, QueueError, Subscription};
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 use tracing::Span;
 
+use crate::lane::Lane;
 use crate::persist::persist;
 use crate::pool::Pool;
 use crate::spans::Shared;
@@ -27,6 +29,8 @@ const CLAIM_WINDOW: Duration = Duration::from_millis(5);
 pub(crate) struct Granted {
     pub(crate) grant: Box<Grant>,
     pub(crate) delivery: Delivery,
+    /// Held until the job is recorded.
+    pub(crate) lane: Lane,
     /// The job's span, until it is recorded.
     pub(crate) span: Span,
 }
@@ -49,6 +53,14 @@ pub(crate) async fn consume(pool: Arc<Pool>, grants: mpsc::Sender<Granted>) -> R
             continue;
         }
         let hints: Vec<_> = fresh.keys().copied().collect();
+        let lane = tokio::select! {
+            biased;
+            () = pool.stop.cancelled() => {
+                hints.into_iter().for_each(|hint| drop(pool.held.let_go(hint)));
+                return Ok(());
+            }
+            lane = pool.lanes.shared() => lane,
+        };
         let tracer = &pool.environment.tracer;
         let claiming = Shared::claim(tracer, &pool.name, fresh.values().map(Delivery::trace));
         let Some(answers) = claim(&pool, &hints).await? else {
@@ -59,6 +71,7 @@ pub(crate) async fn consume(pool: Arc<Pool>, grants: mpsc::Sender<Granted>) -> R
         let granted = answers.iter().filter(|(_, answer)| matches!(answer, Answer::Granted(_))).count();
         let asked = answers.len();
         tracing::debug!(queue.pool = pool.name, jobs = granted, "claimed {granted} of {asked} jobs");
+        let mut suspects = Vec::new();
         for (hint, answer) in answers {
             let Some(delivery) = fresh.remove(&hint) else { continue };
             match answer {
@@ -66,8 +79,9 @@ pub(crate) async fn consume(pool: Arc<Pool>, grants: mpsc::Sender<Granted>) -> R
                     let span = spans::job(tracer, delivery.trace(), &grant);
                     claiming.serves(&span);
                     // The executor takes every grant until this sender is gone.
-                    let _ = grants.send(Granted { grant, delivery, span }).await;
+                    let _ = grants.send(Granted { grant, delivery, lane: lane.clone(), span }).await;
                 }
+                Answer::Declined(Decline::Suspect, _) => suspects.push(delivery),
                 Answer::Declined(decline, committed) => {
                     tracing::trace!(job.run.id = %hint.run, job.ordinal = hint.ordinal, ?decline, "declined a claim");
                     end(&pool, delivery, committed).await;
@@ -75,7 +89,51 @@ pub(crate) async fn consume(pool: Arc<Pool>, grants: mpsc::Sender<Granted>) -> R
             }
         }
         fresh.into_keys().for_each(|hint| drop(pool.held.let_go(hint)));
+        drop(lane);
+        for suspect in suspects {
+            claim_alone(&pool, suspect, &grants).await?;
+        }
     }
+}
+
+/// Claims a suspected job once this worker holds nothing else. Its claim is traced by the job's own span alone.
+async fn claim_alone(
+    pool: &Pool,
+    delivery: Delivery,
+    grants: &mpsc::Sender<Granted>,
+) -> Result<(), WorkerError> {
+    let (hint, environment) = (delivery.hint(), &pool.environment);
+    let lane = tokio::select! {
+        biased;
+        () = pool.stop.cancelled() => {
+            drop(pool.held.let_go(hint));
+            return Ok(());
+        }
+        lane = pool.lanes.alone() => lane,
+    };
+    let claimed = persist("claim a job alone", &pool.dice, &pool.stop, || {
+        environment.store.claim_alone(environment.member, hint, environment.clock.now())
+    });
+    match claimed.await? {
+        Some(Answer::Granted(grant)) => {
+            let span = spans::job(&environment.tracer, delivery.trace(), &grant);
+            tracing::warn!(
+                job.run.id = %hint.run,
+                job.ordinal = hint.ordinal,
+                "job {} of run {} runs alone: its worker has died {} times",
+                hint.ordinal,
+                hint.run,
+                SUSPECTED_AFTER
+            );
+            let _ = grants.send(Granted { grant, delivery, lane, span }).await;
+        }
+        Some(Answer::Declined(decline, committed)) => {
+            tracing::trace!(job.run.id = %hint.run, job.ordinal = hint.ordinal, ?decline, "declined a claim");
+            end(pool, delivery, committed).await;
+        }
+        None => drop(pool.held.let_go(hint)),
+    }
+    Ok(())
 }
 
 /// The next hints: at least one, and no more than there is room for. Cancelling the wait returns them to the queue.

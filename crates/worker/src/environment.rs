@@ -63,6 +63,8 @@ pub struct PoolSpec {
     pub pool: String,
     /// The provider whose account it belongs to.
     pub provider: String,
+    /// The model, as tables name it: `provider/model`.
+    pub model: String,
 }
 
 /// How a worker is told to stop.

@@ -13,6 +13,7 @@ use crate::WorkerError;
 use crate::consume::Granted;
 use crate::keep::Keeper;
 use crate::limit::gate::Pass;
+use crate::limit::retries::Attempt;
 use crate::persist::persist;
 use crate::plan::Planned;
 use crate::pool::Pool;
@@ -106,6 +107,7 @@ async fn prepare(pool: &Pool, mut granted: Granted) -> Result<Result<Ready, Give
         end: End::Unstarted(granted.grant.key),
         delivery: granted.delivery,
         slot: None,
+        lane: granted.lane,
         span: granted.span,
     };
     if pool.stop.is_cancelled() {
@@ -121,6 +123,7 @@ async fn prepare(pool: &Pool, mut granted: Granted) -> Result<Result<Ready, Give
         end: End::Settled(settlement),
         delivery: granted.delivery,
         slot: None,
+        lane: granted.lane,
         span: granted.span,
     };
     let grant = &*granted.grant;
@@ -138,11 +141,13 @@ async fn prepare(pool: &Pool, mut granted: Granted) -> Result<Result<Ready, Give
             return Ok(Err(settled(granted, settlement)));
         }
     };
+    // A tenth of a failing provider's work would else become all of it.
+    let attempt = if grant.tries.counted == 0 { Attempt::First } else { Attempt::Again };
     let before_gate = Instant::now();
     let entered = tokio::select! {
         biased;
         () = pool.stop.cancelled() => return Ok(Err(unstarted(granted))),
-        entered = pool.gate.enter() => entered,
+        entered = pool.gate.enter(attempt, pool.environment.clock.now()) => entered,
     };
     let wait_us = micros(before_gate.elapsed());
     tracing::trace!(parent: &granted.span, limit.wait_us = wait_us, "waited for the account's limits");
@@ -157,7 +162,7 @@ async fn prepare(pool: &Pool, mut granted: Granted) -> Result<Result<Ready, Give
 
 /// Executes a job under its span; `None` when the end came first.
 async fn work(pool: &Pool, hands: &(Purse, Keeper), ready: Ready) -> Result<Option<GivenBack>, WorkerError> {
-    let Ready { granted: Granted { grant, delivery, span }, planned, turn } = ready;
+    let Ready { granted: Granted { grant, delivery, lane, span }, planned, turn } = ready;
     let Ok(plan) = &*planned else { return Ok(None) };
     let work = Work::new(pool, &grant);
     let (settlement, slot) = match turn {
@@ -168,5 +173,5 @@ async fn work(pool: &Pool, hands: &(Purse, Keeper), ready: Ready) -> Result<Opti
             (asked, slot)
         }
     };
-    Ok(settlement.map(|settlement| GivenBack { end: End::Settled(settlement), delivery, slot, span }))
+    Ok(settlement.map(|settlement| GivenBack { end: End::Settled(settlement), delivery, slot, lane, span }))
 }

@@ -11,7 +11,7 @@
 //! - `member`: joining, beating once a second, leaving
 //! - `serve`: which pools are served, as open runs come and go
 //! - `pool`: what the tasks of one pool share; `held`: the jobs in this process's hands
-//! - `consume`: from hints to grants
+//! - `lane`: whether a job runs beside others or alone; `consume`: from hints to grants
 //! - `execute`: grants before the gate; `work`: each to its settlement, with `plan` (its run's suite, compiled), `limit` (its
 //!   account's gate),
 //!   `provider` (who answers), `retry` (what follows a call) and [`scorer`] (what the answer is worth)
@@ -33,6 +33,7 @@ mod execute;
 mod gen_ai;
 mod held;
 mod keep;
+mod lane;
 mod limit;
 mod member;
 mod persist;

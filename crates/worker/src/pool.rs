@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::consume::CLAIM_BATCH;
 use crate::environment::{Environment, PoolSpec};
 use crate::held::Held;
+use crate::lane::Lanes;
 use crate::limit::gate::{Account, Gate};
 use crate::plan::Plans;
 use crate::provider::Provider;
@@ -30,6 +31,8 @@ pub(crate) struct Pool {
     pub(crate) provider: Arc<Provider>,
     pub(crate) plans: Arc<Plans>,
     pub(crate) held: Arc<Held>,
+    /// Those of the whole process.
+    pub(crate) lanes: Lanes,
     pub(crate) dice: Dice,
     /// How old a job that keeps failing may get.
     pub(crate) give_up_after: Duration,
@@ -60,6 +63,7 @@ impl Dice {
 pub(crate) struct Opener {
     environment: Arc<Environment>,
     held: Arc<Held>,
+    lanes: Lanes,
     plans: Arc<Plans>,
     accounts: BTreeMap<String, (Settings, Arc<Account>, Arc<Provider>)>,
     /// Pools opened so far.
@@ -70,12 +74,13 @@ pub(crate) struct Opener {
 impl Opener {
     pub(crate) fn new(environment: Arc<Environment>, held: Arc<Held>, hard: CancellationToken) -> Self {
         let plans = Arc::new(Plans::new(environment.store.clone(), Arc::clone(&environment.config)));
-        Self { environment, held, plans, accounts: BTreeMap::new(), opened: 0, hard }
+        let lanes = Lanes::default();
+        Self { environment, held, lanes, plans, accounts: BTreeMap::new(), opened: 0, hard }
     }
 
     /// Opens a pool that takes work until `stop`.
     pub(crate) fn open(&mut self, spec: PoolSpec, stop: CancellationToken) -> Result<Pool, WorkerError> {
-        let PoolSpec { pool, provider: name } = spec;
+        let PoolSpec { pool, provider: name, model: model_name } = spec;
         let environment = &self.environment;
         if !self.accounts.contains_key(&name) {
             let settings = environment
@@ -88,7 +93,7 @@ impl Opener {
         }
         let (settings, account, provider) = &self.accounts[&name];
         let model = model_limits(&name, settings, &pool);
-        let gate = Gate::new(Arc::clone(account), model);
+        let gate = Gate::new(Arc::clone(account), model_name, model);
         let waiting_room = waiting_room(gate.in_flight(), per_minute(settings, model));
         self.opened += 1;
         Ok(Pool {
@@ -98,6 +103,7 @@ impl Opener {
             provider: Arc::clone(provider),
             plans: Arc::clone(&self.plans),
             held: Arc::clone(&self.held),
+            lanes: self.lanes.clone(),
             dice: Dice::new(environment.seed.wrapping_add(self.opened)),
             give_up_after: environment.config.give_up_after.map_or(DEFAULT_GIVE_UP_AFTER, |span| span.0),
             waiting_room,

@@ -14,6 +14,7 @@ use tracing::Span;
 use crate::consume::acknowledge;
 use crate::environment::Environment;
 use crate::held::Held;
+use crate::lane::Lane;
 use crate::limit::gate::Pass;
 use crate::persist::persist;
 use crate::pool::Dice;
@@ -34,6 +35,8 @@ pub(crate) struct GivenBack {
     /// The slot of a call that nothing has been kept of yet, to be freed when it is recorded. So what may be paid for
     /// and is on no record never exceeds what may be in flight, whenever this process dies.
     pub(crate) slot: Option<Pass>,
+    /// Given up when the store holds the job no longer.
+    pub(crate) lane: Lane,
     /// The job's span, which ends when the job is recorded.
     pub(crate) span: Span,
 }
@@ -90,8 +93,11 @@ impl Recorder {
         let mut unstarted = Vec::new();
         let mut released = Vec::new();
         let mut slots = Vec::with_capacity(batch.len());
-        for GivenBack { end, delivery, slot, span } in batch {
+        // Given up when this ends, all jobs of the batch having been given back.
+        let mut lanes = Vec::with_capacity(batch.len());
+        for GivenBack { end, delivery, slot, lane, span } in batch {
             slots.push(slot);
+            lanes.push(lane);
             spans::given_back(&span, &end);
             recording.serves(&span);
             jobs_spans.push(span);

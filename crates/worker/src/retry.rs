@@ -5,7 +5,7 @@ use std::time::Duration;
 use assay_common::job::Tries;
 use assay_common::outcome::ErrorKind;
 
-use crate::limit::health::PROBE_PAUSE;
+use crate::limit::breaker::{DENIED_AFTER, PROBE_PAUSE};
 use crate::provider::observation::Class;
 
 /// Tries in place after a call of which nothing was sent.
@@ -33,6 +33,8 @@ pub(crate) struct Tally {
     unsent: u32,
     /// Those of this claim that met the account's rate limit.
     limited: u32,
+    /// Those of this claim that were refused for the account's sake.
+    denied: u32,
 }
 
 /// What the decision depends on beside the calls.
@@ -76,7 +78,8 @@ impl Tally {
         let counter = match class {
             Class::Unsent => return self.unsent += 1,
             Class::RateLimited => return self.limited += 1,
-            Class::Answered | Class::Account(_) | Class::Refused => return,
+            Class::Account(_) => return self.denied += 1,
+            Class::Answered | Class::Refused => return,
             Class::Transient => None,
             Class::Ambiguous => Some(&mut tries.ambiguous),
             Class::Malformed => Some(&mut tries.malformed),
@@ -97,7 +100,10 @@ pub(crate) fn decide(class: Class, tally: &mut Tally, circumstances: &Circumstan
         // The gate waits for the end of a short pause and sends a job to the store for a long one.
         Class::RateLimited if tally.limited < LIMITED_IN_PLACE => Step::Again(Duration::ZERO),
         Class::RateLimited => Step::Park(circumstances.asked_at_least(FIRST_WAIT)),
-        // No job pays for an account problem with its tries.
+        // No job pays for an account problem with its tries. A run of one job finds out at once too.
+        Class::Account(_) if tally.denied < DENIED_AFTER && circumstances.retry_after.is_none() => {
+            Step::Again(circumstances.short())
+        }
         Class::Account(_) => {
             Step::Park(circumstances.asked_at_least(PROBE_PAUSE + PROBE_PAUSE.mul_f64(circumstances.jitter)))
         }
@@ -250,6 +256,9 @@ mod tests {
         let old = Circumstances { age: 100 * MINUTE, pool_succeeds: true, ..circumstances() };
         let now = Step::Again(Duration::ZERO);
         check(20, old, &[Class::RateLimited; 3], &[now, now, Step::Park(FIRST_WAIT)], 20);
-        check(20, old, &[Class::Account("quota")], &[Step::Park(millis(7_500))], 20);
+        let again = Step::Again(millis(275));
+        check(20, old, &[Class::Account("quota"); 3], &[again, again, Step::Park(millis(7_500))], 20);
+        let asked = Circumstances { retry_after: Some(60 * MINUTE), ..old };
+        check(20, asked, &[Class::Account("quota")], &[Step::Park(60 * MINUTE)], 20);
     }
 }

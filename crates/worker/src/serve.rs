@@ -127,7 +127,9 @@ impl Server {
                     tracing::warn!(account.name = %provider, "cannot serve {model}: {why}");
                     self.lacks.insert(provider, why);
                 }
-                None => match self.open(PoolSpec { pool, provider: provider.clone() }, tasks) {
+                None => match self
+                    .open(PoolSpec { pool, provider: provider.clone(), model: model.clone() }, tasks)
+                {
                     Ok(()) => tracing::info!(account.name = %provider, "serving {model}"),
                     Err(error) => {
                         let why = with_sources(&error);

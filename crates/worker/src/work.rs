@@ -13,8 +13,9 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::keep::Keeper;
+use crate::limit::breaker::Evidence;
 use crate::limit::gate::{Closed, Pass};
-use crate::limit::health::Evidence;
+use crate::limit::retries::Attempt;
 use crate::persist::persist;
 use crate::plan::Plan;
 use crate::pool::Pool;
@@ -98,13 +99,15 @@ impl<'w> Work<'w> {
                 Step::Park(wait) => return Ok(Some(self.parked(wait))),
                 Step::Again(wait) => wait,
             };
+            let counts = self.tally.tries.counted > 0;
+            let attempt = if counts { Attempt::Again } else { Attempt::First };
             *slot = None;
             let entered = tokio::select! {
                 biased;
                 () = pool.stop.cancelled() => return Ok(Some(self.parked(Duration::ZERO))),
                 entered = async {
                     tokio::time::sleep(wait).await;
-                    pool.gate.enter().await
+                    pool.gate.enter(attempt, pool.environment.clock.now()).await
                 } => entered,
             };
             *slot = match entered {

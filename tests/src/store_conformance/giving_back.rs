@@ -1,8 +1,10 @@
 //! Members, and how what they hold comes back: released, left, buried.
 
 use assay_common::clock::Micros;
-use assay_common::job::Decline;
-use assay_store::{Mandate, Offer, StoreUrl};
+use assay_common::id::MemberId;
+use assay_common::job::{Answer, Decline};
+use assay_common::outcome::{ErrorKind, Outcome};
+use assay_store::{Mandate, Offer, StoreUrl, Suspect};
 
 use super::fixture::{Fixture, NOW, POOL, finished, member_id};
 
@@ -79,6 +81,88 @@ pub async fn all_are_buried_together(place: StoreUrl) {
     assert_eq!(store.due_returned(fixture.run, POOL.into(), LATER, 10).await.unwrap(), [0, 1]);
     assert_eq!(store.due_fresh(fixture.run, POOL.into(), None, 10).await.unwrap(), [2]);
     assert_eq!(store.bury_all(LATER).await.unwrap(), 0);
+}
+
+/// Why a claim of a job alone is declined; `None`: it is granted.
+async fn declined_alone(fixture: &Fixture, member: MemberId, ordinal: u64) -> Option<Decline> {
+    match fixture.store.claim_alone(member, fixture.hint(ordinal), LATER).await.unwrap() {
+        Answer::Granted(_) => None,
+        Answer::Declined(why, _) => Some(why),
+    }
+}
+
+/// Claims all jobs for the first member, suspects alone, and buries it. Returns how many it was granted.
+async fn dies_with(fixture: &Fixture, ordinals: &[u64]) -> usize {
+    let store = &fixture.store;
+    store.join(fixture.member, "worker", "host".into(), 42, LATER).await.unwrap();
+    let hints = ordinals.iter().map(|ordinal| fixture.hint(*ordinal)).collect();
+    let answers = store.claim(fixture.member, hints, LATER).await.unwrap();
+    let granted = answers.iter().filter(|(_, answer)| matches!(answer, Answer::Granted(_))).count();
+    store.bury(Mandate::Own, fixture.member, LATER).await.unwrap();
+    granted
+}
+
+/// After two deaths a job is granted to who holds nothing else; whoever dies with it then ends it, and it alone.
+pub async fn a_suspect_runs_alone_and_ends_as_poison(place: StoreUrl) {
+    let fixture = Fixture::expanded(&place, 5).await;
+    let (store, me, other) = (&fixture.store, fixture.member, fixture.other);
+    assert_eq!(dies_with(&fixture, &[0, 1, 2]).await, 3);
+    assert_eq!(store.suspects(fixture.run).await.unwrap(), []);
+    assert_eq!(dies_with(&fixture, &[0, 1]).await, 2);
+    let suspect = |ordinal: u64, running| {
+        let case_id = format!("case-{ordinal}");
+        Suspect { ordinal, case_id, deaths: 2, running }
+    };
+    let suspects = async || store.suspects(fixture.run).await.unwrap();
+    assert_eq!(suspects().await, [suspect(0, false), suspect(1, false)]);
+    // Beside others it is not to be had, alone only by who holds nothing else; then as often as he asks.
+    assert_eq!(dies_with(&fixture, &[0, 1]).await, 0);
+    store.join(me, "worker", "host".into(), 42, LATER).await.unwrap();
+    assert_eq!(fixture.declined(me, 0, LATER).await, Some(Decline::Suspect));
+    assert_eq!(fixture.declined(me, 3, LATER).await, None);
+    assert_eq!(declined_alone(&fixture, me, 0).await, Some(Decline::Suspect));
+    store.release(me, vec![fixture.key(3)], LATER).await.unwrap();
+    assert_eq!(declined_alone(&fixture, me, 0).await, None);
+    assert_eq!(declined_alone(&fixture, me, 0).await, None);
+    assert_eq!(declined_alone(&fixture, me, 1).await, Some(Decline::Suspect));
+    assert_eq!(declined_alone(&fixture, other, 0).await, Some(Decline::Busy));
+    assert_eq!(suspects().await, [suspect(0, true), suspect(1, false)]);
+    assert_eq!(declined_alone(&fixture, other, 1).await, None);
+    // The neighbour clears his name.
+    store.settle(other, vec![finished(fixture.passed(1, 3))], LATER).await.unwrap();
+    assert_eq!(store.bury(Mandate::Own, me, LATER).await.unwrap(), 1);
+    assert_eq!(fixture.counts().await, [1, 0, 1, 0]);
+    assert_eq!(suspects().await, []);
+    let row = store.results(fixture.run, None, 1).await.unwrap().remove(0);
+    assert_eq!((row.row.outcome, row.claims, row.crash_claims), (Outcome::Errored(ErrorKind::Poison), 3, 3));
+    assert!(row.error.unwrap().contains("three claims"), "it says why");
+    assert_eq!(declined_alone(&fixture, other, 0).await, Some(Decline::Done));
+    // Who died with one death to his name, or in peace, is as he was.
+    assert_eq!(fixture.declined(other, 2, LATER).await, None);
+    assert_eq!(store.leave(other, LATER).await.unwrap(), 1);
+    assert_eq!(suspects().await, []);
+}
+
+/// The same for the owner of a file who is killed time after time.
+pub async fn an_owner_who_is_killed_three_times_finds_the_poison(place: StoreUrl) {
+    let fixture = Fixture::expanded(&place, 2).await;
+    let store = &fixture.store;
+    let rejoin = async || store.join(fixture.member, "run", "host".into(), 42, LATER).await.unwrap();
+    for _ in 0..2 {
+        rejoin().await;
+        assert_eq!(fixture.declined(fixture.member, 0, LATER).await, None);
+        assert_eq!(store.bury_all(LATER).await.unwrap(), 1);
+    }
+    rejoin().await;
+    assert_eq!(declined_alone(&fixture, fixture.member, 0).await, None);
+    assert_eq!(store.bury_all(LATER).await.unwrap(), 1);
+    assert_eq!(fixture.counts().await, [0, 0, 1, 0]);
+    // One that was being cancelled is cancelled.
+    rejoin().await;
+    assert_eq!(fixture.declined(fixture.member, 1, LATER).await, None);
+    store.cancel(fixture.run, "enough".into(), LATER).await.unwrap();
+    assert_eq!(store.bury_all(LATER).await.unwrap(), 1);
+    assert_eq!(fixture.counts().await, [0, 0, 1, 1]);
 }
 
 /// A burial beside claims of the same member leaves nothing running without a member.

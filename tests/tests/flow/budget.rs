@@ -105,6 +105,10 @@ async fn a_run_spends_its_budget_and_no_more() {
     let variant = &ran.json()["variants"][0];
     assert_eq!(variant["passed"].as_u64(), Some(provider.bill().totals().calls));
     assert_eq!(variant["errored"], 0);
+    let again = place.command(&["run", "suite.yaml"]).output().map(Ran::from).unwrap().expect(3);
+    let new = format!("the last run of this suite, {}, was cancelled: its budget of $0.06 is spent", run.id);
+    assert!(again.stderr.contains(&new), "{}", again.stderr);
+    assert!(again.stderr.contains("This is a new run, with a budget of its own"), "{}", again.stderr);
     // Said again where somebody looks later.
     let status = place.assay(&["status", &run.id.to_string()]).expect(0).stdout;
     assert!(status.contains("because its budget of $0.06 is spent"), "{status}");

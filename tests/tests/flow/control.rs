@@ -75,7 +75,7 @@ async fn what_errored_is_asked_again() {
     assert_eq!((cut.len(), &cut[0]["attempts"]), (1, &json!(3)));
 
     let nothing = place.assay(&["retry", run, "--errored", "--kind", "poison"]).expect(2);
-    assert!(nothing.stderr.contains("no job that errored in this way"), "{}", nothing.stderr);
+    assert!(nothing.stderr.contains("no job that errored as `poison`"), "{}", nothing.stderr);
     let opened =
         place.assay(&["retry", run, "--errored", "--kind", "provider", "--reason", "mended"]).expect(0);
     assert_eq!(opened.stdout, format!("run {run} is running: 19 of 20 jobs are done\n"));

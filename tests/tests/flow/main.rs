@@ -11,6 +11,7 @@
 mod action;
 mod architecture;
 mod bad_input;
+mod breaker;
 mod budget;
 mod client;
 mod compare;
@@ -23,6 +24,7 @@ mod fleet;
 mod fleet_front;
 mod fleet_start;
 mod gsm8k;
+mod poison;
 mod provider_faults;
 mod queue_faults;
 mod releases;

@@ -97,7 +97,7 @@ async fn an_account_problem_ends_the_wait_and_burns_no_job() {
         place.provider(provider.base_url(), "in_flight = 4").sums(20, "");
         let ran = place.assay(&["run", "suite.yaml", "--json", "--patience", "1s"]).expect(4);
         assert_eq!(ran.stdout, "");
-        assert!(ran.stderr.contains("fake needs attention"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("fake/small needs attention"), "{}", ran.stderr);
         assert!(ran.stderr.contains(part), "{}", ran.stderr);
         assert!(ran.stderr.contains("the same command goes on"), "{}", ran.stderr);
         assert!(

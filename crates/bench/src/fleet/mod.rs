@@ -1,11 +1,14 @@
 //! A fleet, measured: a coordinator and workers over RabbitMQ and PostgreSQL against the fake provider without latency.
 //!
 //! - `processes`: the fleet, and the submitting client
+//! - `urgent`: an urgent run behind a sweep; `sizes`: memory from small runs to large ones
 //! - `usage`: processor time and memory of processes
 //! - `report`: what a person reads, and the figures to reach
 
 mod processes;
 mod report;
+pub(crate) mod sizes;
+pub(crate) mod urgent;
 mod usage;
 
 use std::time::Duration;
@@ -102,14 +105,14 @@ pub(crate) async fn measure(binaries: &Binaries, plan: &Plan) -> anyhow::Result<
 
     sleep(IDLE_FOR).await;
     let before_us = provider.bill()?.now_us;
-    submit(site, &fleet.address, &token).await?;
+    submit(site, &fleet.address, &token, None).await?;
     over(&fleet, &token, FEW).await?;
     let first_call_us = provider.bill()?.first_call_us.context("the provider saw no call")?;
 
     write_cases(folder.path(), plan.cases).context("failed to write the cases")?;
     let parts = parts(&fleet, &provider, plan);
     let at_first = looked_at(&parts)?;
-    let submitted = submit(site, &fleet.address, &token).await?;
+    let submitted = submit(site, &fleet.address, &token, None).await?;
     let (accepted, at_accepted) = (Instant::now(), looked_at(&parts)?);
     over(&fleet, &token, plan.cases).await.with_context(|| format!("run {}", submitted.stdout))?;
     let run_s = accepted.elapsed().as_secs_f64();

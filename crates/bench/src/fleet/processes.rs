@@ -129,11 +129,17 @@ pub(crate) struct Ended {
     pub(crate) peak_rss_mib: f64,
 }
 
-/// Runs `assay submit` of the suite in the folder.
-pub(crate) async fn submit(site: Site<'_>, address: &str, token: &str) -> anyhow::Result<Ended> {
+/// Runs `assay submit` of the suite in the folder, with this priority.
+pub(crate) async fn submit(
+    site: Site<'_>,
+    address: &str,
+    token: &str,
+    priority: Option<&str>,
+) -> anyhow::Result<Ended> {
     let (out, err) = (site.folder.join("submit.out"), site.folder.join("submit.err"));
     let mut assay = Command::new(site.assay);
     without_environment(&mut assay).args(["submit", "suite.yaml"]).current_dir(site.folder);
+    assay.args(priority.iter().flat_map(|priority| ["--priority", priority]));
     assay.env("ASSAY_SERVER", format!("http://{address}")).env("ASSAY_TOKEN", token).stdin(Stdio::null());
     let started = Instant::now();
     let mut child = assay.stdout(File::create(&out)?).stderr(File::create(&err)?).spawn()?;

@@ -63,6 +63,9 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
             return Err(exit);
         }
     };
+    if let Some(before) = &begun.instead_of {
+        tell_new(before);
+    }
     let store = session.environment.store.clone();
     let reader = Reader::new(&store, suite, begun.run);
     let (ended, report) = Box::pin(session.drive(&begun, args, reader)).await?;
@@ -164,6 +167,16 @@ impl Session {
         files::write(files, &Source::Store(store.clone()), &report).await?;
         Ok(exit_of(&report))
     }
+}
+
+/// Says on stderr that this is not the run that somebody may expect to go on.
+fn tell_new(before: &Run) {
+    let why = before.reason.as_deref().unwrap_or("no reason given");
+    let budget = if before.budget.is_some() { ", with a budget of its own" } else { "" };
+    warn(&[format!(
+        "the last run of this suite, {}, was cancelled: {why}. This is a new run{budget}",
+        before.id
+    )]);
 }
 
 /// The flag that a reader needs to find the same store, where it was named by one.

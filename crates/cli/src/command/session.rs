@@ -50,7 +50,9 @@ impl Session {
         }
         for model in &suite.models {
             // What was wrong with an account may have been mended since; the first call will tell.
-            store.report_account(model.provider.clone(), None, clock.now()).await?;
+            for name in [model.provider.clone(), model.name()] {
+                store.report_account(name, None, clock.now()).await?;
+            }
         }
         let environment = Environment {
             store,
@@ -62,7 +64,8 @@ impl Session {
         };
         let worker = worker(&environment, keys, &mut rng);
         let pools = RunPool::all_of(suite).into_iter();
-        let pools = pools.map(|RunPool { pool, provider, .. }| PoolSpec { pool, provider }).collect();
+        let pools =
+            pools.map(|RunPool { pool, provider, model }| PoolSpec { pool, provider, model }).collect();
         let shutdown = Shutdown::default();
         let working = tokio::spawn(assay_worker::run(worker, Serve::These(pools), shutdown.clone()));
         Ok(Self { environment, rng, shutdown, working, _lock: lock })

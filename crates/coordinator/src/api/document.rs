@@ -67,7 +67,7 @@ pub struct RunEntry {
 /// How far a run is, in jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// With an outcome.
+    /// Asked and settled: passed, failed or errored.
     pub done: u64,
     /// Passed.
     pub passed: u64,
@@ -75,7 +75,7 @@ pub struct Counts {
     pub failed: u64,
     /// Errored.
     pub errored: u64,
-    /// Cancelled before they were asked.
+    /// Not asked and not to be: of a run that is over, all that are not done.
     pub cancelled: u64,
 }
 
@@ -117,8 +117,11 @@ pub struct RunDocument {
 impl Counts {
     /// The counts of a row.
     pub fn of(run: &Run) -> Self {
-        let Run { passed, failed, errored, cancelled, .. } = *run;
-        Self { done: run.done(), passed, failed, errored, cancelled }
+        let Run { passed, failed, errored, .. } = *run;
+        let done = passed + failed + errored;
+        // Those that were never expanded have no row that could say so.
+        let cancelled = if run.state.is_over() { run.planned.saturating_sub(done) } else { run.cancelled };
+        Self { done, passed, failed, errored, cancelled }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use assay_common::id::{Digest, RunId};
+use assay_common::outcome::ErrorKind;
 use assay_store::{Scope, StoreError};
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -10,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::problem::{PROBLEM_JSON, Problem};
 use crate::release::ReleaseError;
-use crate::steer::SteerError;
+use crate::steer::{SteerError, as_kind};
 use crate::suite::{FreezeError, LineFault, Objection};
 
 /// Why a request was not done.
@@ -62,8 +63,8 @@ pub(super) enum ApiError {
     KeyTaken(RunId),
     #[error("run {run} is {state}")]
     WrongState { run: RunId, state: &'static str },
-    #[error("run {0} has no job that errored in this way")]
-    NothingErrored(RunId),
+    #[error("run {run} has no job that errored{}", as_kind(*.kind))]
+    NothingErrored { run: RunId, kind: Option<ErrorKind> },
     #[error("the results of run {0} were removed; its report is kept")]
     Pruned(RunId),
     #[error(transparent)]
@@ -93,7 +94,7 @@ impl ApiError {
             Self::Silence(_) | Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::Busy { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Line(_) | Self::OtherDigest { .. } | Self::Suite(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::KeyTaken(_) | Self::WrongState { .. } | Self::NothingErrored(_) => StatusCode::CONFLICT,
+            Self::KeyTaken(_) | Self::WrongState { .. } | Self::NothingErrored { .. } => StatusCode::CONFLICT,
             Self::Release(error) => match error {
                 ReleaseError::Unknown { .. } => StatusCode::NOT_FOUND,
                 ReleaseError::Input(_) => StatusCode::BAD_REQUEST,
@@ -129,7 +130,7 @@ impl ApiError {
             Self::Suite(_) => ("suite", "The suite cannot be run"),
             Self::KeyTaken(_) => ("idempotency-key", "The idempotency key is taken"),
             Self::Pruned(_) => ("pruned", "The results were removed"),
-            Self::NothingErrored(_) => ("nothing-errored", "There is nothing to ask again"),
+            Self::NothingErrored { .. } => ("nothing-errored", "There is nothing to ask again"),
             Self::WrongState { .. } => ("state", "The run's state does not allow this"),
             Self::Release(error) => match error {
                 ReleaseError::Unknown { .. } => ("unknown-release", "What was named is not there"),
@@ -202,7 +203,7 @@ impl From<SteerError> for ApiError {
             SteerError::Store(error) => Self::Store(error),
             SteerError::NoRun(run) => Self::NoRun(run),
             SteerError::WrongState { run, state } => Self::WrongState { run, state },
-            SteerError::NothingErrored(run) => Self::NothingErrored(run),
+            SteerError::NothingErrored { run, kind } => Self::NothingErrored { run, kind },
         }
     }
 }

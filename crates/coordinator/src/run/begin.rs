@@ -6,7 +6,7 @@ use assay_common::clock::Micros;
 use assay_common::id::RunId;
 use assay_common::suite::{Priority, Suite};
 use assay_common::trace::TraceParent;
-use assay_store::{NewRun, Run, RunPool, StoreError};
+use assay_store::{NewRun, Run, RunPool, RunState, StoreError};
 use tracing::Span;
 use uuid::Builder;
 
@@ -28,6 +28,8 @@ pub struct Begun {
     pub run: RunId,
     /// Its row, when it goes on from an earlier process.
     pub resumed: Option<Run>,
+    /// The row of the one before it, when that was cancelled: nothing of it goes on.
+    pub instead_of: Option<Run>,
 }
 
 /// Finds or makes the run of a frozen suite. The span in which a new one is made is the one that submitted it. With `fresh` an unfinished run is left as it is.
@@ -41,14 +43,16 @@ pub async fn begin(
     if !fresh && let Some(run) = environment.store.unfinished_run(revision.clone()).await? {
         let resumed = environment.store.run(run).await?;
         tracing::info!(run.id = %run, "resuming run {run}");
-        return Ok(Begun { run, resumed });
+        return Ok(Begun { run, resumed, instead_of: None });
     }
+    let latest = environment.store.latest_run(revision).await?;
+    let instead_of = latest.filter(|run| !fresh && run.state == RunState::Cancelled);
     let trace = environment.tracer.context(&Span::current());
     let new = new_run(suite, suite.priority, environment.clock.now(), draw, trace);
     let (run, planned) = (new.id, new.planned);
     environment.store.create_run(new).await?;
     tracing::info!(run.id = %run, jobs = planned, "created run {run} with {planned} jobs");
-    Ok(Begun { run, resumed: None })
+    Ok(Begun { run, resumed: None, instead_of })
 }
 
 /// The row of a new run of a frozen suite.

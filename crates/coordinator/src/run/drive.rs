@@ -158,11 +158,13 @@ impl Driver {
         let environment = self.rounds.environment();
         let mut problems = environment.store.account_problems().await?;
         let pools = self.rounds.pools();
-        problems.retain(|(account, _)| pools.iter().any(|pool| pool.provider == *account));
+        problems
+            .retain(|(account, _)| pools.iter().any(|pool| [&pool.provider, &pool.model].contains(&account)));
         let standing = environment.store.standing(self.run).await?;
         if standing.running {
-            // A pause that was told may be over by now.
-            problems.retain(|(_, problem)| problem.kind != AccountProblem::RATE_LIMITED);
+            // What ends by itself may be over by now.
+            let passes = [AccountProblem::RATE_LIMITED, AccountProblem::RETRIES];
+            problems.retain(|(_, problem)| !passes.contains(&problem.kind.as_str()));
         }
         // Slow is not stuck: without a problem there is nothing to tell anybody.
         let waits = || self.waits_too_long(&run, standing);

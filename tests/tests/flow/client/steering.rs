@@ -60,7 +60,7 @@ async fn a_run_is_steered_and_says_how_it_stands() {
         assert!(stuck.stderr.contains(part), "{part} is missing in:\n{}", stuck.stderr);
     }
     let nothing = scene.assay(&["retry", &run, "--errored", "--kind", "provider"]).await.expect(2);
-    assert!(nothing.stderr.contains("no job that errored in this way"), "{}", nothing.stderr);
+    assert!(nothing.stderr.contains("no job that errored as `provider`"), "{}", nothing.stderr);
     let unknown = scene.assay(&["retry", &run, "--errored", "--kind", "bad_luck"]).await.expect(2);
     assert!(unknown.stderr.contains("jobs error as refused, provider"), "{}", unknown.stderr);
     scene.assay(&["cancel", &run, "--reason", "wrong suite"]).await.expect(0);

@@ -1,0 +1,127 @@
+//! How many calls in flight a pool bears: fewer after each failure, one more for each round of successes, up to what
+//! assay.toml allows. Pure: moments come in.
+
+use tokio::time::Instant;
+
+use crate::provider::observation::Class;
+
+/// What a failure leaves of the limit.
+const CUT: f64 = 0.7;
+/// The limit grows only while this share of it is used: what is not tried says nothing.
+const IN_USE: f64 = 0.8;
+
+/// The calls in flight of a pool, and their limit.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    /// The limit is never more than this.
+    most: f64,
+    limit: f64,
+    in_flight: u32,
+    /// The most in flight since less than [`IN_USE`] were.
+    peak: u32,
+    /// When the limit was last cut; a call sent before it says nothing of the limit since.
+    cut: Option<Instant>,
+}
+
+impl Flight {
+    /// None, and all of `most` may be.
+    pub(crate) fn new(most: u32) -> Self {
+        let most = f64::from(most.max(1));
+        Self { most, limit: most, in_flight: 0, peak: 0, cut: None }
+    }
+
+    /// Takes a place, if one is free.
+    pub(crate) fn take(&mut self) -> bool {
+        let free = f64::from(self.in_flight) + 1.0 <= self.limit;
+        if free {
+            self.in_flight += 1;
+            self.peak = self.peak.max(self.in_flight);
+        }
+        free
+    }
+
+    /// Gives a place back.
+    pub(crate) fn give_back(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// Learns from the end of a call sent at `sent`, whose place is still taken.
+    pub(crate) fn observe(&mut self, class: Class, sent: Instant, now: Instant) {
+        if self.cut.is_some_and(|cut| sent < cut) {
+            return;
+        }
+        match class {
+            Class::Transient | Class::Ambiguous => {
+                self.limit = (self.limit * CUT).max(1.0);
+                self.cut = Some(now);
+                self.peak = 0;
+            }
+            Class::Answered if f64::from(self.peak) >= IN_USE * self.limit.floor() => {
+                self.limit = (self.limit + 1.0 / self.limit).min(self.most);
+                self.peak = self.in_flight;
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// How many places there are.
+    fn places(flight: &Flight) -> u32 {
+        let mut empty = Flight { in_flight: 0, ..*flight };
+        while empty.take() {}
+        empty.in_flight
+    }
+
+    /// So many calls of a pool at `used` places end so; returns how many places there are then.
+    fn check(flight: &mut Flight, used: u32, class: Class, calls: u32, sent: Instant, now: Instant) -> u32 {
+        flight.in_flight = 0;
+        for _ in 0..used {
+            flight.take();
+        }
+        (0..calls).for_each(|_| flight.observe(class, sent, now));
+        places(flight)
+    }
+
+    #[test]
+    fn a_burst_of_failures_is_one_cut_and_success_in_use_wins_it_back() {
+        let zero = Instant::now();
+        let at = |second| zero + Duration::from_secs(second);
+        let mut flight = Flight::new(100);
+        assert_eq!(places(&flight), 100);
+        assert_eq!(check(&mut flight, 100, Class::Transient, 40, at(0), at(1)), 70);
+        // Sent before the cut.
+        assert_eq!(check(&mut flight, 70, Class::Answered, 500, at(0), at(2)), 70);
+        assert_eq!(check(&mut flight, 70, Class::Ambiguous, 1, at(1), at(2)), 49);
+        // A round of successes is one place more; beyond what is allowed there is none.
+        assert_eq!(check(&mut flight, 49, Class::Answered, 50, at(2), at(3)), 50);
+        for _ in 0..100 {
+            check(&mut flight, 100, Class::Answered, 100, at(3), at(4));
+        }
+        assert_eq!(places(&flight), 100);
+        assert_eq!(check(&mut flight, 100, Class::RateLimited, 50, at(4), at(5)), 100);
+    }
+
+    #[test]
+    fn what_is_not_used_does_not_grow() {
+        let now = Instant::now();
+        let mut flight = Flight::new(100);
+        (0..2).for_each(|_| flight.observe(Class::Transient, now, now));
+        assert_eq!(places(&flight), 49);
+        assert_eq!(check(&mut flight, 30, Class::Answered, 1_000, now, now), 49);
+        assert!(check(&mut flight, 40, Class::Answered, 200, now, now) > 49);
+    }
+
+    #[test]
+    fn one_call_is_always_possible() {
+        let now = Instant::now();
+        let mut flight = Flight::new(3);
+        (0..50).for_each(|_| flight.observe(Class::Transient, now, now));
+        assert_eq!(places(&flight), 1);
+    }
+}

@@ -1,0 +1,140 @@
+//! The door, on paused time: who passes at once, who waits, who is sent back to the store.
+
+use super::*;
+
+fn gate(account: Limits, model: Option<Limits>) -> Gate {
+    Gate::new(Arc::new(Account::new("a", &account)), "a/m".into(), model.as_ref())
+}
+
+fn in_flight(slots: u32) -> Limits {
+    Limits { in_flight: std::num::NonZeroU32::new(slots), ..Limits::default() }
+}
+
+fn learn(gate: &Gate, class: Class, retry_after: Option<u64>) {
+    let retry_after = retry_after.map(Duration::from_secs);
+    gate.learn(&Evidence { class, sent: Instant::now(), retry_after, detail: "" }, Micros(1));
+}
+
+/// Whether the gate lets a call begin without waiting.
+async fn at_once(gate: &Gate) -> Option<Pass> {
+    tokio::time::timeout(Duration::ZERO, gate.enter(Attempt::First, Micros(1))).await.ok()?.ok()
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_calls_than_slots() {
+    let gate = gate(in_flight(2), None);
+    let first = at_once(&gate).await;
+    let second = at_once(&gate).await;
+    assert!(first.is_some() && second.is_some() && at_once(&gate).await.is_none());
+    drop(first);
+    assert!(at_once(&gate).await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_model_keeps_to_its_own_limit_and_the_accounts() {
+    let account = Arc::new(Account::new("a", &in_flight(3)));
+    let narrow = Gate::new(Arc::clone(&account), "a/n".into(), Some(&in_flight(1)));
+    let wide = Gate::new(account, "a/m".into(), None);
+    assert_eq!((narrow.in_flight(), wide.in_flight()), (1, 3));
+    let held = at_once(&narrow).await;
+    assert!(held.is_some() && at_once(&narrow).await.is_none());
+    let more = (at_once(&wide).await, at_once(&wide).await);
+    assert!(more.0.is_some() && more.1.is_some() && at_once(&wide).await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn short_pauses_are_waited_for_and_long_ones_are_not() {
+    let gate = gate(Limits::default(), None);
+    learn(&gate, Class::RateLimited, Some(4));
+    let start = Instant::now();
+    assert!(gate.enter(Attempt::First, Micros(1)).await.is_ok());
+    assert_eq!(start.elapsed().as_secs(), 4);
+    learn(&gate, Class::RateLimited, Some(30));
+    assert_eq!(
+        gate.enter(Attempt::First, Micros(1)).await.err(),
+        Some(Closed { reopens_in: Duration::from_secs(30) })
+    );
+    assert!(!gate.has_room());
+    assert_eq!(gate.room().await, usize::MAX);
+    assert_eq!(start.elapsed().as_secs(), 34);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_begins_while_somebody_stands_in_line_holds_for_him_too() {
+    let gate = Arc::new(gate(in_flight(1), None));
+    let held = at_once(&gate).await;
+    let waiting = tokio::spawn({
+        let gate = Arc::clone(&gate);
+        async move {
+            let start = Instant::now();
+            gate.enter(Attempt::First, Micros(1)).await.map(|_| start.elapsed().as_secs())
+        }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    learn(&gate, Class::RateLimited, Some(3));
+    drop(held);
+    assert_eq!(waiting.await.unwrap(), Ok(4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn trouble_lets_one_probe_through_and_its_success_opens_the_gate() {
+    let gate = gate(Limits::default(), None);
+    (0..3).for_each(|_| learn(&gate, Class::Account("unauthorized"), None));
+    assert!(gate.enter(Attempt::First, Micros(1)).await.is_err());
+    assert_eq!(gate.room().await, 1);
+    let probe = gate.enter(Attempt::First, Micros(1)).await.expect("the probe");
+    assert!(gate.enter(Attempt::First, Micros(1)).await.is_err());
+    drop(probe);
+    assert!(gate.has_room(), "an unmade probe can be made by the next");
+    let probe = gate.enter(Attempt::First, Micros(1)).await.expect("the probe");
+    learn(&gate, Class::Answered, None);
+    drop(probe);
+    assert!(at_once(&gate).await.is_some() && at_once(&gate).await.is_some());
+    assert!(gate.answered_since(Micros(1)) && !gate.answered_since(Micros(2)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_model_in_trouble_or_failing_keeps_no_other_from_calling() {
+    let account = Arc::new(Account::new("a", &in_flight(10)));
+    let failing = Gate::new(Arc::clone(&account), "a/n".into(), None);
+    let sound = Gate::new(account, "a/m".into(), None);
+    (0..10).for_each(|_| learn(&failing, Class::Transient, None));
+    assert!(matches!(failing.admission(), Admission::Troubled(_)));
+    assert_eq!(failing.pool.trouble().map(|trouble| trouble.kind), Some("failing"));
+    assert!(at_once(&sound).await.is_some() && sound.pool.trouble().is_none());
+    // A pause after a 429 is the account's.
+    learn(&failing, Class::RateLimited, Some(30));
+    assert!(matches!(sound.admission(), Admission::Paused(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_take_places_and_who_waits_gets_one_that_is_given_back() {
+    let gate = Arc::new(gate(in_flight(2), None));
+    let (first, second) = (at_once(&gate).await, at_once(&gate).await);
+    learn(&gate, Class::Transient, None);
+    drop(first);
+    assert!(at_once(&gate).await.is_none(), "one place is left, and taken");
+    let waiting = tokio::spawn({
+        let gate = Arc::clone(&gate);
+        async move { gate.enter(Attempt::First, Micros(1)).await.is_ok() }
+    });
+    tokio::task::yield_now().await;
+    drop(second);
+    assert!(waiting.await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_exceeds_the_retries_of_a_minute_comes_back_later_but_for_a_probe() {
+    let gate = gate(in_flight(200), None);
+    for _ in 0..60 {
+        assert!(gate.enter(Attempt::Again, Micros(1)).await.is_ok());
+    }
+    let closed = gate.enter(Attempt::Again, Micros(1)).await.err();
+    assert_eq!(closed, Some(Closed { reopens_in: Duration::from_secs(1) }));
+    assert!(at_once(&gate).await.is_some(), "what was never asked goes on");
+    learn(&gate, Class::Transient, None);
+    assert_eq!(gate.pool.trouble().map(|trouble| trouble.kind), Some("retries"));
+    (0..9).for_each(|_| learn(&gate, Class::Transient, None));
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(gate.enter(Attempt::Again, Micros(1)).await.is_ok(), "the probe");
+}

@@ -1,0 +1,145 @@
+//! The pauses of an account whose rate limit was met: nobody calls before its time. Pure: moments come in.
+//!
+//! ```text
+//!            429
+//! open ─────────────► paused
+//!   ▲   Retry-After,    │
+//!   └── else 1, 2, 4 … 60 s
+//! ```
+
+use std::time::Duration;
+
+use assay_common::clock::Micros;
+use assay_store::AccountProblem;
+use tokio::time::Instant;
+
+use super::breaker::Trouble;
+
+/// The longest wait inside the process; whoever would wait longer waits in the store.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(10);
+/// Pauses without a `Retry-After` double from the first to the longest of these.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// What is known of an account's rate limit.
+#[derive(Debug)]
+pub(crate) struct Pause {
+    /// No call begins before this: the provider said 429.
+    until: Instant,
+    /// When the last pause began; what is said of a call sent before it is no news.
+    began: Instant,
+    /// Pauses with no success between.
+    pauses: u32,
+    /// Whether it was last found to be a long one.
+    told: bool,
+}
+
+impl Pause {
+    /// None so far.
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { until: now, began: now, pauses: 0, told: false }
+    }
+
+    /// How long the limit still keeps the account from taking calls.
+    pub(crate) fn left(&self, now: Instant) -> Duration {
+        self.until.saturating_duration_since(now)
+    }
+
+    /// Learns of a 429 to a call sent at `sent`.
+    pub(crate) fn met(&mut self, sent: Instant, retry_after: Option<Duration>, now: Instant) {
+        // The other calls of the burst that met the limit extend its pause, but are no further sign of it.
+        if sent >= self.began {
+            self.pauses = self.pauses.saturating_add(1);
+            self.began = now;
+        }
+        let doubled = FIRST_PAUSE.saturating_mul(1 << self.pauses.saturating_sub(1).min(16));
+        let wait = retry_after.map_or(doubled.min(LONGEST_PAUSE), |asked| asked.max(FIRST_PAUSE));
+        self.until = self.until.max(now + wait);
+    }
+
+    /// Learns that a call sent at `sent` was within the limit.
+    pub(crate) fn within(&mut self, sent: Instant) {
+        if sent >= self.began {
+            self.pauses = 0;
+        }
+    }
+
+    /// A pause that lasts longer than a job waits inside the process.
+    pub(crate) fn ailment(&self, now: Instant, wall: Micros) -> Option<Trouble> {
+        let left = self.left(now);
+        (left > LONGEST_WAIT).then(|| Trouble {
+            kind: AccountProblem::RATE_LIMITED,
+            detail: format!("it is over its rate limit and takes calls again in {} s", left.as_secs()),
+            since: wall,
+        })
+    }
+
+    /// Whether a long pause has begun or ended since this was last asked.
+    pub(crate) fn has_changed(&mut self, now: Instant) -> bool {
+        let long = self.left(now) > LONGEST_WAIT;
+        std::mem::replace(&mut self.told, long) != long
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A step of a story told in seconds.
+    enum Step {
+        /// At this second, a call sent at that second meets the limit, with this `Retry-After`.
+        Met(u64, u64, Option<u64>),
+        /// A call sent at this second was within it.
+        Within(u64),
+        /// At this second, so many are left.
+        Left(u64, u64),
+    }
+    use Step::{Left, Met, Within};
+
+    fn check(story: &[Step]) {
+        let zero = Instant::now();
+        let at = |second: u64| zero + Duration::from_secs(second);
+        let mut pause = Pause::new(zero);
+        for (index, step) in story.iter().enumerate() {
+            match step {
+                Met(now, sent, asked) => pause.met(at(*sent), asked.map(Duration::from_secs), at(*now)),
+                Within(sent) => pause.within(at(*sent)),
+                Left(now, left) => assert_eq!(pause.left(at(*now)).as_secs(), *left, "step {index}"),
+            }
+        }
+    }
+
+    #[test]
+    fn lasts_as_long_as_the_provider_asks() {
+        check(&[Left(0, 0), Met(1, 0, Some(30)), Left(2, 29), Left(31, 0)]);
+        check(&[Met(1, 0, Some(0)), Left(1, 1)]);
+        check(&[Met(1, 0, Some(36_000)), Left(1, 36_000)]);
+    }
+
+    #[test]
+    fn doubles_without_a_hint_and_starts_again_after_a_success() {
+        let doubling =
+            [Met(0, 0, None), Left(0, 1), Met(1, 1, None), Left(1, 2), Met(3, 3, None), Left(3, 4)];
+        check(&doubling.into_iter().chain([Within(7), Met(9, 9, None), Left(9, 1)]).collect::<Vec<_>>());
+        let many = (0..40).map(|n| Met(n * 100, n * 100, None));
+        check(&many.chain([Left(3_900, 60)]).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn one_burst_is_one_pause() {
+        check(&[Met(5, 4, None), Met(5, 4, None), Left(5, 1)]);
+    }
+
+    #[test]
+    fn only_a_long_one_is_told_and_each_once() {
+        let now = Instant::now();
+        let mut pause = Pause::new(now);
+        pause.met(now, Some(Duration::from_secs(5)), now);
+        assert!(!pause.has_changed(now) && pause.ailment(now, Micros(0)).is_none());
+        pause.met(now, Some(Duration::from_secs(40)), now);
+        assert!(pause.has_changed(now) && !pause.has_changed(now));
+        let detail = pause.ailment(now, Micros(0)).map(|trouble| trouble.detail);
+        assert_eq!(detail.as_deref(), Some("it is over its rate limit and takes calls again in 40 s"));
+        assert!(pause.has_changed(now + Duration::from_secs(41)));
+    }
+}
