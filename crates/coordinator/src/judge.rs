@@ -35,6 +35,7 @@ async fn put(store: &Store, run: &Run, verdicts: Vec<Verdict>) -> Result<bool, S
     let Some(ended) = run.finished_at else { return Ok(false) };
     let count = verdicts.len();
     let recorded = store.record_verdicts(run.id, ended, verdicts).await?;
+    assay_common::crash_point!(Judged);
     if recorded && count > 0 {
         tracing::info!(run.id = %run.id, verdicts = count, "recorded {count} verdicts on run {}", run.id);
     }
