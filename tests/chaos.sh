@@ -27,5 +27,6 @@ trap 'exit 143' TERM
 chmod 711 "$scratch"
 export ASSAY_TEST_NODES=$scratch
 
-cargo build --locked --package assay --package assay-tests --features assay-tests/chaos
-cargo run --quiet --locked --package assay --package assay-tests --features assay-tests/chaos --bin chaos -- "$@"
+# Of the whole workspace, as ./test.sh builds it: what is built is shared.
+cargo build --workspace --locked --bin assay --bin chaos --features assay-tests/chaos
+"${CARGO_TARGET_DIR:-target}/debug/chaos" "$@"

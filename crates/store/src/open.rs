@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::error::StoreError;
-use crate::pools::{ACQUIRE_TIMEOUT, Pools, joined};
+use crate::pools::{ACQUIRE_TIMEOUT, Durability, Pools, joined};
 use crate::url::StoreUrl;
 
 /// Every migration, embedded.
@@ -99,6 +99,9 @@ impl Store {
                 | sqlx::Error::PoolTimedOut
                 | sqlx::Error::PoolClosed),
             ) => StoreError::Unreachable { url: self.0.url.to_string(), source },
+            StoreError::Database(source) if is_unwritable(&source) => {
+                StoreError::Unwritable { url: self.0.url.to_string(), source }
+            }
             error => error,
         }
     }
@@ -110,8 +113,14 @@ impl Store {
         match (&self.0.pools, &self.0.url) {
             (Pools::Sqlite { writer, .. }, StoreUrl::Sqlite(path)) => {
                 refuse_foreign(path, url).await?;
-                let mut connection = writer.acquire().await.map_err(unreachable)?;
-                settled!(&mut *connection, url, schema)
+                if schema == Schema::Require {
+                    let mut connection = writer.acquire().await.map_err(unreachable)?;
+                    return settled!(&mut *connection, url, schema);
+                }
+                // Of two who migrate at once the second waits, and finds it done.
+                let mut transaction = writer.begin(Durability::Machine).await.map_err(unreachable)?;
+                settled!(&mut *transaction, url, schema)?;
+                transaction.commit().await.map_err(unreachable)
             }
             (Pools::Postgres(_), StoreUrl::Postgres(text)) => {
                 // A connection of its own: a pool would hide why it cannot connect behind its own time-out, and
@@ -128,6 +137,12 @@ impl Store {
             }
         }
     }
+}
+
+/// Whether a database has no room to write: SQLite's full disk and failed write, PostgreSQL's full disk.
+fn is_unwritable(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    matches!(code.as_deref(), Some("13" | "778" | "53100"))
 }
 
 impl fmt::Debug for Store {

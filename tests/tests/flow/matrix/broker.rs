@@ -202,28 +202,32 @@ async fn row_11_channels_closed_by_the_broker() {
 /// It goes to the dead letters and is told once; nothing else happens.
 #[tokio::test(flavor = "multi_thread")]
 async fn row_12_messages_that_are_no_hints() {
+    const JOBS: u32 = 100;
     let node = breakable().await;
     let provider = provider(20).await;
     let mut world = World::on(node.url().to_owned()).await;
-    world.place.provider(provider.base_url(), "in_flight = 5").sums(300, "");
+    world.place.provider(provider.base_url(), "in_flight = 5").sums(JOBS, "");
     let coordinator = world.coordinator();
-    let worker = world.worker();
     let run = world.submit_sums().await;
-    world.done(run, 20).await;
+    world
+        .until("hints wait", async || {
+            world.queue.depth(&pool()).await.is_ok_and(|depth| depth == u64::from(JOBS))
+        })
+        .await;
     node.ctl(&["purge_queue", "assay.dead.v1"]);
-    for (kind, body) in [
+    let garbage = [
         ("application/vnd.assay.hint.v1+json", "no \\\"hint"),
         ("application/vnd.assay.hint.v9+json", "{}"),
         ("text/plain", "hello"),
-    ] {
-        node.ctl(&["eval", &published(kind, body)]);
-    }
+    ];
+    let published: Vec<_> = garbage.iter().map(|(kind, body)| published(kind, body)).collect();
+    node.ctl(&["eval", &format!("{}.", published.join(", "))]);
+    let worker = world.worker();
     worker.logged("its content type is `text/plain`").await;
     worker.logged("its body is malformed").await;
     let dead = || node.ctl(&["list_queues", "--quiet", "name", "messages"]);
     world.until("they are dead letters", async || dead().contains("assay.dead.v1\t3")).await;
     assert_eq!(worker.log().matches("to the dead letters").count(), 3, "{}", worker.log());
-    node.ctl(&["purge_queue", "assay.dead.v1"]);
     ends_well(world, run, &provider, vec![coordinator, worker]).await;
 }
 
@@ -231,7 +235,7 @@ async fn row_12_messages_that_are_no_hints() {
 fn published(content_type: &str, body: &str) -> String {
     format!(
         "rabbit_basic:publish(rabbit_misc:r(<<\"/\">>, exchange, <<\"\">>), <<\"assay.jobs.v1.{}\">>, \
-         [{{content_type, <<\"{content_type}\">>}}], <<\"{body}\">>).",
+         [{{content_type, <<\"{content_type}\">>}}], <<\"{body}\">>)",
         pool()
     )
 }

@@ -9,7 +9,7 @@ use assay_tests::scenes::assert_says;
 use fake_provider::{Answer, FakeProvider, Reaction, Script, When};
 
 /// The key of the provider, which repeats it in what it complains about.
-const KEY: &str = "canary-key-8d1f";
+const KEY: &str = "canary-key-8d1f-0c3e-77ab-51d0";
 const DATABASE: &str = "canary-database-77ab";
 const BROKER: &str = "canary-broker-0c3e";
 const COLLECTOR: &str = "canary-collector-51d0";

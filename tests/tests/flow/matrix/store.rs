@@ -115,7 +115,7 @@ async fn row_16_a_full_disk() {
     let ended = impatient.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert_eq!(ended.status.code(), Some(4), "{told}");
-    assert_says(&told, &["disk", "assay.db"]);
+    assert_says(&told, &["error: cannot write to the store sqlite:", "make room on its disk"]);
 
     let patient = run_that_meets_a_full_disk(&place, &[]);
     fill(&patient, 200).await;
