@@ -27,6 +27,6 @@ trap 'exit 143' TERM
 chmod 711 "$scratch"
 export ASSAY_TEST_NODES=$scratch
 
-# Of the whole workspace, as ./test.sh builds it: what is built is shared.
-cargo build --workspace --locked --bin assay --bin chaos --features assay-tests/chaos
-"${CARGO_TARGET_DIR:-target}/debug/chaos" "$@"
+# As ./test.sh builds: what is built is shared. The first brings the program `assay` with it.
+cargo test --workspace --locked --quiet --no-run --test help
+cargo test --workspace --locked --quiet --features assay-tests/chaos --test chaos -- "$@"

@@ -15,7 +15,7 @@ use sqlx::sqlite::{
     Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{Executor as _, SqlSafeStr as _, Transaction};
+use sqlx::{Connection as _, Executor as _, SqlSafeStr as _, Transaction};
 use tokio::task::JoinHandle;
 
 use crate::error::StoreError;
@@ -191,6 +191,12 @@ impl Writer {
 
     /// The connection, for what is no transaction.
     pub(crate) async fn acquire(&self) -> Result<PoolConnection<Sqlite>, sqlx::Error> {
+        let connection = self.pool.acquire().await?;
+        if !connection.is_in_transaction() {
+            return Ok(connection);
+        }
+        // A full disk ends a transaction behind the driver's back: it would take the connection for one inside it for ever.
+        drop(connection.detach());
         self.pool.acquire().await
     }
 
