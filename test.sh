@@ -13,9 +13,12 @@ tests/services/rabbitmq.sh require
 scratch=$(mktemp -d /tmp/assay-test.XXXXXX)
 leave() {
   postgres_stop
-  # The shared node, and those of tests that were killed.
+  # The shared node, those that tests share for breaking them, and those of tests that were killed.
   for node in "$scratch"/rabbitmq*/; do
     if [ -e "$node/node.env" ]; then tests/services/rabbitmq.sh rm "$node"; fi
+  done
+  for server in "$scratch"/postgres-*/; do
+    if [ -e "$server/port" ]; then tests/services/postgres.sh rm "$server"; fi
   done
   rm -rf "$scratch"
 }

@@ -4,6 +4,7 @@
 #   rabbitmq.sh start FOLDER         makes a node, or starts it again on the same ports; prints its URL
 #   rabbitmq.sh stop FOLDER          stops it in good order; its data stay
 #   rabbitmq.sh kill9 FOLDER         kills it; its data stay
+#   rabbitmq.sh wipe FOLDER          deletes the data of one that is stopped
 #   rabbitmq.sh signal FOLDER NAME   sends its process a signal (STOP, CONT)
 #   rabbitmq.sh rm FOLDER            ends it and whatever belongs to it, and deletes the folder
 #   rabbitmq.sh ctl FOLDER ARG...    rabbitmqctl
@@ -140,6 +141,7 @@ case $action in
   start) start ;;
   stop) end "$folder/node.pid" TERM 60 ;;
   kill9) end "$folder/node.pid" KILL 10 ;;
+  wipe) rm -rf "$folder/data" ;;
   signal) kill "-$1" "$(cat "$folder/node.pid")" ;;
   rm)
     remove_processes

@@ -15,9 +15,10 @@ pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let this = std::env::current_exe().expect("the test knows its own path");
-        // target/<profile>/deps/<test>
-        let profile = this.ancestors().nth(2).expect("a test lies in target/<profile>/deps");
-        let binary = profile.join("assay");
+        // target/<profile>/deps/<test>, or target/<profile>/chaos
+        let folder = this.parent().expect("a program lies in a folder");
+        let profile = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
+        let binary = profile.expect("target/<profile>").join("assay");
         assert!(binary.exists(), "{} is missing: run ./test.sh, or `cargo build` first", binary.display());
         binary
     })

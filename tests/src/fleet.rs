@@ -13,6 +13,7 @@ use std::time::Duration;
 use assay_common::id::RunId;
 use assay_queue::{Health, Queue};
 use assay_store::{Run, RunPool, Schema, Store, StoreUrl, create_database, drop_database};
+use fake_provider::{Books, FakeProvider};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -21,6 +22,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::assay::{Ran, Workplace};
+use crate::oracle::assert_books;
 use crate::rabbitmq;
 
 /// Long enough for anything here on a busy machine.
@@ -67,6 +69,11 @@ impl World {
         let server = std::env::var("ASSAY_TEST_POSTGRES").expect(
             "ASSAY_TEST_POSTGRES is not set: run ./test.sh, which starts the PostgreSQL of this test",
         );
+        Self::between(&server, broker).await
+    }
+
+    /// A world in a database of its own on the server at this URL, on the broker at that.
+    pub async fn between(server: &str, broker: String) -> Self {
         let server: StoreUrl = server.parse().unwrap();
         let database = format!("assay_world_{}", Uuid::now_v7().simple());
         let StoreUrl::Postgres(store_url) = create_database(&server, &database).await.unwrap() else {
@@ -114,18 +121,37 @@ impl World {
         self.store_url.replace(self.database(), &address.to_string())
     }
 
+    /// The token of its clients.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Runs SQL on the database: for what no command of ours would do.
     pub fn sql(&self, sql: &str) {
-        // What follows in the URL is for our driver.
-        let place = self.store_url.split('?').next().expect("a URL");
+        assert!(self.sql_beside(sql).wait().expect("psql").success(), "{sql}");
+    }
+
+    /// Begins to run SQL on the database.
+    pub fn sql_beside(&self, sql: &str) -> Child {
         let mut psql = Command::new("psql");
-        psql.args(["--quiet", "--no-psqlrc", "--set", "ON_ERROR_STOP=1"]).args([
-            "--dbname",
-            place,
-            "--command",
-            sql,
-        ]);
-        assert!(psql.status().expect("psql, which comes with PostgreSQL").success(), "{sql}");
+        psql.args(["--quiet", "--no-psqlrc", "--set", "ON_ERROR_STOP=1", "--command", sql]);
+        psql.args(["--dbname", self.database_url()]).stdout(Stdio::null());
+        psql.spawn().expect("psql, which comes with PostgreSQL")
+    }
+
+    /// Everything that stands in the database, as text.
+    pub fn dump(&self) -> String {
+        let mut dump = Command::new("pg_dump");
+        dump.args(["--data-only", "--no-owner", "--dbname", self.database_url()]);
+        let dumped = dump.output().expect("pg_dump, which comes with PostgreSQL");
+        assert!(dumped.status.success(), "{}", String::from_utf8_lossy(&dumped.stderr));
+        String::from_utf8_lossy(&dumped.stdout).into_owned()
+    }
+
+    /// The URL of the database, as PostgreSQL's own programs take it.
+    fn database_url(&self) -> &str {
+        // What follows is for our driver.
+        self.store_url.split('?').next().expect("a URL")
     }
 
     /// Asks the database: the rows without a frame, for what no method of the store says.
@@ -169,6 +195,13 @@ impl World {
         self.start_coordinator(&self.store_url.clone(), "127.0.0.1:0", variables)
     }
 
+    /// Starts a coordinator with exactly these arguments and variables.
+    pub fn coordinator_beside(&mut self, arguments: &[&str], variables: &[(&str, &str)]) -> Process {
+        let process = self.start_bare(arguments, variables);
+        self.coordinators.push(process.log.clone());
+        process
+    }
+
     fn start_coordinator(&mut self, store: &str, address: &str, variables: &[(&str, &str)]) -> Process {
         let arguments = ["--listen", address, "--dead-after", self.dead_after, "--lost-after", "1s"];
         let process = self.start("coordinator", store, &arguments, variables);
@@ -189,6 +222,11 @@ impl World {
     /// Starts a worker on another store.
     pub fn worker_on(&mut self, store: &str) -> Process {
         self.start("worker", store, &["--listen", "127.0.0.1:0"], &[])
+    }
+
+    /// Starts a worker between another store and another broker.
+    pub fn worker_between(&mut self, store: &str, broker: &str) -> Process {
+        self.start_bare(&["worker", "--store", store, "--queue", broker, "--listen", "127.0.0.1:0"], &[])
     }
 
     fn start(
@@ -297,6 +335,11 @@ impl World {
         self.place.assay(&["status", &run, "--json", "--store", &self.store_url]).expect(0).json()
     }
 
+    /// Holds a completed run against the provider's bill: [`assert_books`].
+    pub async fn assert_books(&self, run: RunId, provider: &FakeProvider, paid_twice_at_most: u64) -> Books {
+        assert_books(&self.store, run, &[provider.bill()], paid_twice_at_most).await
+    }
+
     /// Every job of the run has exactly one result.
     pub fn assert_each_job_has_one_result(&self, run: RunId, jobs: u64) {
         let ran: Ran = self.place.assay(&["results", &run.to_string(), "--store", &self.store_url]).expect(0);
@@ -365,6 +408,27 @@ impl Process {
         self.child.wait().unwrap();
     }
 
+    /// The processor time it has used so far, of the system too.
+    pub fn processor_time(&self) -> Duration {
+        // After the name, which may hold anything: state, then numbers; the 12th and 13th are times in hundredths of a second.
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
+        let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(10 * ticks)
+    }
+
+    /// The memory it has resident, in MiB.
+    pub fn memory_mib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().strip_suffix("kB").unwrap().trim().parse::<u64>().unwrap() / 1_024
+    }
+
+    /// Sets a soft limit of the running process, as `prlimit` names it: `nofile`, `fsize`.
+    pub fn limit(&self, what: &str, soft: &str) {
+        limit(self.id(), what, soft);
+    }
+
     /// Whether it has not ended.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
@@ -415,6 +479,13 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sets a soft limit of a running process, as `prlimit` names it.
+pub fn limit(process: u32, what: &str, soft: &str) {
+    let mut prlimit = Command::new("prlimit");
+    prlimit.args(["--pid", &process.to_string(), &format!("--{what}={soft}:")]);
+    assert!(prlimit.status().expect("prlimit, of util-linux").success(), "{what} {soft}");
 }
 
 /// Waits for the end of a client.

@@ -1,12 +1,15 @@
 //! The RabbitMQ of the tests: the shared one that `./test.sh` starts, and nodes for tests that break theirs.
 
+use std::env;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Mutex, PoisonError};
-use std::{env, fs};
 
 use tempfile::TempDir;
+use tokio::sync::MutexGuard;
 use uuid::Uuid;
+
+use crate::services::script;
 
 /// A virtual host of its own on the broker that all tests share; returns its URL. It stays until the broker goes.
 pub fn vhost() -> String {
@@ -32,7 +35,7 @@ fn make_vhosts() -> Vec<String> {
          {all}, {all}, <<\"tests\">>) end || V <- [{}]].",
         quoted.join(", ")
     );
-    script(&Path::new(&nodes).join("rabbitmq"), &["ctl", "eval", &made]);
+    script("rabbitmq.sh", &Path::new(&nodes).join("rabbitmq"), &["ctl", "eval", &made]);
     names
 }
 
@@ -41,6 +44,36 @@ fn make_vhosts() -> Vec<String> {
 pub struct Node {
     folder: TempDir,
     url: String,
+}
+
+/// The broker that tests break one after the other: starting one costs seconds. Whoever fails leaves none behind.
+pub async fn breakable() -> Breakable {
+    static NODE: tokio::sync::Mutex<Option<Node>> = tokio::sync::Mutex::const_new(None);
+    let mut node = NODE.lock().await;
+    if node.is_none() {
+        *node = Some(tokio::task::spawn_blocking(Node::start).await.expect("a node"));
+    }
+    Breakable(node)
+}
+
+/// The node of [`breakable`], whole and running when it is handed out and to be so when it is given back.
+#[derive(Debug)]
+pub struct Breakable(MutexGuard<'static, Option<Node>>);
+
+impl Deref for Breakable {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        self.0.as_ref().expect("it is taken away at the end alone")
+    }
+}
+
+impl Drop for Breakable {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            *self.0 = None;
+        }
+    }
 }
 
 impl Node {
@@ -60,6 +93,11 @@ impl Node {
     /// Where it answers; the same after a restart.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The folder of its data.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     /// Starts it again.
@@ -82,40 +120,24 @@ impl Node {
         self.run(&["signal", signal]);
     }
 
+    /// Forgets everything it holds: queues, messages, definitions. Stopped before and started after.
+    pub fn wipe(&self) {
+        self.run(&["wipe"]);
+    }
+
     /// Runs `rabbitmqctl`; returns what it printed.
     pub fn ctl(&self, arguments: &[&str]) -> String {
         self.run(&[&["ctl"], arguments].concat())
     }
 
     fn run(&self, arguments: &[&str]) -> String {
-        script(self.folder.path(), arguments)
+        script("rabbitmq.sh", self.folder.path(), arguments)
     }
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
         // The folder itself is removed after this.
-        script(self.folder.path(), &["rm"]);
+        self.run(&["rm"]);
     }
-}
-
-fn script(folder: &Path, arguments: &[&str]) -> String {
-    let program = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("services/rabbitmq.sh");
-    let (action, rest) = arguments.split_first().expect("an action");
-    // To a file: what the script starts would keep a pipe open.
-    let log = folder.join("script.log");
-    let output = folder.join("script.out");
-    let file = |path| fs::File::create(path).expect("a file in the node's folder");
-    let status = Command::new(program)
-        .arg(action)
-        .arg(folder)
-        .args(rest)
-        .stdout(file(&output))
-        .stderr(file(&log))
-        .status()
-        .expect("the script of the services");
-    // After `rm` there is nothing left to read.
-    let read = |path| fs::read_to_string(path).unwrap_or_default();
-    assert!(status.success(), "rabbitmq.sh {arguments:?}: {}", read(&log));
-    read(&output).trim().to_owned()
 }

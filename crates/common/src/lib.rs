@@ -12,12 +12,15 @@
 //! - [`outcome`], [`score`], [`usage`], [`money`]: how a job ended
 //! - [`verdict`]: what a gate says of a run
 //!
-//! and what they all stand on: [`id`], [`clock`], [`committed`], [`trace`], [`visible`](mod@visible).
+//! and what they all stand on: [`id`], [`clock`], [`committed`], [`trace`], [`visible`](mod@visible); [`crash_point!`]: where a
+//! test may let a process die.
 
 pub mod case;
 pub mod clock;
 pub mod committed;
 pub mod config;
+#[cfg(debug_assertions)]
+pub mod crash;
 pub mod decimal;
 pub mod gate;
 pub mod id;

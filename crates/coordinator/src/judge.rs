@@ -38,6 +38,7 @@ async fn put(store: &Store, run: &Run, verdicts: Vec<Verdict>, sums: Sums) -> Re
     let Some(ended) = run.finished_at else { return Ok(false) };
     let count = verdicts.len();
     let recorded = store.record_verdicts(run.id, ended, verdicts, sums).await?;
+    assay_common::crash_point!(Judged);
     if recorded && count > 0 {
         tracing::info!(run.id = %run.id, verdicts = count, "recorded {count} verdicts on run {}", run.id);
     }

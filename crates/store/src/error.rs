@@ -64,6 +64,14 @@ pub enum StoreError {
         /// Why.
         source: sqlx::Error,
     },
+    /// The database has no room for what is to be written.
+    #[error("cannot write to the store {url}; make room on its disk")]
+    Unwritable {
+        /// Which.
+        url: String,
+        /// What the database said.
+        source: sqlx::Error,
+    },
     /// The database holds no store.
     #[error("{url} holds no store; run `assay migrate --store {url}`")]
     SchemaMissing {
@@ -123,7 +131,10 @@ impl StoreError {
     /// Whether the same call may succeed later: the database may come back, and a member that was buried joins again
     /// with its next beat.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Database(_) | Self::NotJoined { .. })
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Unwritable { .. } | Self::Database(_) | Self::NotJoined { .. }
+        )
     }
 }
 

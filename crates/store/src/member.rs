@@ -80,7 +80,7 @@ impl Store {
     /// it claims.
     pub async fn beat(&self, member: MemberId, offer: &Offer) -> Result<bool, StoreError> {
         let (serves, lacks) = (to_json(&offer.serves)?, to_json(&offer.lacks)?);
-        stating!(self, Durability::Process, |conn| {
+        stating!(self, Durability::Process, pulse, |conn| {
             let query = sqlx::query(BEAT).bind(member.to_string()).bind(&serves).bind(&lacks);
             Ok(query.execute(&mut *conn).await?.rows_affected() > 0)
         })

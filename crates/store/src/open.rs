@@ -99,6 +99,9 @@ impl Store {
                 | sqlx::Error::PoolTimedOut
                 | sqlx::Error::PoolClosed),
             ) => StoreError::Unreachable { url: self.0.url.to_string(), source },
+            StoreError::Database(source) if is_unwritable(&source) => {
+                StoreError::Unwritable { url: self.0.url.to_string(), source }
+            }
             error => error,
         }
     }
@@ -110,10 +113,15 @@ impl Store {
         match (&self.0.pools, &self.0.url) {
             (Pools::Sqlite { writer, .. }, StoreUrl::Sqlite(path)) => {
                 refuse_foreign(path, url).await?;
-                // A power cut in the middle undoes the latest migrations, which are then made again: nothing waits for
-                // the disk before there is anything of the user's on it.
-                let mut turn = writer.ready(Durability::Process).await.map_err(unreachable)?;
-                settled!(turn.connection(), url, schema)
+                if schema == Schema::Require {
+                    let mut turn = writer.ready(Durability::Machine).await.map_err(unreachable)?;
+                    return settled!(turn.connection(), url, schema);
+                }
+                // Of two who migrate at once the second waits, and finds it done.
+                let mut turn = writer.ready(Durability::Machine).await.map_err(unreachable)?;
+                let mut transaction = turn.begin().await.map_err(unreachable)?;
+                settled!(&mut *transaction, url, schema)?;
+                transaction.commit().await.map_err(unreachable)
             }
             (Pools::Postgres(_), StoreUrl::Postgres(text)) => {
                 // A connection of its own: a pool would hide why it cannot connect behind its own time-out, and
@@ -130,6 +138,12 @@ impl Store {
             }
         }
     }
+}
+
+/// Whether a database has no room to write: SQLite's full disk and failed write, PostgreSQL's full disk.
+fn is_unwritable(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    matches!(code.as_deref(), Some("13" | "778" | "53100"))
 }
 
 impl fmt::Debug for Store {

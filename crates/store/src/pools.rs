@@ -4,6 +4,7 @@
 //! transaction. Rust sees concrete types on both sides, so there is no generic and no `dyn` between a method and its
 //! SQL.
 
+use std::ops::Deref;
 use std::path::Path;
 use std::time::Duration;
 
@@ -26,7 +27,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS: u32 = 4;
 /// Pages of a SQLite write-ahead log after which it is copied into the file: 16 MiB.
 const WAL_PAGES: &str = "4096";
-/// Connections of one process to PostgreSQL.
+/// Bytes that a SQLite write-ahead log may keep once it is copied: more have gathered while somebody read for long.
+const WAL_KEPT: &str = "33554432";
+/// Connections of one process to PostgreSQL, beside that of its beat.
 const CONNECTIONS: u32 = 10;
 /// Statements kept prepared by each connection: more than this crate has.
 const PREPARED: usize = 300;
@@ -39,8 +42,24 @@ const COLLISIONS: u32 = 10;
 pub(crate) enum Pools {
     /// Many readers, one writer: SQLite has one writer at a time anyway, and a queue in front of it is fair.
     Sqlite { readers: SqlitePool, writer: Box<Writer> },
-    /// One pool for both.
-    Postgres(PgPool),
+    /// One pool for both, and the pulse.
+    Postgres(Postgres),
+}
+
+/// Connections to PostgreSQL.
+pub(crate) struct Postgres {
+    /// For everything that may have to wait for others.
+    pub(crate) pool: PgPool,
+    /// One more for the beat of this process: however many wait for a locked table, nobody takes it for dead.
+    pub(crate) pulse: PgPool,
+}
+
+impl Deref for Postgres {
+    type Target = PgPool;
+
+    fn deref(&self) -> &PgPool {
+        &self.pool
+    }
 }
 
 impl Pools {
@@ -56,6 +75,7 @@ impl Pools {
             .pragma("temp_store", "MEMORY")
             // Pages are written again and again: the longer the log, the fewer copies of each go into the file.
             .pragma("wal_autocheckpoint", WAL_PAGES)
+            .pragma("journal_size_limit", WAL_KEPT)
             .synchronous(Durability::Machine.synchronous());
         let readers = options.clone().pragma("query_only", "ON");
         let writer = options.create_if_missing(create);
@@ -77,8 +97,12 @@ impl Pools {
             // minute, and a plan made for a hundred reads all of them for every batch.
             ("plan_cache_mode", "force_custom_plan"),
         ]);
-        let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(ACQUIRE_TIMEOUT);
-        Self::Postgres(pool.connect_lazy_with(options.statement_cache_capacity(PREPARED)))
+        let options = options.statement_cache_capacity(PREPARED);
+        let pool = |connections| {
+            let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
+            pool.connect_lazy_with(options.clone())
+        };
+        Self::Postgres(Postgres { pool: pool(CONNECTIONS), pulse: pool(1) })
     }
 
     /// Closes every connection, after what is under way.
@@ -89,7 +113,10 @@ impl Pools {
                 readers.close().await;
                 writer.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres(Postgres { pool, pulse }) => {
+                pool.close().await;
+                pulse.close().await;
+            }
         }
     }
 }
@@ -163,6 +190,8 @@ impl Writer {
     async fn turn(&self) -> Result<Turn<'_>, sqlx::Error> {
         let waiting = tokio::time::timeout(ACQUIRE_TIMEOUT, self.connection.lock());
         let mut turn = waiting.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        // A full disk ends a transaction behind the driver's back: it would take the connection for one inside it for ever.
+        turn.take_if(|connected| connected.connection.is_in_transaction());
         if turn.is_none() {
             let connection = self.options.connect().await?;
             *turn = Some(Connected { connection, level: Durability::Machine });
@@ -290,7 +319,9 @@ macro_rules! writing {
                     let $conn: &mut sqlx::SqliteConnection = &mut transaction;
                     let done: Result<_, $crate::error::StoreError> = async { $body }.await;
                     let done = done?;
+                    assay_common::crash_point!(Committing);
                     transaction.commit().await?;
+                    assay_common::crash_point!(Committed);
                     Ok(done)
                 }
                 $crate::pools::Pools::Postgres(pool) => {
@@ -300,7 +331,12 @@ macro_rules! writing {
                         let $conn: &mut sqlx::PgConnection = &mut transaction;
                         let done: Result<_, $crate::error::StoreError> = async { $body }.await;
                         let done = match done {
-                            Ok(done) => transaction.commit().await.map(|()| done).map_err(Into::into),
+                            Ok(done) => {
+                                assay_common::crash_point!(Committing);
+                                let committed = transaction.commit().await;
+                                assay_common::crash_point!(Committed);
+                                committed.map(|()| done).map_err(Into::into)
+                            }
                             Err(error) => Err(error),
                         };
                         match done {
@@ -316,9 +352,13 @@ macro_rules! writing {
 }
 
 /// Runs `$body` with `$conn`, a connection on which each statement is a transaction of its own: for what needs no more
-/// than one, a third of the way to the database and back. In a task of its own, as [`writing!`].
+/// than one, a third of the way to the database and back. In a task of its own, as [`writing!`]. On PostgreSQL `pulse` in front
+/// of the body asks for the connection that waits for nobody.
 macro_rules! stating {
-    ($store:expr, $durability:expr, |$conn:ident| $body:block) => {{
+    ($store:expr, $durability:expr, |$conn:ident| $body:block) => {
+        $crate::pools::stating!($store, $durability, pool, |$conn| $body)
+    };
+    ($store:expr, $durability:expr, $line:ident, |$conn:ident| $body:block) => {{
         let store = $store.clone();
         let task = tokio::spawn(async move {
             match store.pools() {
@@ -327,8 +367,8 @@ macro_rules! stating {
                     let $conn = turn.connection();
                     $body
                 }
-                $crate::pools::Pools::Postgres(pool) => {
-                    let mut connection = pool.acquire().await?;
+                $crate::pools::Pools::Postgres(postgres) => {
+                    let mut connection = postgres.$line.acquire().await?;
                     let $conn: &mut sqlx::PgConnection = &mut connection;
                     $body
                 }
@@ -363,3 +403,6 @@ pub(crate) async fn joined<T>(task: JoinHandle<Result<T, StoreError>>) -> Result
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

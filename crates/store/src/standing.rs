@@ -6,9 +6,9 @@ use assay_common::id::RunId;
 use crate::error::StoreError;
 use crate::finish::HAS_RUNNING;
 use crate::open::Store;
-use crate::pools::reading;
+use crate::pools::{Durability, reading, writing};
 
-pub(crate) const SQL: &[&str] = &[HAS_FRESH];
+pub(crate) const SQL: &[&str] = &[HAS_FRESH, TOUCH];
 
 /// What a run waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,5 +36,21 @@ impl Store {
         })?;
         let next_due = self.next_due(run).await?;
         Ok(Standing { running: running.is_some(), fresh: fresh.is_some(), next_due })
+    }
+}
+
+const TOUCH: &str = "UPDATE runs SET cursor = cursor WHERE id = $1";
+
+impl Store {
+    /// Writes a run as it stands: whether anything can be written at all is found out in no other way.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritable`] when there is no room.
+    pub async fn touch(&self, run: RunId) -> Result<(), StoreError> {
+        let id = run.to_string();
+        writing!(self, Durability::Process, |conn| {
+            sqlx::query(TOUCH).bind(&id).execute(&mut *conn).await?;
+            Ok(())
+        })
     }
 }

@@ -68,6 +68,7 @@ pub(crate) async fn consume(pool: Arc<Pool>, grants: mpsc::Sender<Granted>) -> R
             hints.into_iter().for_each(|hint| drop(pool.held.let_go(hint)));
             return Ok(());
         };
+        assay_common::crash_point!(Claimed);
         let granted = answers.iter().filter(|(_, answer)| matches!(answer, Answer::Granted(_))).count();
         let asked = answers.len();
         tracing::debug!(queue.pool = pool.name, jobs = granted, "claimed {granted} of {asked} jobs");

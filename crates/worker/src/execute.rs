@@ -152,7 +152,10 @@ async fn prepare(pool: &Pool, mut granted: Granted) -> Result<Result<Ready, Give
     let wait_us = micros(before_gate.elapsed());
     tracing::trace!(parent: &granted.span, limit.wait_us = wait_us, "waited for the account's limits");
     match entered {
-        Ok(pass) => Ok(Ok(Ready { granted, planned, turn: Turn::Ask(prompt, pass) })),
+        Ok(pass) => {
+            assay_common::crash_point!(Permitted);
+            Ok(Ok(Ready { granted, planned, turn: Turn::Ask(prompt, pass) }))
+        }
         Err(closed) => {
             let settlement = Work::new(pool, grant).closed_out(closed);
             Ok(Err(settled(granted, settlement)))

@@ -120,10 +120,12 @@ impl Recorder {
                 store.settle(*member, settlements.clone(), clock.now())
             })
             .await?;
+            assay_common::crash_point!(Recorded);
             let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::debug!(jobs, duration_ms, "recorded {jobs} jobs");
             drop(slots);
             self.end(settled, committed).await;
+            assay_common::crash_point!(Acknowledged);
         }
         if !unstarted.is_empty() {
             let committed = persist("release jobs", &self.dice, &self.hard, || {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use assay_store::{Offer, RunPool};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::environment::{Environment, PoolSpec, Serve};
@@ -17,6 +18,8 @@ use crate::{WorkerError, consume, execute};
 
 /// How often the worker looks which pools open runs need.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long a provider that could not be opened is left alone: what was scarce may be there again.
+const OPEN_AGAIN: Duration = Duration::from_secs(5);
 
 /// Serves pools until `stop`, and returns when everything that was claimed has been given back to the recorder.
 pub(crate) async fn serve(
@@ -27,7 +30,15 @@ pub(crate) async fn serve(
     onward: Onward,
     stop: CancellationToken,
 ) -> Result<(), WorkerError> {
-    let server = Server { environment, opener, onward, stop, open: BTreeMap::new(), lacks: BTreeMap::new() };
+    let server = Server {
+        environment,
+        opener,
+        onward,
+        stop,
+        open: BTreeMap::new(),
+        lacks: BTreeMap::new(),
+        unopened: BTreeMap::new(),
+    };
     match serve {
         Serve::These(pools) => server.serve_these(pools, &offered).await,
         Serve::OpenRuns => server.serve_open_runs(&offered).await,
@@ -44,6 +55,8 @@ struct Server {
     open: BTreeMap<String, Open>,
     /// Providers that pools need and that this worker cannot call, and why.
     lacks: BTreeMap<String, String>,
+    /// Those among them that could not be opened, and when to try again.
+    unopened: BTreeMap<String, Instant>,
 }
 
 struct Open {
@@ -118,6 +131,14 @@ impl Server {
             kept
         });
         self.lacks.retain(|provider, _| needed.iter().any(|pool| pool.provider == *provider));
+        let (now, lacks) = (Instant::now(), &mut self.lacks);
+        self.unopened.retain(|provider, again_at| {
+            let waits = *again_at > now;
+            if !waits {
+                lacks.remove(provider);
+            }
+            waits
+        });
         for RunPool { pool, provider, model } in needed {
             if self.open.contains_key(&pool) || self.lacks.contains_key(&provider) {
                 continue;
@@ -134,6 +155,7 @@ impl Server {
                     Err(error) => {
                         let why = with_sources(&error);
                         tracing::warn!(account.name = %provider, "cannot serve {model}: {why}");
+                        self.unopened.insert(provider.clone(), now + OPEN_AGAIN);
                         self.lacks.insert(provider, why);
                     }
                 },

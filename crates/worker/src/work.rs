@@ -91,6 +91,7 @@ impl<'w> Work<'w> {
                     if observation.measured == Measured::Here {
                         let keeping = keeper.keep(grant.key, response.clone());
                         keeping.instrument(tracing::debug_span!("keep")).await;
+                        assay_common::crash_point!(Kept);
                     }
                     *slot = None;
                     return Ok(Some(self.answered(plan, response)));
@@ -130,6 +131,7 @@ impl<'w> Work<'w> {
         let seq = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
         let (key, attempt) = (self.grant.key, self.grant.attempt);
         let reserved = purse.reserve(Reservation { key, attempt, seq, amount }).await?;
+        assay_common::crash_point!(Reserved);
         Some(if reserved { Purchase::Reserved } else { Purchase::TooDear })
     }
 
@@ -160,6 +162,7 @@ impl<'w> Work<'w> {
             },
             () = hard.cancelled() => return Ok(None),
         };
+        assay_common::crash_point!(Called);
         let duration_us = micros(sent.elapsed());
         let class = classify(&observation.reply);
         spans::called(&environment.tracer, &span, class, &observation);

@@ -5,12 +5,14 @@
 //! - `expression`: answers to questions of arithmetic
 //! - `plan`: a script made ready, and the decision about each call
 //! - `bill`: the calls it saw
+//! - `books`: a run held against the bill
 //! - `reply`: decisions as HTTP
 //! - `connection`: connections that can be cut
 //! - `serve`: the routes
 //! - `provider`: a running provider, for tests
 
 mod bill;
+mod books;
 mod connection;
 mod expression;
 mod plan;
@@ -20,5 +22,6 @@ mod script;
 mod serve;
 
 pub use bill::{Bill, Entry, JobTag, NotAJobTag, Totals};
+pub use books::Books;
 pub use provider::FakeProvider;
 pub use script::{Answer, Latency, Price, Reaction, Rule, Script, When};

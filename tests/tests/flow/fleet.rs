@@ -1,4 +1,5 @@
-//! A fleet of real processes over RabbitMQ and PostgreSQL: the same answers as on a laptop, whatever dies.
+//! A fleet of real processes over RabbitMQ and PostgreSQL: the same answers as on a laptop. What breaks in it is the matter of
+//! [`crate::matrix`].
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,18 +7,14 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use assay_common::id::RunId;
-use assay_common::job::Hint;
-use assay_store::{RunPool, RunState};
+use assay_store::RunState;
 use assay_tests::assay::{Workplace, repository};
-use assay_tests::fleet::{Process, World, ended};
-use assay_tests::rabbitmq::Node;
+use assay_tests::fleet::{World, ended};
+use assay_tests::scenes::{provider, variants};
 use fake_provider::{Answer, FakeProvider, Reaction, Script, When};
-use nix::sys::signal::Signal;
-use serde_json::Value;
 use tokio::time::sleep;
-use uuid::Uuid;
 
-fn gsm8k() -> PathBuf {
+pub(crate) fn gsm8k() -> PathBuf {
     repository().join("tests/data/gsm8k_openai/suite.yaml")
 }
 
@@ -26,54 +23,16 @@ fn first_look() -> PathBuf {
 }
 
 /// Slow enough that there is something left to kill.
-const RECORDED_SLOWLY: &str = "[providers.recorded]\nkind = \"recorded\"\n[providers.recorded.limits]\nrequests_per_minute = 12000\nin_flight = 10\n";
-
-/// `variants[]` of a report, to the byte, but for latencies, which are measured.
-fn variants(mut report: Value) -> String {
-    for variant in report["variants"].as_array_mut().unwrap() {
-        variant.as_object_mut().unwrap().remove("latency_ms");
-    }
-    serde_json::to_string(&report["variants"]).unwrap()
-}
+pub(crate) const RECORDED_SLOWLY: &str = "[providers.recorded]\nkind = \"recorded\"\n[providers.recorded.limits]\nrequests_per_minute = 12000\nin_flight = 10\n";
 
 /// The same suite in one process, run once for all tests.
-fn on_a_laptop(suite: &Path) -> String {
+pub(crate) fn on_a_laptop(suite: &Path) -> String {
     static KNOWN: Mutex<BTreeMap<PathBuf, String>> = Mutex::new(BTreeMap::new());
     let run = || {
         let suite = suite.display().to_string();
         variants(Workplace::default().assay(&["run", &suite, "--json"]).expect(0).json())
     };
     KNOWN.lock().unwrap().entry(suite.to_owned()).or_insert_with(run).clone()
-}
-
-async fn provider(latency_ms: u64) -> FakeProvider {
-    let script = Script::answering(Answer::Expression).latency(Duration::from_millis(latency_ms));
-    FakeProvider::start(script).await.expect("the fake provider starts")
-}
-
-async fn until_calls(world: &World, provider: &FakeProvider, calls: u64) {
-    world.until(&format!("{calls} calls"), async || provider.bill().totals().calls >= calls).await;
-}
-
-fn leads(readiness: &(u16, Value)) -> bool {
-    readiness.1["role"] == "leading"
-}
-
-/// Kills one worker after the other and replaces it, as long as the run goes on and four times at most; returns how
-/// often it did.
-async fn killing(world: &mut World, workers: &mut [Process], run: RunId, every: Duration) -> u64 {
-    let mut deaths = 0;
-    loop {
-        sleep(every).await;
-        if deaths == 4 || world.run(run).await.state.is_over() {
-            world.finished(run).await;
-            return deaths;
-        }
-        let next = usize::try_from(deaths).unwrap() % workers.len();
-        let replacement = world.worker();
-        std::mem::replace(&mut workers[next], replacement).kill();
-        deaths += 1;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,7 +68,7 @@ async fn and_so_it_does_while_workers_are_killed() {
             .await;
         let run = world.submitted().await;
         world.done(run, 1).await;
-        let deaths = killing(&mut world, &mut workers, run, Duration::from_millis(500)).await;
+        let deaths = world.killing(&mut workers, run, Duration::from_millis(500), 4).await;
         assert!(deaths >= 1, "the run was over before anybody died");
         assert_eq!(variants(ended(waiting).await.expect(0).json()), expected);
         for mut worker in workers {
@@ -118,68 +77,6 @@ async fn and_so_it_does_while_workers_are_killed() {
         }
     }
     world.end(vec![coordinator]).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn every_job_is_paid_for_once_but_for_what_was_in_flight_at_a_death() {
-    const JOBS: u32 = 8_000;
-    const IN_FLIGHT: u64 = 40;
-    let provider = provider(20).await;
-    let mut world = World::new().await;
-    world.place.provider(provider.base_url(), &format!("in_flight = {IN_FLIGHT}")).sums(JOBS, "");
-    world.dead_after = "3s";
-    let coordinator = world.coordinator();
-    let mut workers = vec![world.worker(), world.worker(), world.worker()];
-    let run = world.submit_sums().await;
-    until_calls(&world, &provider, 500).await;
-    let deaths = killing(&mut world, &mut workers, run, Duration::from_millis(600)).await;
-    assert!(deaths >= 2, "{deaths} deaths");
-    let ended = world.run(run).await;
-    assert_eq!((ended.state, ended.passed), (RunState::Completed, u64::from(JOBS)));
-    world.assert_each_job_has_one_result(run, u64::from(JOBS));
-    let totals = provider.bill().totals();
-    assert_eq!((totals.jobs, totals.untagged), (u64::from(JOBS), 0));
-    assert!(totals.calls <= u64::from(JOBS) + deaths * IN_FLIGHT, "{} calls, {deaths} deaths", totals.calls);
-    world.end(workers.into_iter().chain([coordinator]).collect()).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_restarts_and_loses_and_doubles_hints_changes_nothing() {
-    let node = Node::start();
-    let mut world = World::on(node.url().to_owned()).await;
-    // Workers go on with what they hold while the broker is away: slowly, so that something is left for later.
-    world.place.write("assay.toml", RECORDED_SLOWLY.replace("12000", "9000"));
-    let expected = on_a_laptop(&gsm8k());
-    let coordinator = world.coordinator();
-    let workers = [world.worker(), world.worker()];
-    let run = world.submit(&gsm8k()).await;
-    world.done(run, 50).await;
-    node.stop();
-    world
-        .until("the broker is missed", async || coordinator.readiness().await.1["status"] == "degraded")
-        .await;
-    let (status, readiness) = coordinator.readiness().await;
-    assert_eq!(
-        (status, &readiness["queue"]["ok"], &readiness["store"]["ok"]),
-        (200, &false.into(), &true.into())
-    );
-    node.restart();
-    // Not the connection of before, which waits some seconds between its attempts.
-    let queue = world.connect().await;
-    assert!(!world.run(run).await.state.is_over(), "there is nothing left to lose");
-    // Every hint that waits is lost, and comes twice from somebody else, with some of a run that nobody knows.
-    for RunPool { pool, .. } in world.store.open_pools().await.unwrap() {
-        queue.purge(&pool).await.unwrap();
-        let stranger = RunId::new(Uuid::from_u128(1));
-        let hint = |run| move |ordinal| Hint { run, ordinal };
-        let meddled: Vec<_> = (0..400).map(hint(run)).chain((0..50).map(hint(stranger))).collect();
-        for _ in 0..2 {
-            queue.publish(&pool, &meddled).await.unwrap();
-        }
-    }
-    assert_eq!(world.finished(run).await.state, RunState::Completed);
-    assert_eq!(variants(world.report(run)), expected);
-    world.end(workers.into_iter().chain([coordinator]).collect()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -207,53 +104,6 @@ async fn without_a_coordinator_what_is_queued_is_finished_and_the_next_takes_ove
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_leads_and_who_wakes_too_late_is_fenced() {
-    let provider = provider(50).await;
-    let mut world = World::new().await;
-    world.place.provider(provider.base_url(), "in_flight = 10").sums(800, "");
-    world.dead_after = "2s";
-    let first = world.coordinator();
-    world.until("the first leads", async || leads(&first.readiness().await)).await;
-    let second = world.coordinator();
-    let worker = world.worker();
-    let run = world.submit_sums().await;
-    world.done(run, 50).await;
-    let (status, standby) = second.readiness().await;
-    assert_eq!((status, &standby["role"], &standby["status"]), (200, &"standby".into(), &"ready".into()));
-
-    first.signal(Signal::SIGSTOP);
-    world.until("the second leads", async || leads(&second.readiness().await)).await;
-    first.signal(Signal::SIGCONT);
-    first.logged("leads no longer").await;
-    world.until("the first stands by", async || !leads(&first.readiness().await)).await;
-    assert!(leads(&second.readiness().await));
-    assert_eq!(world.finished(run).await.passed, 800);
-    world.assert_each_job_has_one_result(run, 800);
-    world.end(vec![first, second, worker]).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn workers_come_and_go_and_pay_for_nothing_twice() {
-    const JOBS: u32 = 1_000;
-    let provider = provider(400).await;
-    let mut world = World::new().await;
-    world.place.provider(provider.base_url(), "in_flight = 100").sums(JOBS, "");
-    let coordinator = world.coordinator();
-    let mut first = world.worker();
-    let run = world.submit_sums().await;
-    until_calls(&world, &provider, 150).await;
-    let second = world.worker();
-    // With about a hundred calls in flight.
-    first.terminate();
-    assert!(first.wait().await.success(), "{}", first.log());
-    let left = world.store.members().await.unwrap();
-    assert!(left.iter().all(|member| member.pid != first.id()), "{left:?}");
-    assert_eq!(world.finished(run).await.passed, u64::from(JOBS));
-    assert_eq!(provider.bill().totals().calls, u64::from(JOBS));
-    world.end(vec![coordinator, second]).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn told_twice_a_worker_ends_at_once_and_gives_its_jobs_back() {
     let hang = Script::answering(Answer::Expression).rule(When::always(), Reaction::Hang);
     let provider = FakeProvider::start(hang).await.unwrap();
@@ -262,7 +112,7 @@ async fn told_twice_a_worker_ends_at_once_and_gives_its_jobs_back() {
     let coordinator = world.coordinator();
     let mut first = world.worker();
     let run = world.submit_sums().await;
-    until_calls(&world, &provider, 5).await;
+    world.calls(&provider, 5).await;
     first.terminate();
     first.logged("stopping worker").await;
     sleep(Duration::from_millis(200)).await;

@@ -3,49 +3,9 @@
 use std::time::Duration;
 
 use assay_store::RunState;
-use assay_tests::door::Door;
 use assay_tests::fleet::{World, ended};
-use assay_tests::rabbitmq::Node;
-use fake_provider::{Answer, FakeProvider, Script};
-
-async fn provider(latency_ms: u64) -> FakeProvider {
-    let script = Script::answering(Answer::Expression).latency(Duration::from_millis(latency_ms));
-    FakeProvider::start(script).await.expect("the fake provider starts")
-}
-
-#[track_caller]
-fn assert_says(text: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(text.contains(part), "{part} is missing in:\n{text}");
-    }
-}
-
-/// A submission touches the store alone; what it left there runs when the broker is back.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_suite_is_accepted_while_the_broker_is_down() {
-    let node = Node::start();
-    let mut world = World::on(node.url().to_owned()).await;
-    let provider = provider(1).await;
-    world.place.provider(provider.base_url(), "").sums(200, "");
-    let coordinator = world.coordinator();
-    let worker = world.worker();
-    world.ready().await;
-    node.stop();
-    world
-        .until("the broker is missed", async || coordinator.readiness().await.1["status"] == "degraded")
-        .await;
-    let run = world.submit_sums().await;
-    let id = run.to_string();
-    let status = world.client(&["status", &id]).await.expect(0);
-    assert_says(&status.stdout, &["running, 0 of 200"]);
-    coordinator.logged("cannot drive runs, trying again until it works").await;
-    assert_says(&coordinator.log(), &[node.url().rsplit('@').next().unwrap()]);
-    assert_eq!(coordinator.readiness().await.1["status"], "degraded");
-    node.restart();
-    assert_eq!(world.finished(run).await.passed, 200);
-    assert_eq!(provider.bill().totals().calls, 200);
-    world.end(vec![coordinator, worker]).await;
-}
+use assay_tests::proxy::Proxy;
+use assay_tests::scenes::{assert_says, provider};
 
 /// The database goes away in the middle: everybody says so and waits, and whoever waits for the run is answered after it.
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +14,7 @@ async fn a_database_that_goes_away_is_waited_for_by_everybody() {
     let provider = provider(20).await;
     let mut world = World::new().await;
     world.place.provider(provider.base_url(), "in_flight = 10").sums(JOBS, "");
-    let mut door = Door::to(world.database()).await;
+    let mut door = Proxy::to(world.database()).await;
     door.open().await;
     let behind = world.store_url_at(door.address());
     let coordinator = world.coordinator_on(&behind);

@@ -2,8 +2,8 @@
 
 use assay_store::{StoreUrl, create_database, drop_database};
 use assay_tests::assay::Workplace;
-use assay_tests::door::Door;
 use assay_tests::fleet::World;
+use assay_tests::proxy::Proxy;
 
 #[test]
 fn combinations_that_make_no_fleet_are_refused() {
@@ -60,7 +60,7 @@ async fn what_is_away_at_the_start_is_waited_for() {
         "suite.yaml",
         "suite: echoes\nprompts: [{name: p, text: '{{ a }}'}]\nmodels: [echo/e]\ncases: [{file: cases.jsonl, id: id}]\n",
     );
-    let mut door = Door::to(world.database()).await;
+    let mut door = Proxy::to(world.database()).await;
     let shut = world.store_url_at(door.address());
     let secret = shut.replace("postgres@", "ann:s3cret@");
     let coordinator = world.coordinator_on(&secret);
@@ -92,37 +92,6 @@ async fn what_is_away_at_the_start_is_waited_for() {
     let (status, readiness) = coordinator.readiness().await;
     assert_eq!((status, &readiness["status"], &readiness["role"]), (200, &"ready".into(), &"leading".into()));
     world.end(vec![coordinator, worker]).await;
-}
-
-/// A binary and a database of different schema versions: said by whoever starts, with what to do, and nothing is touched.
-#[tokio::test(flavor = "multi_thread")]
-async fn another_schema_version_is_refused_with_what_to_do() {
-    let world = World::new().await;
-    let check = |world: &World, command: &[&str], parts: &[&str]| {
-        let queue = ["--queue", "amqp://127.0.0.1:1"];
-        let queue = if command[0] == "migrate" { &[][..] } else { &queue };
-        let common = [&["--store", world.store_url()], queue].concat();
-        let ran = world.place.assay(&[command, &common].concat()).expect(4);
-        for part in parts {
-            assert!(ran.stderr.contains(part), "{part} is missing in:\n{}", ran.stderr);
-        }
-    };
-    let (worker, coordinator) = (["worker"], ["coordinator", "--listen", "127.0.0.1:0"]);
-    world.sql("INSERT INTO _sqlx_migrations VALUES (9999, 'later', now(), true, '', 0)");
-    // A newer schema that only added something is taken as it is: a fleet is upgraded one process after the other.
-    let usable = world.place.assay(&["migrate", "--check", "--store", world.store_url()]).expect(0);
-    assert!(usable.stderr.contains("nothing to do"), "{}", usable.stderr);
-    world.place.assay(&["status", "--store", world.store_url()]).expect(0);
-    world.sql("UPDATE compatibility SET oldest = 9999");
-    check(&world, &["migrate", "--check"], &["has schema version 9999, this assay knows", "or a later one"]);
-    for command in [&worker[..], &coordinator] {
-        check(&world, command, &["has schema version 9999, this assay knows", "or a later one"]);
-    }
-    world.sql("DELETE FROM _sqlx_migrations WHERE version > 1");
-    for command in [&worker[..], &coordinator] {
-        check(&world, command, &["has schema version 1, this assay knows", "run `assay migrate --store"]);
-    }
-    world.end(Vec::new()).await;
 }
 
 /// Without its store it still ends when it is told to.

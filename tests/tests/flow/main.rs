@@ -4,6 +4,7 @@
 //! - on a laptop: [`first_look`], [`gsm8k`] and [`taubench`] on real answers, [`bad_input`], [`provider_faults`], [`resume`],
 //!   [`budget`], [`control`]
 //! - the fleet: [`fleet_start`], [`fleet`], [`fleet_front`], [`queue_faults`], [`client`], [`trace`], [`deploy`]
+//! - [`matrix`]: what breaks, and what holds all the same
 //! - evidence and releases: [`compare`], [`early`], [`flaky`], [`releases`], [`action`]
 //! - [`architecture`]: the house keeps its shape
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails where it stands")]
@@ -24,6 +25,7 @@ mod fleet;
 mod fleet_front;
 mod fleet_start;
 mod gsm8k;
+mod matrix;
 mod poison;
 mod provider_faults;
 mod queue_faults;

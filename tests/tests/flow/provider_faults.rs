@@ -179,25 +179,6 @@ async fn a_key_is_sent_and_never_shown() {
     assert!(!store.windows(11).any(|window| window == b"canary-5f2c"));
 }
 
-/// Whatever bytes come, they are kept without loss and nothing panics.
-#[tokio::test(flavor = "multi_thread")]
-async fn hostile_answers_are_stored_and_scored() {
-    let script = script()
-        .rule(When::prompt("13 +"), Reaction::Nul)
-        .rule(When::prompt("14 +"), Reaction::LoneSurrogate)
-        .rule(When::prompt("15 +"), Reaction::AbsurdUsage)
-        .rule(When::prompt("16 +"), Reaction::MissingUsage)
-        .rule(When::prompt("18 +"), Reaction::GzipBomb(64 << 20))
-        .rule(When::prompt("19 +"), Reaction::Huge(9 << 20));
-    let (ran, _provider, place) = run(script, &[]).await;
-    let ran = ran.expect(3);
-    assert_eq!(place.assay(&["results"]).expect(0).stdout.lines().count(), 20);
-    let (passed, errored, kinds) = counts(&ran, &place);
-    assert!(passed >= 15, "{passed}");
-    assert!((2..=4).contains(&errored), "{errored}");
-    assert!(kinds.iter().all(|kind| kind == "malformed"), "{kinds:?}");
-}
-
 /// A wrong model name must not cost a whole dataset; who has looked may go on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_whose_first_jobs_are_refused_pauses_once() {

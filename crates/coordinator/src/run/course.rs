@@ -131,6 +131,7 @@ impl Course {
         if (all_done || run.state == RunState::Cancelling || run.state.is_over())
             && let Some(finished) = store.finish(mandate, run.id, now).await?
         {
+            assay_common::crash_point!(Finished);
             self.span.record("run.state", finished.state.word());
             return Ok(Standing::Finished(Box::new(finished)));
         }

@@ -154,8 +154,10 @@ impl Driver {
         if self.progress.1.elapsed() < self.patience || self.asked.elapsed() < ASK_EVERY {
             return Ok(None);
         }
-        self.asked = Instant::now();
         let environment = self.rounds.environment();
+        // A full disk can be read: the worker waits for room, and nobody else would say why.
+        environment.store.touch(self.run).await?;
+        self.asked = Instant::now();
         let mut problems = environment.store.account_problems().await?;
         let pools = self.rounds.pools();
         problems

@@ -50,6 +50,7 @@ impl Expansion {
         // False: another leader moved the cursor first, and its chunk is as good as ours.
         let ended = end == run.planned;
         let expanded = environment.store.expand(mandate, run.id, run.cursor, jobs, ended).await?;
+        assay_common::crash_point!(Expanded);
         tracing::debug!(
             run.cursor = end,
             run.planned = run.planned,

@@ -49,6 +49,7 @@ pub async fn sweep(
     let dead = beats.observe(&seen, Instant::now(), environment.timings.dead_after);
     for member in &dead {
         let freed = environment.store.bury(mandate, *member, environment.clock.now()).await?;
+        assay_common::crash_point!(Buried);
         tracing::warn!(member.id = %member, jobs = freed, "member {member} is dead; {freed} jobs are pending again");
     }
     members.retain(|member| !dead.contains(&member.id));

@@ -149,6 +149,7 @@ async fn send(channel: &Channel, pool: &str, batch: &[Message]) -> Vec<Fate> {
             // A message to a queue that does not exist is confirmed like any other, unless it is mandatory.
             let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
             let confirm = channel.basic_publish("".into(), queue.clone(), options, &body, properties).await?;
+            assay_common::crash_point!(Sent);
             lapin::Result::Ok((id, confirm.await?))
         })
         .collect();

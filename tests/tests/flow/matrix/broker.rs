@@ -1,0 +1,241 @@
+//! A broker that is away, dies, freezes, is full, forgets, closes channels, and delivers what is no hint. Hints are all it
+//! has: nothing is lost or paid twice for, whatever becomes of them.
+
+use std::time::Duration;
+
+use assay_common::id::RunId;
+use assay_common::job::Hint;
+use assay_store::RunState;
+use assay_tests::fleet::{Process, World};
+use assay_tests::rabbitmq::{Node, breakable};
+use assay_tests::scenes::{assert_says, provider, variants};
+use fake_provider::FakeProvider;
+use tokio::time::sleep;
+use uuid::Uuid;
+
+use crate::fleet::{RECORDED_SLOWLY, gsm8k, on_a_laptop};
+
+async fn status(coordinator: &Process) -> String {
+    coordinator.readiness().await.1["status"].as_str().unwrap_or_default().to_owned()
+}
+
+async fn until_status(world: &World, coordinator: &Process, expected: &str) {
+    world.until(expected, async || status(coordinator).await == expected).await;
+}
+
+/// Every job has passed, each for one call, and the fleet ends well.
+async fn ends_well(world: World, run: RunId, provider: &FakeProvider, processes: Vec<Process>) {
+    let over = world.finished(run).await;
+    assert_eq!(over.passed, over.planned, "{over:?}");
+    let books = world.assert_books(run, provider, 0).await;
+    assert_eq!(books.calls, books.jobs, "nobody who pays has died");
+    world.end(processes).await;
+}
+
+fn pool() -> String {
+    let model = assay_common::model::Model {
+        provider: "fake".into(),
+        model: "small".into(),
+        sampling: Default::default(),
+        recording: None,
+    };
+    model.pool()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_06_a_broker_restarted_and_killed_in_the_middle() {
+    let node = breakable().await;
+    let provider = provider(50).await;
+    let mut world = World::on(node.url().to_owned()).await;
+    world.place.provider(provider.base_url(), "in_flight = 10").sums(3_000, "");
+    let coordinator = world.coordinator();
+    let workers = [world.worker(), world.worker()];
+    let run = world.submit_sums().await;
+    world.done(run, 100).await;
+    for breaks in [Node::stop, Node::kill] {
+        assert!(!world.run(run).await.state.is_over(), "there is nothing left to miss");
+        breaks(&node);
+        until_status(&world, &coordinator, "degraded").await;
+        node.restart();
+        until_status(&world, &coordinator, "ready").await;
+        let done = world.run(run).await.done();
+        world.done(run, done + 100).await;
+    }
+    ends_well(world, run, &provider, workers.into_iter().chain([coordinator]).collect()).await;
+}
+
+/// A submission touches the store alone; what it left there runs when the broker is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_07_a_suite_submitted_while_the_broker_is_down() {
+    let node = breakable().await;
+    let mut world = World::on(node.url().to_owned()).await;
+    let provider = provider(1).await;
+    world.place.provider(provider.base_url(), "").sums(200, "");
+    let coordinator = world.coordinator();
+    let worker = world.worker();
+    world.ready().await;
+    node.stop();
+    until_status(&world, &coordinator, "degraded").await;
+    let run = world.submit_sums().await;
+    let shown = world.client(&["status", &run.to_string()]).await.expect(0);
+    assert_says(&shown.stdout, &["running, 0 of 200"]);
+    coordinator.logged("cannot drive runs, trying again until it works").await;
+    assert_says(&coordinator.log(), &[node.url().rsplit('@').next().unwrap()]);
+    assert_eq!(status(&coordinator).await, "degraded");
+    node.restart();
+    ends_well(world, run, &provider, vec![coordinator, worker]).await;
+}
+
+/// It is missed after two heartbeats; while it is, nothing piles up in anybody's memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_08_a_frozen_broker() {
+    let node = breakable().await;
+    let provider = provider(20).await;
+    let mut world = World::on(format!("{}?heartbeat=1", node.url())).await;
+    world.place.provider(provider.base_url(), "in_flight = 10").sums(2_000, "");
+    let coordinator = world.coordinator();
+    let worker = world.worker();
+    let run = world.submit_sums().await;
+    world.done(run, 200).await;
+    let memory = || [coordinator.memory_mib(), worker.memory_mib()];
+    let before = memory();
+    node.signal("STOP");
+    until_status(&world, &coordinator, "degraded").await;
+    sleep(Duration::from_secs(1)).await;
+    for (before, after) in before.into_iter().zip(memory()) {
+        assert!(after <= before + 30, "{before} MiB grew to {after} MiB");
+    }
+    assert!(!world.run(run).await.state.is_over(), "there is nothing left to miss");
+    node.signal("CONT");
+    ends_well(world, run, &provider, vec![coordinator, worker]).await;
+}
+
+/// No hints come any more; what was sent before is worked off and recorded, and acknowledged.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_09_a_broker_that_has_no_memory_left() {
+    let node = breakable().await;
+    let provider = provider(50).await;
+    let mut world = World::on(node.url().to_owned()).await;
+    world.place.provider(provider.base_url(), "in_flight = 10").sums(1_500, "");
+    let coordinator = world.coordinator();
+    let worker = world.worker();
+    let run = world.submit_sums().await;
+    world.done(run, 50).await;
+    node.ctl(&["set_vm_memory_high_watermark", "0"]);
+    until_status(&world, &coordinator, "degraded").await;
+    let readiness = coordinator.readiness().await.1;
+    assert_says(readiness["queue"]["reason"].as_str().unwrap(), &["takes no messages"]);
+    let done = world.run(run).await.done();
+    world.done(run, done + 50).await;
+    assert_eq!(status(&coordinator).await, "degraded");
+    assert!(!world.run(run).await.state.is_over(), "there is nothing left to send");
+    node.ctl(&["set_vm_memory_high_watermark", "0.4"]);
+    ends_well(world, run, &provider, vec![coordinator, worker]).await;
+}
+
+/// Queues are purged, deleted and filled with doubles and strangers as long as the run goes on; in the middle of it the
+/// broker forgets everything. What comes out is what comes out on a laptop, to the byte.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_10_hints_purged_doubled_deleted_and_wiped() {
+    let node = breakable().await;
+    let mut world = World::on(node.url().to_owned()).await;
+    // Workers go on with what they hold while the broker is away: slowly, so that something is left for later.
+    world.place.write("assay.toml", RECORDED_SLOWLY.replace("12000", "9000"));
+    let expected = on_a_laptop(&gsm8k());
+    let coordinator = world.coordinator();
+    let workers = [world.worker(), world.worker()];
+    let run = world.submit(&gsm8k()).await;
+    world.done(run, 50).await;
+    let pools = world.store.open_pools().await.unwrap();
+    for round in 0..4 {
+        let queue = world.connect().await;
+        for pool in &pools {
+            let stranger = RunId::new(Uuid::from_u128(1));
+            let hint = |run| move |ordinal| Hint { run, ordinal };
+            let meddled: Vec<_> = (0..400).map(hint(run)).chain((0..50).map(hint(stranger))).collect();
+            queue.purge(&pool.pool).await.unwrap();
+            for _ in 0..2 {
+                queue.publish(&pool.pool, &meddled).await.unwrap();
+            }
+            queue.delete(&pool.pool).await.unwrap();
+            queue.publish(&pool.pool, &meddled).await.unwrap();
+        }
+        if round == 1 {
+            assert!(!world.run(run).await.state.is_over(), "there is nothing left to forget");
+            node.stop();
+            node.wipe();
+            node.restart();
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+    assert_eq!(world.finished(run).await.state, RunState::Completed);
+    assert_eq!(variants(world.report(run)), expected);
+    world.end(workers.into_iter().chain([coordinator]).collect()).await;
+}
+
+/// The broker takes a worker that holds hints for long for dead and closes its channel. The calls go on, and their hints,
+/// which come again, wait for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_11_channels_closed_by_the_broker() {
+    let node = breakable().await;
+    let set = |timeout: &str, tick: &str| {
+        let set = |name: &str, value: &str| format!("application:set_env(rabbit, {name}, {value})");
+        node.ctl(&[
+            "eval",
+            &format!("{}, {}.", set("consumer_timeout", timeout), set("channel_tick_interval", tick)),
+        ]);
+    };
+    set("1000", "250");
+    let provider = provider(2_500).await;
+    let mut world = World::on(node.url().to_owned()).await;
+    world.place.provider(provider.base_url(), "in_flight = 20").sums(40, "");
+    let coordinator = world.coordinator();
+    let worker = world.worker();
+    let run = world.submit_sums().await;
+    worker.logged("subscribing again").await;
+    assert_says(&worker.log(), &["PRECONDITION"]);
+    world.finished(run).await;
+    set("1800000", "60000");
+    ends_well(world, run, &provider, vec![coordinator, worker]).await;
+}
+
+/// It goes to the dead letters and is told once; nothing else happens.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_12_messages_that_are_no_hints() {
+    const JOBS: u32 = 100;
+    let node = breakable().await;
+    let provider = provider(20).await;
+    let mut world = World::on(node.url().to_owned()).await;
+    world.place.provider(provider.base_url(), "in_flight = 5").sums(JOBS, "");
+    let coordinator = world.coordinator();
+    let run = world.submit_sums().await;
+    world
+        .until("hints wait", async || {
+            world.queue.depth(&pool()).await.is_ok_and(|depth| depth == u64::from(JOBS))
+        })
+        .await;
+    node.ctl(&["purge_queue", "assay.dead.v1"]);
+    let garbage = [
+        ("application/vnd.assay.hint.v1+json", "no \\\"hint"),
+        ("application/vnd.assay.hint.v9+json", "{}"),
+        ("text/plain", "hello"),
+    ];
+    let published: Vec<_> = garbage.iter().map(|(kind, body)| published(kind, body)).collect();
+    node.ctl(&["eval", &format!("{}.", published.join(", "))]);
+    let worker = world.worker();
+    worker.logged("its content type is `text/plain`").await;
+    worker.logged("its body is malformed").await;
+    let dead = || node.ctl(&["list_queues", "--quiet", "name", "messages"]);
+    world.until("they are dead letters", async || dead().contains("assay.dead.v1\t3")).await;
+    assert_eq!(worker.log().matches("to the dead letters").count(), 3, "{}", worker.log());
+    ends_well(world, run, &provider, vec![coordinator, worker]).await;
+}
+
+/// Erlang that puts a message into the queue of the sums.
+fn published(content_type: &str, body: &str) -> String {
+    format!(
+        "rabbit_basic:publish(rabbit_misc:r(<<\"/\">>, exchange, <<\"\">>), <<\"assay.jobs.v1.{}\">>, \
+         [{{content_type, <<\"{content_type}\">>}}], <<\"{body}\">>)",
+        pool()
+    )
+}

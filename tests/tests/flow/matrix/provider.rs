@@ -1,0 +1,129 @@
+//! A provider that is over its limit, refuses the account, hangs, lies, and floods.
+
+use std::time::Duration;
+
+use assay_common::outcome::Outcome;
+use assay_tests::assay::Workplace;
+use assay_tests::fleet::World;
+use assay_tests::oracle::{assert_books, latest, store_of};
+use assay_tests::scenes::assert_says;
+use fake_provider::{Answer, FakeProvider, Reaction, Script, When};
+use serde_json::Value;
+
+fn script() -> Script {
+    Script::answering(Answer::Expression)
+}
+
+/// One pause for the account: in it nobody asks but those whose question was on its way. A 429 is no attempt, however many
+/// there are.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_23_a_storm_of_429() {
+    const JOBS: u32 = 40;
+    const IN_FLIGHT: u64 = 4;
+    const STORMS: u64 = 3;
+    /// Every one of these is answered with a 429 and `Retry-After: 1`.
+    const REFUSED: u64 = IN_FLIGHT * STORMS;
+    let late = script()
+        .latency(Duration::from_millis(20))
+        .rule(When::always().times(REFUSED), Reaction::retry_after(1));
+    let provider = FakeProvider::start(late).await.unwrap();
+    let place = Workplace::default();
+    place.provider(provider.base_url(), &format!("in_flight = {IN_FLIGHT}")).sums(JOBS, "");
+    let report = place.assay(&["run", "suite.yaml", "--json"]).expect(0).json();
+    assert_eq!(report["variants"][0]["passed"], JOBS);
+    let bill = provider.bill();
+    let refused: Vec<_> =
+        bill.entries.iter().filter(|entry| entry.status == Some(429)).map(|entry| entry.at_us).collect();
+    assert_eq!(refused.len() as u64, REFUSED);
+    for (number, first) in refused.iter().enumerate() {
+        let end = first + 1_000_000;
+        let beside = refused[number..].iter().take_while(|at_us| **at_us < end).count() as u64;
+        assert!(beside <= 1 + IN_FLIGHT, "{beside} calls in a pause: {refused:?}");
+    }
+    let store = store_of(&place).await;
+    let run = latest(&store).await;
+    assert_books(&store, run, &[bill], 0).await;
+    let results = store.results(run, None, 1_000).await.unwrap();
+    assert!(results.iter().all(|result| result.attempts == 1), "a 429 counted as an attempt");
+}
+
+/// The pool stands still after a few calls, the status says why and what to do, no job errors; with a key that holds the
+/// fleet goes on by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_24_an_account_without_a_valid_key() {
+    const JOBS: u32 = 100;
+    for refusal in [Reaction::status(401), Reaction::insufficient_quota()] {
+        let provider = FakeProvider::start(script().rule(When::always(), refusal.clone())).await.unwrap();
+        let mut world = World::new().await;
+        world.place.provider(provider.base_url(), "in_flight = 3").sums(JOBS, "");
+        let coordinator = world.coordinator();
+        let worker = world.worker();
+        let run = world.submit_sums().await;
+        world
+            .until("somebody is told", async || !world.store.account_problems().await.unwrap().is_empty())
+            .await;
+        let status = world.client(&["status", &run.to_string()]).await.expect(0).stdout;
+        assert_says(&status, &["fake needs attention since 2", "help: "]);
+        let at_first = world.run(run).await;
+        assert_eq!((at_first.errored, at_first.done()), (0, 0), "{refusal:?}");
+        let calls = provider.bill().totals().calls;
+        assert!(calls <= 6, "{calls} calls against a closed door");
+        provider.set_script(script());
+        assert_eq!(world.finished(run).await.passed, u64::from(JOBS));
+        world.assert_books(run, &provider, 0).await;
+        world.end(vec![coordinator, worker]).await;
+    }
+}
+
+/// Each frees its slot, is what it is and no more, is stored without loss, and takes nobody else down.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_26_a_provider_that_hangs_lies_and_floods() {
+    const JOBS: u32 = 40;
+    let script = script()
+        .rule(When::prompt("20 +"), Reaction::Hang)
+        .rule(When::prompt("21 +"), Reaction::Stall)
+        .rule(When::prompt("22 +"), Reaction::Close)
+        .rule(When::prompt("23 +"), Reaction::TruncatedJson)
+        .rule(When::prompt("24 +"), Reaction::Huge(9 << 20))
+        .rule(When::prompt("25 +"), Reaction::GzipBomb(64 << 20))
+        .rule(When::prompt("26 +"), Reaction::InvalidUtf8)
+        .rule(When::prompt("27 +"), Reaction::Cut)
+        .rule(When::prompt("30 +"), Reaction::Nul)
+        .rule(When::prompt("31 +"), Reaction::LoneSurrogate)
+        .rule(When::prompt("32 +"), Reaction::AbsurdUsage)
+        .rule(When::prompt("33 +"), Reaction::MissingUsage);
+    let provider = FakeProvider::start(script).await.unwrap();
+    let place = Workplace::default();
+    place.sums(JOBS, "").write(
+        "assay.toml",
+        format!(
+            "[providers.fake]\nkind = \"openai\"\nbase_url = \"{}\"\ntimeout = \"1s\"\nlimits = {{ in_flight = 4 }}\n",
+            provider.base_url()
+        ),
+    );
+    let ran = place.assay(&["run", "suite.yaml", "--json"]).expect(3);
+    assert!(!ran.stderr.contains("panic"), "{}", ran.stderr);
+    let lines = place.assay(&["results"]).expect(0).stdout;
+    let results: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(results.len(), JOBS as usize);
+    for result in &results {
+        let (case, kind) = (result["case"].as_str().unwrap(), &result["error_kind"]);
+        match case {
+            "c20" | "c21" | "c22" | "c27" => assert_eq!(kind, "provider", "{result}"),
+            "c23" | "c24" | "c25" | "c26" | "c31" => assert_eq!(kind, "malformed", "{result}"),
+            _ => assert!(kind.is_null(), "{result}"),
+        }
+    }
+    let store = store_of(&place).await;
+    let run = latest(&store).await;
+    for result in store.results(run, None, 1_000).await.unwrap() {
+        let kept = result.output.is_some();
+        let malformed = result.row.outcome == Outcome::Errored(assay_common::outcome::ErrorKind::Malformed);
+        assert!(kept || !malformed, "{result:?}");
+    }
+    let bill = provider.bill();
+    let most = bill.totals().most_calls_of_a_job;
+    assert!(most <= 3, "{most} calls of one job");
+    let lasting = place.assay(&["status", "--json"]).expect(0).json();
+    assert_eq!(lasting[0]["run"]["state"], "completed");
+}
