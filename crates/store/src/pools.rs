@@ -47,36 +47,31 @@ pub(crate) enum Pools {
 impl Pools {
     /// Pools on the SQLite file at `path`; connects on first use. `create`: makes the file, in WAL mode.
     pub(crate) fn sqlite(path: &Path, create: bool) -> Self {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .busy_timeout(BUSY_TIMEOUT)
-            .foreign_keys(true)
-            .statement_cache_capacity(PREPARED)
-            .row_buffer_size(ROWS_AHEAD)
+        let options = sqlite_options(path)
             // What a statement needs for taking itself back, and sorting, stays off the disk.
             .pragma("temp_store", "MEMORY")
             // Pages are written again and again: the longer the log, the fewer copies of each go into the file.
             .pragma("wal_autocheckpoint", WAL_PAGES)
             .synchronous(Durability::Machine.synchronous());
-        let pool = |connections| {
-            SqlitePoolOptions::new()
-                .max_connections(connections)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                // Connections to a file do not go stale: no pings, no recycling.
-                .test_before_acquire(false)
-                .idle_timeout(None)
-                .max_lifetime(None)
-        };
         let readers = options.clone().pragma("query_only", "ON");
         let writer = options.create_if_missing(create);
         // WAL rests in the file: set once, where the file may be made.
         let writer = if create { writer.journal_mode(SqliteJournalMode::Wal) } else { writer };
         Self::Sqlite {
-            readers: pool(READERS).connect_lazy_with(readers),
+            readers: sqlite_pool(READERS).connect_lazy_with(readers),
             writer: Writer {
-                pool: pool(1).connect_lazy_with(writer),
+                pool: sqlite_pool(1).connect_lazy_with(writer),
                 level: Mutex::new(Durability::Machine),
             },
+        }
+    }
+
+    /// A database in memory, which only its one connection sees: it reads and writes.
+    pub(crate) fn memory() -> Self {
+        let pool = sqlite_pool(1).connect_lazy_with(sqlite_options(Path::new(":memory:")).in_memory(true));
+        Self::Sqlite {
+            readers: pool.clone(),
+            writer: Writer { pool, level: Mutex::new(Durability::Machine) },
         }
     }
 
@@ -105,6 +100,25 @@ impl Pools {
             Self::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+fn sqlite_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        .statement_cache_capacity(PREPARED)
+        .row_buffer_size(ROWS_AHEAD)
+}
+
+fn sqlite_pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // Connections to a file do not go stale: no pings, no recycling.
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
 }
 
 /// What a commit that has returned survives. On PostgreSQL the server's own setting decides, for every commit.
@@ -230,25 +244,21 @@ macro_rules! locking {
 macro_rules! reading {
     ($store:expr, |$conn:ident| $body:block) => {{
         let store: &$crate::open::Store = $store;
-        let read: Result<_, $crate::error::StoreError> = match store.pools() {
-            $crate::pools::Pools::Sqlite { readers, .. } => {
-                async {
+        let read = async {
+            match store.pools() {
+                $crate::pools::Pools::Sqlite { readers, .. } => {
                     let mut connection = readers.acquire().await?;
                     let $conn: &mut sqlx::SqliteConnection = &mut connection;
                     $body
                 }
-                .await
-            }
-            $crate::pools::Pools::Postgres(pool) => {
-                async {
+                $crate::pools::Pools::Postgres(pool) => {
                     let mut connection = pool.acquire().await?;
                     let $conn: &mut sqlx::PgConnection = &mut connection;
                     $body
                 }
-                .await
             }
         };
-        read.map_err(|error| store.placed(error))
+        $crate::seam::carried_out(store, true, read).await.map_err(|error| store.placed(error))
     }};
 }
 
@@ -264,7 +274,7 @@ macro_rules! writing {
     };
     ($store:expr, $durability:expr, |$conn:ident| $body:block) => {{
         let store = $store.clone();
-        let task = tokio::spawn(async move {
+        let write = async move {
             match store.pools() {
                 $crate::pools::Pools::Sqlite { writer, .. } => {
                     let mut transaction = writer.begin($durability).await?;
@@ -291,8 +301,9 @@ macro_rules! writing {
                     }
                 }
             }
-        });
-        $crate::pools::joined(task).await.map_err(|error| $store.placed(error))
+        };
+        let task = async { $crate::pools::joined(tokio::spawn(write)).await };
+        $crate::seam::carried_out($store, false, task).await.map_err(|error| $store.placed(error))
     }};
 }
 
@@ -301,7 +312,7 @@ macro_rules! writing {
 macro_rules! stating {
     ($store:expr, $durability:expr, |$conn:ident| $body:block) => {{
         let store = $store.clone();
-        let task = tokio::spawn(async move {
+        let write = async move {
             match store.pools() {
                 $crate::pools::Pools::Sqlite { writer, .. } => {
                     let mut connection = writer.ready($durability).await?;
@@ -314,8 +325,9 @@ macro_rules! stating {
                     $body
                 }
             }
-        });
-        $crate::pools::joined(task).await.map_err(|error| $store.placed(error))
+        };
+        let task = async { $crate::pools::joined(tokio::spawn(write)).await };
+        $crate::seam::carried_out($store, false, task).await.map_err(|error| $store.placed(error))
     }};
 }
 

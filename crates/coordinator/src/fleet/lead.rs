@@ -29,6 +29,7 @@ pub(super) async fn lead(
 ) -> Result<(), DriveError> {
     let judging = judge(environment.clone());
     tokio::select! {
+        biased;
         led = rounds(environment, mandate, stop) => led,
         never = judging => match never {},
     }
@@ -68,6 +69,7 @@ async fn rounds(
             Err(error) => return Err(error),
         };
         tokio::select! {
+            biased;
             () = sleep(pause) => {}
             () = stop.cancelled() => {}
         }

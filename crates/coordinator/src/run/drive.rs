@@ -97,6 +97,7 @@ impl Driver {
                 Err(error) => return Err(error),
             };
             tokio::select! {
+                biased;
                 () = sleep(pause) => {}
                 () = stop.cancelled() => {}
             }

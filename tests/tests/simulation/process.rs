@@ -1,0 +1,192 @@
+//! Processes: workers and coordinators as they are shipped, each a task that dies, is stopped and is started anew.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use assay_common::clock::Clock;
+use assay_common::config::Config;
+use assay_common::id::MemberId;
+use assay_common::trace::Tracer;
+use assay_coordinator::Timings;
+use assay_coordinator::fleet::{Identity, Role, coordinate};
+use assay_queue::Queue;
+use assay_store::Store;
+use assay_worker::{Keys, Serve, Shutdown, Wire};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
+
+use crate::chance::Chance;
+use crate::line::{Line, Skies};
+use crate::provider::{Door, Providers};
+
+/// Of what is waited for, scaled down.
+const TIMINGS: Timings = Timings { dead_after: Duration::from_secs(5), lost_after: Duration::from_secs(3) };
+/// How long a process may take to stop before it is killed: longer than any call and any outage.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// What all processes share.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    pub(crate) store: Store,
+    pub(crate) queue: Queue,
+    pub(crate) config: Arc<Config>,
+    pub(crate) skies: Arc<Skies>,
+    pub(crate) providers: Arc<Providers>,
+    /// What a process did that none may do.
+    pub(crate) wrong: Mutex<Vec<String>>,
+}
+
+/// What a process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Worker,
+    Coordinator,
+}
+
+/// A place in the fleet, in which one life of a process follows another.
+#[derive(Debug)]
+pub(crate) struct Place {
+    kind: Kind,
+    number: usize,
+    pub(crate) clock: Clock,
+    chance: Chance,
+    life: Mutex<Life>,
+    closed: AtomicBool,
+}
+
+/// The life that goes on in a place.
+#[derive(Clone, Debug)]
+pub(crate) struct Life {
+    pub(crate) line: Arc<Line>,
+    pub(crate) shutdown: Shutdown,
+}
+
+impl Place {
+    /// A place in which nobody lives yet.
+    pub(crate) fn new(kind: Kind, number: usize, seed: u64, clock: Clock, skies: &Arc<Skies>) -> Self {
+        let chance = Chance::new(seed, 100 + number as u64);
+        let line = Arc::new(Line::new(String::new(), Arc::clone(skies), true));
+        let life = Mutex::new(Life { line, shutdown: Shutdown::default() });
+        Self { kind, number, clock, chance, life, closed: AtomicBool::new(false) }
+    }
+
+    /// The life that goes on now.
+    pub(crate) fn life(&self) -> Life {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Told to stop, as by SIGTERM.
+    pub(crate) fn terminate(&self) {
+        self.life().shutdown.soft.cancel();
+    }
+
+    /// Told to stop, and not started again.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.terminate();
+    }
+
+    /// One life after the other, until the place is closed.
+    pub(crate) async fn live(&self, ground: Arc<Ground>) {
+        for life in 0_u64.. {
+            if self.closed.load(Ordering::Relaxed) {
+                return;
+            }
+            let name = format!("{:?} {}.{life}", self.kind, self.number);
+            let line = Arc::new(Line::new(name, Arc::clone(&ground.skies), true));
+            let begun = Life { line, shutdown: Shutdown::default() };
+            self.life.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&begun);
+            self.one_life(&ground, begun, life).await;
+            sleep(self.chance.millis(100..2_500)).await;
+        }
+    }
+
+    async fn one_life(&self, ground: &Ground, Life { line, shutdown }: Life, life: u64) {
+        // Sorted by their beginning, as the ids of members are.
+        let member = MemberId::new(Uuid::from_u128(u128::from(life) << 64 | self.number as u128 + 1));
+        let told = shutdown.soft.clone();
+        let mut running = AbortOnDropHandle::new(tokio::spawn(match self.kind {
+            Kind::Worker => worker(ground, &line, self.clock.clone(), member, shutdown.clone()),
+            Kind::Coordinator => coordinator(ground, &line, self.clock.clone(), member, shutdown.clone()),
+        }));
+        let ended = tokio::select! {
+            biased;
+            () = line.died() => return,
+            ended = &mut running => ended,
+            () = told.cancelled() => {
+                let ended = tokio::select! {
+                    biased;
+                    () = line.died() => return,
+                    ended = timeout(GRACE, &mut running) => ended,
+                };
+                let Ok(ended) = ended else {
+                    let name = &line.name;
+                    line.die();
+                    return ground.tell(format!("I20: {name} did not stop within {GRACE:?}"));
+                };
+                ended
+            }
+        };
+        ground.skies.note(&format!("{} ends", line.name));
+        match ended {
+            Ok(Ok(())) if told.is_cancelled() => {}
+            // Whoever cannot say good-bye is buried later, with empty hands.
+            Ok(Err(error)) if told.is_cancelled() && error.contains("doing: \"leave\"") => {}
+            ended => ground.tell(format!("I20: {} ended with {ended:?}", line.name)),
+        }
+    }
+}
+
+impl Ground {
+    /// Something that may not happen has happened.
+    pub(crate) fn tell(&self, what: String) {
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+    }
+}
+
+type Running = std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+fn worker(ground: &Ground, line: &Arc<Line>, clock: Clock, member: MemberId, shutdown: Shutdown) -> Running {
+    let environment = assay_worker::Environment {
+        store: ground.store.through(Arc::clone(line) as _),
+        queue: ground.queue.clone(),
+        clock,
+        member,
+        config: Arc::clone(&ground.config),
+        keys: Keys::default(),
+        host: line.name.clone(),
+        pid: 1,
+        seed: 7,
+        tracer: Tracer::default(),
+        wire: Wire::Model(Arc::new(Door {
+            providers: Arc::clone(&ground.providers),
+            line: Arc::clone(line),
+        })),
+    };
+    let running = assay_worker::run(environment, Serve::OpenRuns, shutdown);
+    Box::pin(async move { running.await.map_err(|error| format!("{error:?}")) })
+}
+
+fn coordinator(
+    ground: &Ground,
+    line: &Arc<Line>,
+    clock: Clock,
+    member: MemberId,
+    shutdown: Shutdown,
+) -> Running {
+    let environment = assay_coordinator::Environment {
+        store: ground.store.through(Arc::clone(line) as _),
+        queue: ground.queue.clone(),
+        clock,
+        config: Arc::clone(&ground.config),
+        timings: TIMINGS,
+        tracer: Tracer::default(),
+    };
+    let identity = Identity { member, host: line.name.clone(), pid: 1 };
+    let (role, _) = watch::channel(Role::Standby);
+    let running = coordinate(environment, identity, role, shutdown.soft);
+    Box::pin(async move { running.await.map_err(|error| format!("{error:?}")) })
+}
