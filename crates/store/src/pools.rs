@@ -244,7 +244,7 @@ macro_rules! locking {
 macro_rules! reading {
     ($store:expr, |$conn:ident| $body:block) => {{
         let store: &$crate::open::Store = $store;
-        let read = async {
+        let read = std::pin::pin!(async {
             match store.pools() {
                 $crate::pools::Pools::Sqlite { readers, .. } => {
                     let mut connection = readers.acquire().await?;
@@ -257,7 +257,7 @@ macro_rules! reading {
                     $body
                 }
             }
-        };
+        });
         $crate::seam::carried_out(store, true, read).await.map_err(|error| store.placed(error))
     }};
 }
@@ -274,7 +274,8 @@ macro_rules! writing {
     };
     ($store:expr, $durability:expr, |$conn:ident| $body:block) => {{
         let store = $store.clone();
-        let write = async move {
+        // On the heap, where the task takes it anyway: callers stay small.
+        let write = Box::pin(async move {
             match store.pools() {
                 $crate::pools::Pools::Sqlite { writer, .. } => {
                     let mut transaction = writer.begin($durability).await?;
@@ -301,7 +302,7 @@ macro_rules! writing {
                     }
                 }
             }
-        };
+        });
         let task = async { $crate::pools::joined(tokio::spawn(write)).await };
         $crate::seam::carried_out($store, false, task).await.map_err(|error| $store.placed(error))
     }};
@@ -312,7 +313,8 @@ macro_rules! writing {
 macro_rules! stating {
     ($store:expr, $durability:expr, |$conn:ident| $body:block) => {{
         let store = $store.clone();
-        let write = async move {
+        // On the heap, where the task takes it anyway: callers stay small.
+        let write = Box::pin(async move {
             match store.pools() {
                 $crate::pools::Pools::Sqlite { writer, .. } => {
                     let mut connection = writer.ready($durability).await?;
@@ -325,7 +327,7 @@ macro_rules! stating {
                     $body
                 }
             }
-        };
+        });
         let task = async { $crate::pools::joined(tokio::spawn(write)).await };
         $crate::seam::carried_out($store, false, task).await.map_err(|error| $store.placed(error))
     }};

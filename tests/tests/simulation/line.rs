@@ -4,6 +4,7 @@
 use std::fmt;
 use std::future::pending;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub(crate) struct Skies {
     /// Calm when there is none.
     weather: Mutex<Option<Weather>>,
     outage_until: Mutex<Option<Instant>>,
+    /// Lives of processes that anything befell.
+    troubled: AtomicU32,
     history: Mutex<Digester>,
     began: Instant,
 }
@@ -66,6 +69,7 @@ impl Skies {
             chance: Chance::new(seed, 2),
             weather: Mutex::new(Some(weather)),
             outage_until: Mutex::default(),
+            troubled: AtomicU32::new(0),
             history: Mutex::default(),
             began: Instant::now(),
         }
@@ -82,9 +86,16 @@ impl Skies {
         *held(&self.weather)
     }
 
+    /// How many lives of processes anything befell.
+    pub(crate) fn troubled(&self) -> u32 {
+        self.troubled.load(Ordering::Relaxed)
+    }
+
     /// Nobody reaches the store for so long.
     pub(crate) fn outage(&self, lasts: Duration) {
-        *held(&self.outage_until) = Some(Instant::now() + lasts);
+        let until = Instant::now() + lasts;
+        let mut outage = held(&self.outage_until);
+        *outage = Some(outage.map_or(until, |known| known.max(until)));
     }
 
     /// Writes something down, with its moment.
@@ -110,10 +121,8 @@ impl Line {
 
     /// The process is dead from now on: nothing that it asks is heard.
     pub(crate) fn die(&self) {
-        let mut state = held(&self.state);
-        state.dead = true;
-        state.troubled = true;
-        drop(state);
+        self.give_up();
+        held(&self.state).dead = true;
         self.skies.note(&format!("{} dies", self.name));
         self.died.notify_one();
     }
@@ -125,16 +134,14 @@ impl Line {
 
     /// It stands still for so long.
     pub(crate) fn freeze(&self, lasts: Duration) {
-        let mut state = held(&self.state);
-        state.frozen_until = Some(Instant::now() + lasts);
-        state.troubled = true;
+        self.give_up();
+        held(&self.state).frozen_until = Some(Instant::now() + lasts);
     }
 
     /// It does not reach the store for so long.
     pub(crate) fn cut_off(&self, lasts: Duration) {
-        let mut state = held(&self.state);
-        state.cut_until = Some(Instant::now() + lasts);
-        state.troubled = true;
+        self.give_up();
+        held(&self.state).cut_until = Some(Instant::now() + lasts);
     }
 
     /// Ends what befell it, but for its death.
@@ -143,6 +150,13 @@ impl Line {
         state.cut_until = None;
         // Whoever sleeps looks again when he wakes; that was to be soon anyway.
         state.frozen_until = None;
+    }
+
+    /// What it holds may be given to others from now on, and what it knows may be lost.
+    pub(crate) fn give_up(&self) {
+        if !std::mem::replace(&mut held(&self.state).troubled, true) {
+            self.skies.troubled.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Whether it has died.

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use assay_common::outcome::Outcome;
+use assay_common::outcome::{ErrorKind, Outcome};
 use assay_store::{ResultRow, Run, RunState};
 
 use crate::provider::Job;
+
+/// Claims of a job that must have ended with their member before it may be called poison.
+const DEATHS_OF_POISON: u32 = 3;
 
 /// A call as the oracle judges it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,14 +44,22 @@ pub(crate) fn look(run: &Run) -> Vec<String> {
     wrong
 }
 
-/// What must hold of a run that is over. `expected`: what its answers are worth; `errors`: whether a provider gave it any
-/// reason to err.
+/// What befell a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Circumstances {
+    /// Whether a provider gave it any reason to err.
+    pub(crate) errors: bool,
+    /// Lives of processes that anything befell.
+    pub(crate) troubled: u32,
+}
+
+/// What must hold of a run that is over. `expected`: what its answers are worth.
 pub(crate) fn judge(
     run: &Run,
     rows: &[ResultRow],
     calls: &[Call],
     expected: impl Fn(&ResultRow) -> Outcome,
-    errors: bool,
+    befell: Circumstances,
 ) -> Vec<String> {
     let mut wrong = look(run);
     let mut fail = |what: String| wrong.push(format!("run {}: {what}", run.id));
@@ -75,7 +86,7 @@ pub(crate) fn judge(
     for row in rows {
         let job = (run.id, row.row.ordinal, row.row.generation);
         let calls = by_job.remove(&job).unwrap_or_default();
-        for what in judge_job(row, &calls, expected(row), errors) {
+        for what in judge_job(row, &calls, expected(row), befell) {
             fail(format!("job {}: {what}", row.row.ordinal));
         }
     }
@@ -94,7 +105,7 @@ pub(crate) fn judge(
     wrong
 }
 
-fn judge_job(row: &ResultRow, calls: &[&Call], expected: Outcome, errors: bool) -> Vec<String> {
+fn judge_job(row: &ResultRow, calls: &[&Call], expected: Outcome, befell: Circumstances) -> Vec<String> {
     let mut wrong = Vec::new();
     let outcome = row.row.outcome;
     match outcome {
@@ -104,8 +115,22 @@ fn judge_job(row: &ResultRow, calls: &[&Call], expected: Outcome, errors: bool) 
         Outcome::Passed | Outcome::Failed if !calls.iter().any(|call| call.answered) => {
             wrong.push("I5: it has a result and was never answered".to_owned());
         }
-        Outcome::Errored(_) if !errors => wrong.push(format!("I9: nothing failed, and it is {outcome:?}")),
+        // A job whose claims keep ending with their members may be what kills them.
+        Outcome::Errored(ErrorKind::Poison) => {
+            if row.crash_claims < DEATHS_OF_POISON {
+                wrong.push(format!("I17: it is called poison after {} deaths", row.crash_claims));
+            }
+        }
+        Outcome::Errored(_) if !befell.errors => {
+            wrong.push(format!("I9: nothing failed, and it is {outcome:?}"))
+        }
         _ => {}
+    }
+    if row.crash_claims > befell.troubled {
+        wrong.push(format!(
+            "I17: {} of its claims are said to have ended with their member, and {} members were in trouble",
+            row.crash_claims, befell.troubled
+        ));
     }
     if calls.iter().any(|call| call.attempt == 0 || call.attempt > row.claims) {
         wrong.push(format!("I5: it was called under a claim that is not among its {}", row.claims));
@@ -131,7 +156,6 @@ mod tests {
     use assay_common::clock::Micros;
     use assay_common::id::{Digest, RunId};
     use assay_common::money::NanoUsd;
-    use assay_common::outcome::ErrorKind;
     use assay_common::suite::Priority;
     use assay_store::OutcomeRow;
     use uuid::Uuid;
@@ -225,7 +249,8 @@ mod tests {
             let mut books = (run(), vec![row(0), row(1)], vec![call(0), call(1)]);
             change(&mut books);
             let (run, rows, calls) = books;
-            let found = judge(&run, &rows, &calls, |_| Outcome::Passed, false);
+            let befell = Circumstances { errors: false, troubled: 1 };
+            let found = judge(&run, &rows, &calls, |_| Outcome::Passed, befell);
             for name in broken {
                 assert!(found.iter().any(|what| what.contains(name)), "{name} is not among {found:?}");
             }
@@ -251,6 +276,11 @@ mod tests {
             rows[0].row.outcome = Outcome::Errored(ErrorKind::Provider);
             (run.passed, run.errored) = (1, 1);
         });
+        check(&["I17:"], |(run, rows, _)| {
+            rows[0].row.outcome = Outcome::Errored(ErrorKind::Poison);
+            (run.passed, run.errored) = (1, 1);
+        });
+        check(&["I17:"], |(_, rows, _)| rows[0].crash_claims = 2);
         check(&["I16:"], |(_, _, calls)| calls[0].after_cancel = true);
         check(&["I26:"], |(run, rows, calls)| {
             calls.push(Call { attempt: 2, ..call(0) });

@@ -15,6 +15,7 @@ use assay_common::suite::{DatasetRef, Priority, Suite};
 use serde_json::json;
 
 use crate::chance::Chance;
+use crate::process::Kind;
 
 /// Providers, limits and prices. The network is never asked.
 const CONFIG: &str = r#"
@@ -44,14 +45,23 @@ const DEAR: i64 = 400_000;
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
-    pub(crate) workers: usize,
-    pub(crate) coordinators: usize,
+    /// How many processes of each kind there are.
+    pub(crate) fleet: Fleet,
     pub(crate) suites: Vec<Suite>,
     pub(crate) weather: Weather,
     /// In their order.
     pub(crate) events: Vec<(Duration, Event)>,
     /// How long anything befalls the fleet.
     pub(crate) trouble: Duration,
+}
+
+/// Who is there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fleet {
+    /// Workers and coordinators.
+    Of(usize, usize),
+    /// One process that does everything for itself, as `assay run` does.
+    Laptop,
 }
 
 /// How likely a fault is each time that it could happen.
@@ -104,23 +114,25 @@ impl Plan {
     /// Draws the plan of a seed.
     pub(crate) fn draw(seed: u64) -> Self {
         let chance = Chance::new(seed, 1);
-        let workers = chance.one_of(&[1, 2, 2, 3]);
-        let coordinators = chance.one_of(&[1, 2, 2]);
+        let fleet = match chance.number(0..5) {
+            0 => Fleet::Laptop,
+            _ => Fleet::Of(chance.one_of(&[1, 2, 2, 3]), chance.one_of(&[1, 2, 2])),
+        };
         let runs = chance.one_of(&[1, 1, 2, 3]);
         let suites: Vec<_> = (0..runs).map(|number| suite(&chance, number)).collect();
         // Some seeds spare one kind of fault, so that its absence is seen too.
         let rate = |likelihood: f64| if chance.happens(0.7) { likelihood * chance.share() } else { 0.0 };
         let weather = Weather { crash: rate(0.004), cut: rate(0.02), slow: rate(0.03), provider: rate(0.4) };
-        let trouble = chance.millis(6_000..16_000);
+        let trouble = chance.millis(3_000..12_000);
         let within = u64::try_from(trouble.as_millis()).unwrap_or(u64::MAX);
-        let processes = workers + coordinators;
-        let mut events: Vec<_> = (0..chance.number(0..12))
+        let processes = fleet.processes().iter().map(|(_, count)| count).sum();
+        let mut events: Vec<_> = (0..chance.number(0..14))
             .map(|_| {
                 (chance.millis(0..within), event(&chance, processes, suites.len(), weather.provider > 0.0))
             })
             .collect();
         events.sort_by_key(|(at, _)| *at);
-        Self { seed, workers, coordinators, suites, weather, events, trouble }
+        Self { seed, fleet, suites, weather, events, trouble }
     }
 
     /// Whether a provider fails at any time.
@@ -132,6 +144,18 @@ impl Plan {
     /// What assay.toml says.
     pub(crate) fn config() -> Config {
         Config::parse(CONFIG).expect("the configuration is valid")
+    }
+}
+
+impl Fleet {
+    /// The kinds of its processes, and how many there are of each.
+    pub(crate) fn processes(self) -> Vec<(Kind, usize)> {
+        match self {
+            Self::Of(workers, coordinators) => {
+                vec![(Kind::Worker, workers), (Kind::Coordinator, coordinators)]
+            }
+            Self::Laptop => vec![(Kind::Laptop, 1)],
+        }
     }
 }
 

@@ -4,17 +4,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use assay_common::clock::Clock;
 use assay_common::config::Config;
 use assay_common::id::MemberId;
 use assay_common::trace::Tracer;
-use assay_coordinator::Timings;
 use assay_coordinator::fleet::{Identity, Role, coordinate};
+use assay_coordinator::run::Driver;
+use assay_coordinator::{Environment as Coordinating, Timings};
 use assay_queue::Queue;
-use assay_store::Store;
-use assay_worker::{Keys, Serve, Shutdown, Wire};
+use assay_store::{RunPool, Store};
+use assay_worker::{Environment as Working, Keys, PoolSpec, Serve, Shutdown, Wire};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
@@ -26,6 +29,11 @@ use crate::provider::{Door, Providers};
 const TIMINGS: Timings = Timings { dead_after: Duration::from_secs(5), lost_after: Duration::from_secs(3) };
 /// How long a process may take to stop before it is killed: longer than any call and any outage.
 const GRACE: Duration = Duration::from_secs(60);
+
+/// How long `assay run` waits for a store that is away.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Between looking for runs.
+const IDLE: Duration = Duration::from_millis(300);
 
 /// What all processes share.
 #[derive(Debug)]
@@ -44,6 +52,8 @@ pub(crate) struct Ground {
 pub(crate) enum Kind {
     Worker,
     Coordinator,
+    /// Both at once, for the runs that it finds, as `assay run` is for its own.
+    Laptop,
 }
 
 /// A place in the fleet, in which one life of a process follows another.
@@ -55,6 +65,8 @@ pub(crate) struct Place {
     chance: Chance,
     life: Mutex<Life>,
     closed: AtomicBool,
+    /// Whether a life goes on, not the time between two.
+    alive: AtomicBool,
 }
 
 /// The life that goes on in a place.
@@ -70,12 +82,18 @@ impl Place {
         let chance = Chance::new(seed, 100 + number as u64);
         let line = Arc::new(Line::new(String::new(), Arc::clone(skies), true));
         let life = Mutex::new(Life { line, shutdown: Shutdown::default() });
-        Self { kind, number, clock, chance, life, closed: AtomicBool::new(false) }
+        let (closed, alive) = Default::default();
+        Self { kind, number, clock, chance, life, closed, alive }
     }
 
     /// The life that goes on now.
     pub(crate) fn life(&self) -> Life {
         self.life.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a life goes on, not the time between two.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.alive.load(Ordering::Relaxed)
     }
 
     /// Told to stop, as by SIGTERM.
@@ -99,7 +117,9 @@ impl Place {
             let line = Arc::new(Line::new(name, Arc::clone(&ground.skies), true));
             let begun = Life { line, shutdown: Shutdown::default() };
             self.life.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&begun);
+            self.alive.store(true, Ordering::Relaxed);
             self.one_life(&ground, begun, life).await;
+            self.alive.store(false, Ordering::Relaxed);
             sleep(self.chance.millis(100..2_500)).await;
         }
     }
@@ -111,6 +131,7 @@ impl Place {
         let mut running = AbortOnDropHandle::new(tokio::spawn(match self.kind {
             Kind::Worker => worker(ground, &line, self.clock.clone(), member, shutdown.clone()),
             Kind::Coordinator => coordinator(ground, &line, self.clock.clone(), member, shutdown.clone()),
+            Kind::Laptop => laptop(ground, &line, self.clock.clone(), member, shutdown.clone()),
         }));
         let ended = tokio::select! {
             biased;
@@ -134,7 +155,9 @@ impl Place {
         match ended {
             Ok(Ok(())) if told.is_cancelled() => {}
             // Whoever cannot say good-bye is buried later, with empty hands.
-            Ok(Err(error)) if told.is_cancelled() && error.contains("doing: \"leave\"") => {}
+            Ok(Err(error)) if told.is_cancelled() && error.starts_with("failed to leave") => {}
+            // `assay run` ends when the store is away for longer than its patience, and says so.
+            Ok(Err(error)) if self.kind == Kind::Laptop && error.contains("cannot reach the store") => {}
             ended => ground.tell(format!("I20: {} ended with {ended:?}", line.name)),
         }
     }
@@ -150,7 +173,75 @@ impl Ground {
 type Running = std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 fn worker(ground: &Ground, line: &Arc<Line>, clock: Clock, member: MemberId, shutdown: Shutdown) -> Running {
-    let environment = assay_worker::Environment {
+    let environment = working(ground, line, clock, member);
+    let running = assay_worker::run(environment, Serve::OpenRuns, shutdown);
+    Box::pin(async move { running.await.map_err(told) })
+}
+
+fn coordinator(
+    ground: &Ground,
+    line: &Arc<Line>,
+    clock: Clock,
+    member: MemberId,
+    shutdown: Shutdown,
+) -> Running {
+    let environment = coordinating(ground, line, clock);
+    let identity = Identity { member, host: line.name.clone(), pid: 1 };
+    let (role, _) = watch::channel(Role::Standby);
+    let running = coordinate(environment, identity, role, shutdown.soft);
+    Box::pin(async move { running.await.map_err(told) })
+}
+
+fn laptop(ground: &Ground, line: &Arc<Line>, clock: Clock, member: MemberId, shutdown: Shutdown) -> Running {
+    let queue = Queue::memory();
+    let coordinating = Coordinating { queue: queue.clone(), ..coordinating(ground, line, clock.clone()) };
+    let working = Working { queue, ..working(ground, line, clock, member) };
+    let (line, stop) = (Arc::clone(line), shutdown.soft);
+    Box::pin(async move { drive_all(coordinating, working, &line, stop).await.map_err(told) })
+}
+
+/// An error with all that caused it, in one line.
+fn told(error: impl Into<anyhow::Error>) -> String {
+    format!("{:#}", error.into())
+}
+
+/// Drives every open run, one after the other, with a worker beside it.
+async fn drive_all(
+    coordinating: Coordinating,
+    working: Working,
+    line: &Line,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let store = coordinating.store.clone();
+    // Whoever has the file's lock is alone.
+    store.bury_all(coordinating.clock.now()).await?;
+    while !stop.is_cancelled() {
+        let Some(run) = store.open_runs().await?.into_iter().next() else {
+            sleep(IDLE).await;
+            continue;
+        };
+        let suite = store.suite(run.revision).await?.context("a run has a suite")?;
+        let pools = RunPool::all_of(&suite).into_iter();
+        let pools = pools.map(|pool| PoolSpec { pool: pool.pool, provider: pool.provider }).collect();
+        let driver = Driver::load(coordinating.clone(), run.id, PATIENCE).await?;
+        let shutdown = Shutdown::default();
+        let worked = assay_worker::run(working.clone(), Serve::These(pools), shutdown.clone());
+        let worked = AbortOnDropHandle::new(tokio::spawn(worked));
+        let driven = driver.drive(&stop, |_| ()).await;
+        shutdown.soft.cancel();
+        if driven.is_err() {
+            line.give_up();
+            shutdown.hard.cancel();
+        }
+        worked.await??;
+        driven?;
+        sleep(IDLE).await;
+    }
+    Ok(())
+}
+
+fn working(ground: &Ground, line: &Arc<Line>, clock: Clock, member: MemberId) -> Working {
+    Working {
         store: ground.store.through(Arc::clone(line) as _),
         queue: ground.queue.clone(),
         clock,
@@ -165,28 +256,16 @@ fn worker(ground: &Ground, line: &Arc<Line>, clock: Clock, member: MemberId, shu
             providers: Arc::clone(&ground.providers),
             line: Arc::clone(line),
         })),
-    };
-    let running = assay_worker::run(environment, Serve::OpenRuns, shutdown);
-    Box::pin(async move { running.await.map_err(|error| format!("{error:?}")) })
+    }
 }
 
-fn coordinator(
-    ground: &Ground,
-    line: &Arc<Line>,
-    clock: Clock,
-    member: MemberId,
-    shutdown: Shutdown,
-) -> Running {
-    let environment = assay_coordinator::Environment {
+fn coordinating(ground: &Ground, line: &Arc<Line>, clock: Clock) -> Coordinating {
+    Coordinating {
         store: ground.store.through(Arc::clone(line) as _),
         queue: ground.queue.clone(),
         clock,
         config: Arc::clone(&ground.config),
         timings: TIMINGS,
         tracer: Tracer::default(),
-    };
-    let identity = Identity { member, host: line.name.clone(), pid: 1 };
-    let (role, _) = watch::channel(Role::Standby);
-    let running = coordinate(environment, identity, role, shutdown.soft);
-    Box::pin(async move { running.await.map_err(|error| format!("{error:?}")) })
+    }
 }

@@ -27,8 +27,6 @@ pub(crate) struct Entry {
     pub(crate) job: Job,
     /// The claim it was made under.
     pub(crate) attempt: u32,
-    /// When it came.
-    pub(crate) at: Instant,
     /// Who asked.
     pub(crate) line: Arc<Line>,
     /// What it cost.
@@ -123,7 +121,6 @@ impl Providers {
         let entry = Entry {
             job: (run.parse().unwrap(), ordinal.parse().unwrap(), generation.parse().unwrap()),
             attempt: attempt.parse().unwrap(),
-            at: Instant::now(),
             line: Arc::clone(line),
             cost: NanoUsd(0),
             told: false,
@@ -140,18 +137,19 @@ impl Providers {
     }
 
     async fn answer(&self, line: &Arc<Line>, job: String, body: Vec<u8>) -> Result<WireReply, WireFault> {
+        let entry = self.enter(&job, line);
+        // Whoever is frozen sends it when he wakes.
         line.awake().await;
         let asked: Value = serde_json::from_slice(&body).unwrap();
         let model = asked["model"].as_str().unwrap_or_default().to_owned();
         let prompt = asked["messages"][0]["content"].as_str().unwrap_or_default().to_owned();
-        let entry = self.enter(&job, line);
         let fate = self.fate(&model);
         self.skies.note(&format!("{} asks for {job}: {fate:?}", line.name));
         let usage = usage(&prompt);
         let account = if model == "large" { "alpha" } else { "beta" };
         let price = self.config.price(&format!("{account}/{model}")).and_then(|price| price.cost(&usage));
         let cost = price.unwrap_or_default();
-        sleep(self.chance.millis(30..400)).await;
+        sleep(self.chance.millis(50..1_500)).await;
         let reply = match fate {
             Fate::Hang => {
                 self.change(entry, |entry| entry.cost = cost);

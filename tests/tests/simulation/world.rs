@@ -22,9 +22,9 @@ use uuid::Uuid;
 
 use crate::chance::Chance;
 use crate::line::{Line, Skies};
-use crate::oracle::{self, Call};
+use crate::oracle::{self, Call, Circumstances};
 use crate::plan::{Event, Plan, asked, case};
-use crate::process::{Ground, Kind, Place};
+use crate::process::{Ground, Place};
 use crate::provider::{Entry, Providers, expected};
 
 /// The wall time at which every world begins.
@@ -88,7 +88,7 @@ impl World {
         let wrong = Mutex::default();
         let queue = Queue::memory();
         let ground = Ground { store, queue, config, skies: Arc::clone(&skies), providers, wrong };
-        let kinds = [(Kind::Worker, plan.workers), (Kind::Coordinator, plan.coordinators)];
+        let kinds = plan.fleet.processes();
         let kinds = kinds.into_iter().flat_map(|(kind, count)| std::iter::repeat_n(kind, count));
         let place =
             |(number, kind)| Arc::new(Place::new(kind, number, plan.seed, Clock::paused(START), &skies));
@@ -258,6 +258,8 @@ impl World {
 
     /// Stops every process.
     async fn close(&self) {
+        let alive = self.places.iter().filter(|place| place.is_alive());
+        let alive: Vec<_> = alive.map(|place| place.life().line).collect();
         self.places.iter().for_each(|place| place.close());
         let lives = std::mem::take(&mut *self.lives.lock().unwrap());
         for life in lives {
@@ -266,8 +268,7 @@ impl World {
             }
         }
         let members = self.ground.store.members().await.unwrap();
-        let lives: Vec<_> = self.places.iter().map(|place| place.life().line).collect();
-        let stopped = |name: &str| lives.iter().any(|line| line.name == name && !line.is_dead());
+        let stopped = |name: &str| alive.iter().any(|line| line.name == name && !line.is_dead());
         let left: Vec<_> =
             members.into_iter().map(|member| member.host).filter(|host| stopped(host)).collect();
         if !left.is_empty() {
@@ -300,6 +301,8 @@ impl World {
     async fn judge(&self) {
         let store = &self.ground.store;
         let bill = self.ground.providers.bill();
+        let troubled = self.ground.skies.troubled();
+        let befell = Circumstances { errors: self.plan.providers_fail(), troubled };
         for (id, suite) in &self.runs {
             let run = store.run(*id).await.unwrap().expect("what was submitted is there");
             if !run.state.is_over() {
@@ -313,7 +316,7 @@ impl World {
                 let model = &suite.models[suite.variant(row.row.variant).model].model;
                 expected(&asked(suite, row.row.variant, &row.row.case_id), model)
             };
-            let wrong = oracle::judge(&run, &rows, &calls, expected, self.plan.providers_fail());
+            let wrong = oracle::judge(&run, &rows, &calls, expected, befell);
             wrong.into_iter().for_each(|wrong| self.ground.tell(wrong));
             self.fenced(&run).await;
         }
