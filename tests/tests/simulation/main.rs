@@ -22,8 +22,9 @@ mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
+use std::time::Duration;
 
-use plan::Plan;
+use plan::{Event, Fleet, Plan, Weather};
 use tokio::runtime::{Builder, Handle};
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
@@ -34,8 +35,12 @@ const SEEDS: u64 = 200;
 
 /// Plays one seed. The database does its work in `aside`.
 fn simulate(seed: u64, aside: &Handle) -> Report {
+    simulate_plan(Plan::draw(seed), aside)
+}
+
+fn simulate_plan(plan: Plan, aside: &Handle) -> Report {
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(play(Plan::draw(seed), aside.clone()))
+    runtime.block_on(play(plan, aside.clone()))
 }
 
 /// Plays seeds on every core; returns what was wrong, by seed, and what they came to together.
@@ -99,5 +104,18 @@ fn a_seed_replays_exactly() {
     for seed in [1, 2, 3] {
         let (one, other) = (simulate(seed, aside.handle()), simulate(seed, aside.handle()));
         assert_eq!(one, other, "seed {seed}");
+    }
+}
+
+/// While the store is away nobody can beat, and nobody is dead for it.
+#[test]
+fn an_outage_of_the_store_is_nobodys_death() {
+    let aside = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    for (fleet, seed) in (0..16).flat_map(|seed| [(Fleet::Laptop, seed), (Fleet::Of(2, 1), seed)]) {
+        let events = vec![(Duration::from_millis(700), Event::Outage(Duration::from_secs(9)))];
+        let trouble = Duration::from_secs(10);
+        let plan = Plan { fleet, events, weather: Weather::default(), trouble, ..Plan::draw(seed) };
+        let report = simulate_plan(plan, aside.handle());
+        assert_eq!(report.wrong, [""; 0], "{fleet:?}, seed {seed}");
     }
 }
