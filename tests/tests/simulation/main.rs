@@ -12,6 +12,8 @@
 //! SEEDS=100000 cargo test --release --test simulation every_seed -- --nocapture  # many, and how many a minute
 //! ```
 
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
 mod chance;
 mod line;
 mod oracle;
@@ -111,7 +113,7 @@ fn a_seed_replays_exactly() {
 #[test]
 fn an_outage_of_the_store_is_nobodys_death() {
     let aside = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    for (fleet, seed) in (0..16).flat_map(|seed| [(Fleet::Laptop, seed), (Fleet::Of(2, 1), seed)]) {
+    for (fleet, seed) in (0..6).flat_map(|seed| [(Fleet::Laptop, seed), (Fleet::Of(2, 1), seed)]) {
         let events = vec![(Duration::from_millis(700), Event::Outage(Duration::from_secs(9)))];
         let trouble = Duration::from_secs(10);
         let plan = Plan { fleet, events, weather: Weather::default(), trouble, ..Plan::draw(seed) };

@@ -213,7 +213,7 @@ fn suite(chance: &Chance, number: usize) -> Suite {
         &[("beta", "small")],
         &[("alpha", "large"), ("beta", "small")],
     ]);
-    let cases = chance.number(4..24);
+    let cases = chance.number(3..18);
     let jobs =
         i64::try_from(cases).unwrap_or(1) * i64::from(u32::try_from(prompts * models.len()).unwrap_or(1));
     let budget = chance.happens(0.35).then(|| NanoUsd(DEAR / 8 * jobs / chance.one_of(&[1, 2, 4]) + DEAR));

@@ -126,7 +126,7 @@ impl Place {
 
     async fn one_life(&self, ground: &Ground, Life { line, shutdown }: Life, life: u64) {
         // Sorted by their beginning, as the ids of members are.
-        let member = MemberId::new(Uuid::from_u128(u128::from(life) << 64 | self.number as u128 + 1));
+        let member = MemberId::new(Uuid::from_u64_pair(life, self.number as u64 + 1));
         let told = shutdown.soft.clone();
         let mut running = AbortOnDropHandle::new(tokio::spawn(match self.kind {
             Kind::Worker => worker(ground, &line, self.clock.clone(), member, shutdown.clone()),
@@ -174,7 +174,7 @@ type Running = std::pin::Pin<Box<dyn Future<Output = Result<(), String>> + Send>
 
 fn worker(ground: &Ground, line: &Arc<Line>, clock: Clock, member: MemberId, shutdown: Shutdown) -> Running {
     let environment = working(ground, line, clock, member);
-    let running = assay_worker::run(environment, Serve::OpenRuns, shutdown);
+    let running = Box::pin(assay_worker::run(environment, Serve::OpenRuns, shutdown));
     Box::pin(async move { running.await.map_err(told) })
 }
 
@@ -188,7 +188,7 @@ fn coordinator(
     let environment = coordinating(ground, line, clock);
     let identity = Identity { member, host: line.name.clone(), pid: 1 };
     let (role, _) = watch::channel(Role::Standby);
-    let running = coordinate(environment, identity, role, shutdown.soft);
+    let running = Box::pin(coordinate(environment, identity, role, shutdown.soft));
     Box::pin(async move { running.await.map_err(told) })
 }
 

@@ -72,6 +72,8 @@ struct World {
     runs: Vec<(RunId, Suite)>,
     /// When the cancellation of a run answered.
     cancelled: Mutex<BTreeMap<RunId, Instant>>,
+    /// How runs stood at the last look.
+    seen: Mutex<BTreeMap<RunId, Run>>,
     /// How jobs ended.
     outcomes: Mutex<BTreeMap<(RunId, u64, u32), Outcome>>,
 }
@@ -100,10 +102,10 @@ impl World {
         };
         let lives = Mutex::new(places.iter().map(live).collect());
         let chance = Chance::new(plan.seed, 4);
-        let (cancelled, outcomes) = Default::default();
+        let (cancelled, seen, outcomes) = Default::default();
         let runs = Vec::new();
         let mut world =
-            Self { plan, ground, places, lives, people, clock, chance, runs, cancelled, outcomes };
+            Self { plan, ground, places, lives, people, clock, chance, runs, cancelled, seen, outcomes };
         for number in 0..world.plan.suites.len() {
             let suite = world.plan.suites[number].clone();
             world.runs.push((world.submit(number, &suite).await, suite));
@@ -276,25 +278,32 @@ impl World {
         }
     }
 
-    /// Looks at every run: I2, I3, I7.
+    /// Looks at every run: I2, I7; and at how its jobs have ended, when more of them have.
     async fn look(&self) -> Vec<Run> {
         let mut runs = Vec::new();
         for (id, _) in &self.runs {
-            let store = &self.ground.store;
-            let run = store.run(*id).await.unwrap().expect("what was submitted is there");
+            let run = self.ground.store.run(*id).await.unwrap().expect("what was submitted is there");
             oracle::look(&run).into_iter().for_each(|wrong| self.ground.tell(wrong));
-            let mut known = self.outcomes.lock().unwrap().clone();
-            for row in store.outcomes(*id, None, 1_000).await.unwrap() {
-                let first = *known.entry((*id, row.ordinal, row.generation)).or_insert(row.outcome);
-                if first != row.outcome {
-                    self.ground
-                        .tell(format!("I3: job {} of {id} was {first:?}, is {:?}", row.ordinal, row.outcome));
-                }
+            let known = self.seen.lock().unwrap().insert(*id, run.clone());
+            if known.as_ref() != Some(&run) {
+                self.look_at_outcomes(*id).await;
             }
-            *self.outcomes.lock().unwrap() = known;
             runs.push(run);
         }
         runs
+    }
+
+    /// How a job has ended stays (I3).
+    async fn look_at_outcomes(&self, run: RunId) {
+        let rows = self.ground.store.outcomes(run, None, 1_000).await.unwrap();
+        let mut known = self.outcomes.lock().unwrap();
+        for row in rows {
+            let first = *known.entry((run, row.ordinal, row.generation)).or_insert(row.outcome);
+            if first != row.outcome {
+                self.ground
+                    .tell(format!("I3: job {} of {run} was {first:?}, is {:?}", row.ordinal, row.outcome));
+            }
+        }
     }
 
     /// What the books say in the end.
@@ -304,6 +313,7 @@ impl World {
         let troubled = self.ground.skies.troubled();
         let befell = Circumstances { errors: self.plan.providers_fail(), troubled };
         for (id, suite) in &self.runs {
+            self.look_at_outcomes(*id).await;
             let run = store.run(*id).await.unwrap().expect("what was submitted is there");
             if !run.state.is_over() {
                 continue;
