@@ -2,7 +2,8 @@
 //! `tests/store.rs` runs them all on every database.
 //!
 //! In the order of a run: [`opening`], [`frozen`], [`runs`], [`claiming`], [`budgets`], [`settling`], [`giving_back`], [`ending`],
-//! [`reading`], [`comparing`], [`renewing`]; [`asking`] is what the API needs, [`releasing`] what releases do; of a fleet:
+//! [`reading`], [`comparing`], [`renewing`]; [`asking`] is what the API needs, [`releasing`] what releases do, [`sweeping`] what schedules
+//! do, [`reviewing`] what is told and looked back on; of a fleet:
 //! [`leading`]; [`fixture`] makes what they need.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
@@ -19,5 +20,7 @@ pub mod opening;
 pub mod reading;
 pub mod releasing;
 pub mod renewing;
+pub mod reviewing;
 pub mod runs;
 pub mod settling;
+pub mod sweeping;

@@ -1,6 +1,7 @@
 //! The figures to reach, and whether a measurement reaches them.
 
 use crate::measure::Measured;
+use crate::releases::Moved;
 use crate::resume::Resumed;
 use crate::workload::Workload;
 
@@ -53,6 +54,19 @@ pub(crate) fn of_resuming(resumed: &Resumed) -> [Finding; 2] {
 /// Judges the comparison of two runs.
 pub(crate) fn of_comparing(wall_s: f64) -> Finding {
     at_most("seconds to compare two runs of 100,000 cases: at most 1", wall_s, 1.0)
+}
+
+/// Judges the review of a month.
+pub(crate) fn of_reviewing(wall_s: f64) -> Finding {
+    at_most("seconds to review a month of 1,000,000 results: at most 2", wall_s, 2.0)
+}
+
+/// Judges the moves of a channel.
+pub(crate) fn of_releases(moved: &Moved) -> [Finding; 2] {
+    [
+        at_most("seconds of a promotion, process and all: at most 0.2", moved.promote_s, 0.2),
+        at_most("seconds of a rollback, process and all: at most 0.2", moved.rollback_s, 0.2),
+    ]
 }
 
 fn at_most(wanted: &'static str, measured: f64, most: f64) -> Finding {

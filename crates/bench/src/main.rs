@@ -5,7 +5,7 @@
 //! - `provider`: the fake provider as a process, and its bill; `http`: asking it
 //! - `measure`: one workload, run and measured
 //! - `resume`: a run killed and started again
-//! - `compare`: two runs compared
+//! - `compare`: two runs compared; `review`: a month reviewed; `releases`: a channel moved among many versions
 //! - `fleet`: a coordinator and workers, measured
 //! - `figures`: the figures to reach
 //! - `table`: what a person reads
@@ -17,7 +17,9 @@ mod fleet;
 mod http;
 mod measure;
 mod provider;
+mod releases;
 mod resume;
+mod review;
 mod table;
 mod workload;
 
@@ -60,6 +62,10 @@ struct Arguments {
     /// With --fleet: how many workers
     #[arg(long, default_value_t = 2, requires = "fleet", value_parser = clap::value_parser!(u32).range(1..))]
     workers: u32,
+    /// Measure promotion and rollback among so many versions of a prompt, each with 100 results (the figure: 10,000)
+    #[arg(long, value_name = "VERSIONS", conflicts_with_all = ["figures", "fleet", "cases", "json"])]
+    #[arg(value_parser = clap::value_parser!(u64).range(3..))]
+    releases: Option<u64>,
     /// Print one JSON document instead of a table
     #[arg(long)]
     json: bool,
@@ -86,6 +92,12 @@ fn main() -> anyhow::Result<()> {
     if let StoreKind::Url(url) = &arguments.store {
         binaries.migrate(url)?;
     }
+    if let Some(versions) = arguments.releases {
+        writeln!(io::stderr(), "measuring releases among {versions} versions, {} results", versions * 100)?;
+        let moved = releases::releases(&binaries, &arguments.store, versions)?;
+        write!(io::stdout(), "{}", table::findings(&figures::of_releases(&moved)))?;
+        return Ok(());
+    }
     let workloads = if arguments.figures { figures::WORKLOADS.to_vec() } else { vec![workload] };
     let mut all = Vec::new();
     for workload in workloads {
@@ -104,6 +116,8 @@ fn main() -> anyhow::Result<()> {
             findings.extend(figures::of_resuming(&resume::resume(&binaries, &arguments.store)?));
             writeln!(io::stderr(), "measuring the comparison of two runs")?;
             findings.push(figures::of_comparing(compare::compare(&binaries, &arguments.store)?));
+            writeln!(io::stderr(), "measuring the review of a month")?;
+            findings.push(figures::of_reviewing(review::review(&binaries, &arguments.store)?));
             write!(io::stdout(), "\n{}", table::findings(&findings))?;
         }
     }

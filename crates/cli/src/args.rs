@@ -1,12 +1,14 @@
 //! The command line, and the help that teaches it.
 //!
-//! - [`release`]: of `prompt` and `incident`
+//! - [`release`]: of `prompt` and `incident`; [`review`]: of `review`, `risk`, `range` and `notify`; [`schedule`]: of `schedule`
 
 mod release;
+mod review;
 
 mod compare;
 mod files;
 mod quarantine;
+mod schedule;
 
 use std::path::PathBuf;
 
@@ -22,6 +24,8 @@ pub(crate) use self::compare::CompareArgs;
 pub(crate) use self::files::{Files, Pages};
 pub(crate) use self::quarantine::QuarantineCommand;
 pub(crate) use self::release::{IncidentCommand, PromptCommand, Version};
+pub(crate) use self::review::{NotifyCommand, RangeCommand, ReviewArgs, RiskCommand};
+pub(crate) use self::schedule::ScheduleCommand;
 
 /// What every command that runs or judges ends with.
 macro_rules! exit_codes {
@@ -307,6 +311,40 @@ Examples:
         #[command(subcommand)]
         command: IncidentCommand,
     },
+    /// What a week or a month came to: releases, verdicts, pass rates, incidents, spend, risks
+    ///
+    /// As it stood at the end of that time: what was closed later was open then. Nothing but what runs came to is read.
+    #[command(after_help = "\
+Examples:
+  assay review --week                                   this week so far
+  assay review --month --at 2026-10-01 --html october.html
+  assay review --week --at 2026-11-16 --markdown >> notes.md
+
+Exit codes:
+  0  made
+  2  there is no such week or month, or it has not begun
+  4  the store, or the coordinator that --server names, cannot be read; stderr says why")]
+    Review(ReviewArgs),
+    /// Risks that were taken knowingly, each with somebody who answers for it and a deadline
+    Risk {
+        #[command(subcommand)]
+        command: RiskCommand,
+    },
+    /// What is acceptable in the three signals: regression incidents, pass rate, rollback rate
+    Range {
+        #[command(subcommand)]
+        command: RangeCommand,
+    },
+    /// Webhooks of assay.toml: what is on its way to them, tests, and another try
+    Notify {
+        #[command(subcommand)]
+        command: NotifyCommand,
+    },
+    /// Schedules: suites that sweep what is live, and open an incident when it got worse
+    Schedule {
+        #[command(subcommand)]
+        command: ScheduleCommand,
+    },
     /// Ask again what errored in a run; the run opens again
     ///
     /// Each of these jobs begins a new generation. Its earlier result stays: `assay results RUN --earlier`.
@@ -371,6 +409,21 @@ Example:
 }
 
 impl Command {
+    /// Whether it may change what somebody is told of.
+    pub(crate) fn changes(&self) -> bool {
+        match self {
+            Self::Run(_) | Self::Cancel(_) | Self::Pause(_) | Self::Resume(_) | Self::Retry(_) => true,
+            Self::Prompt { command } => {
+                matches!(command, PromptCommand::Promote { .. } | PromptCommand::Rollback { .. })
+            }
+            Self::Incident { command } => {
+                !matches!(command, IncidentCommand::List { .. } | IncidentCommand::Show { .. })
+            }
+            Self::Range { command } => matches!(command, RangeCommand::Set { .. }),
+            _ => false,
+        }
+    }
+
     /// Whether it runs until it is told to stop.
     pub(crate) fn is_of_a_fleet(&self) -> bool {
         matches!(self, Self::Coordinator(_) | Self::Worker(_))
@@ -505,7 +558,7 @@ pub(crate) struct SubmitArgs {
 }
 
 /// Where the versions that a store has not seen yet come from.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct SourceArgs {
     /// What there is to say of prompt versions that are new (default: the subject of the commit)
     #[arg(long, value_name = "TEXT", env = "ASSAY_MESSAGE")]

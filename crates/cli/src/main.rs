@@ -4,7 +4,7 @@
 //! - [`args`]: the command line
 //! - [`settings`]: flags, environment and assay.toml become one answer
 //! - [`command`]: one file a command; [`source`]: where those that read do so
-//! - [`client`]: a coordinator over HTTP; [`releases`]: a store or a coordinator, for what is live
+//! - [`client`]: a coordinator over HTTP; [`releases`]: a store or a coordinator, for what is live; [`reviews`]: and for what it came to
 //! - [`provenance`]: where new prompt versions come from
 //! - [`render`]: tables and progress for people
 //! - [`chance`]: randomness of the system; [`audit`]: who did what to a store by hand
@@ -21,6 +21,7 @@ mod listen;
 mod provenance;
 mod releases;
 mod render;
+mod reviews;
 mod settings;
 mod signals;
 mod source;

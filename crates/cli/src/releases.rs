@@ -187,14 +187,14 @@ impl Releases {
 }
 
 /// A desk of whoever types the command, on this machine.
-fn desk(store: &Store) -> Result<Desk<'_>, Exit> {
+pub(crate) fn desk(store: &Store) -> Result<Desk<'_>, Exit> {
     let set = |name: &&str| std::env::var(name).ok().filter(|who| !who.trim().is_empty());
     let by = WHO.iter().find_map(set).unwrap_or_else(|| SOMEBODY.to_owned());
     Ok(Desk::new(store, Clock::system(), by, format!("command line on {}", host()), draw()?))
 }
 
 /// A refusal is a verdict: it ends with the code of one. A lost race and a store that is away may be tried again.
-fn exit(error: ReleaseError) -> Exit {
+pub(crate) fn exit(error: ReleaseError) -> Exit {
     match error {
         ReleaseError::Refused(refusal) => {
             warn(&[refusal]);

@@ -21,6 +21,8 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// Prices by `provider/model`.
     pub prices: BTreeMap<String, PriceUsd>,
+    /// Who is told of what happens, by a name of your choice.
+    pub webhooks: BTreeMap<String, Webhook>,
 }
 
 /// One provider account.
@@ -60,6 +62,68 @@ pub enum ProviderKind {
     Recorded,
     /// Answers with the prompt itself.
     Echo,
+}
+
+/// Somewhere that is told of what happens, over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// Where it is told.
+    #[serde(default)]
+    pub url: Option<String>,
+    /// The environment variable that holds the URL, where that is a secret by itself.
+    #[serde(default)]
+    pub url_env: Option<String>,
+    /// The environment variable that holds what messages are signed with.
+    #[serde(default)]
+    pub secret_env: Option<String>,
+    /// What it is told: kinds such as `incident.opened`, or their beginning such as `incident`; everything where empty.
+    #[serde(default)]
+    pub events: Vec<String>,
+    /// The shape of a message.
+    #[serde(default)]
+    pub format: WebhookFormat,
+    /// Whether it may be inside a private network, or on this machine.
+    #[serde(default)]
+    pub allow_private: bool,
+}
+
+/// The shape of a message to a webhook.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WebhookFormat {
+    /// An object with type, moment, summary and data.
+    #[default]
+    Json,
+    /// What Slack and those like it show as a message.
+    Slack,
+}
+
+/// What the kinds of events begin with.
+pub const EVENT_GROUPS: [&str; 5] = ["verdict", "release", "incident", "attention", "range"];
+
+impl Webhook {
+    /// Whether it is told of events of this kind.
+    pub fn wants(&self, kind: &str) -> bool {
+        let group = kind.split('.').next();
+        self.events.is_empty()
+            || self.events.iter().any(|event| event == kind || Some(event.as_str()) == group)
+    }
+
+    fn problem(&self) -> Option<&'static str> {
+        match (&self.url, &self.url_env) {
+            (None, None) => return Some("say where it is told: `url`, or `url_env`"),
+            (Some(_), Some(_)) => return Some("keep one of `url` and `url_env`"),
+            (Some(url), None) if !is_http_url(url) => return Some("`url` is no http or https URL"),
+            _ => {}
+        }
+        if self.format == WebhookFormat::Json && self.secret_env.is_none() {
+            return Some("add `secret_env`: what it is told is signed, so that it can tell who says so");
+        }
+        let known = |event: &String| EVENT_GROUPS.contains(&event.split('.').next().unwrap_or_default());
+        (!self.events.iter().all(known))
+            .then_some("events are `verdict`, `release`, `incident`, `attention` and `range`, or one of them such as `verdict.fail`")
+    }
 }
 
 /// The part of [`Provider`] that one model can have by itself.
@@ -140,6 +204,16 @@ impl Config {
             }
             if provider.api_key_env.is_some() && provider.api_key_file.is_some() {
                 return wrong("keep one of `api_key_env` and `api_key_file`");
+            }
+        }
+        for (name, webhook) in &config.webhooks {
+            let problem = if is_provider_name(name) {
+                webhook.problem()
+            } else {
+                Some("a webhook's name has letters, digits, `-` and `_`, at most 64 of them")
+            };
+            if let Some(what) = problem {
+                return Err(ConfigError::Meaning(format!("[webhooks.{name}]: {what}")));
             }
         }
         for (model, price) in &config.prices {
@@ -318,6 +392,24 @@ mod tests {
         check("[providers.x.limits]\nrequests_per_minute = 0", "line 2");
         check("[prices.\"a/b\"]\ninput_per_mtok = -1.0\noutput_per_mtok = 1.0", "a/b");
         check("give_up_after = \"soon\"", "length of time");
+        check("[webhooks.x]\nsecret_env = \"S\"", "say where");
+        check("[webhooks.x]\nurl = \"ftp://a\"\nsecret_env = \"S\"", "http or https");
+        check("[webhooks.x]\nurl = \"https://a\"", "secret_env");
+        check("[webhooks.x]\nurl = \"https://a\"\nformat = \"slack\"\nevents = [\"deploy\"]", "events are");
+        check("[webhooks.\"a b\"]\nurl = \"https://a\"\nformat = \"slack\"", "letters");
+    }
+
+    #[test]
+    fn a_webhook_is_told_what_it_wants() {
+        let check = |events: &str, kind: &str, expected: bool| {
+            let text = format!("[webhooks.x]\nurl = \"https://a\"\nformat = \"slack\"\nevents = {events}");
+            assert_eq!(Config::parse(&text).unwrap().webhooks["x"].wants(kind), expected, "{events} {kind}");
+        };
+        check("[]", "verdict.pass", true);
+        check("[\"verdict\"]", "verdict.pass", true);
+        check("[\"verdict.fail\"]", "verdict.pass", false);
+        check("[\"verdict.fail\", \"incident\"]", "incident.opened", true);
+        check("[\"verdict\"]", "release.rollback", false);
     }
 
     #[test]

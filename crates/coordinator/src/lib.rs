@@ -10,11 +10,13 @@
 //! - [`verdict`]: results become pass rates and a verdict; pure
 //! - [`report`]: the document that tables, JSON and exit codes are made of; [`judge`]: its verdicts become rows
 //! - [`release`]: on their evidence a version goes live on a channel, and comes back; incidents
+//! - [`notify`]: whoever wants to know is told; [`review`]: what a week or a month came to
+//! - [`schedule`]: what is live is swept in time, and held against what it came to at first
 //! - [`flakes`]: cases that waver, over runs
 //! - [`compare`]: what changed between two runs, or two versions of a prompt
 //!
 //! and beside it [`api`]: how others ask for all this over HTTP; [`steer`]: a run stopped, paused, resumed or asked again;
-//! [`reasons`]: why it stands still, and what to do; [`prune`]: what is removed of it after a time; `unique`: JSON without doubled keys.
+//! [`plot`]: pictures of numbers; [`reasons`]: why it stands still, and what to do; [`prune`]: what is removed of it after a time; `unique`: JSON without doubled keys.
 //!
 //! **Invariant:** nothing here talks to a provider; workers and coordinator meet only in the store and the queue.
 
@@ -25,12 +27,16 @@ pub mod estimate;
 pub mod flakes;
 pub mod fleet;
 pub mod judge;
+pub mod notify;
 pub mod order;
+pub mod plot;
 pub mod prune;
 pub mod reasons;
 pub mod release;
 pub mod report;
+pub mod review;
 pub mod run;
+pub mod schedule;
 pub mod steer;
 pub mod suite;
 mod unique;

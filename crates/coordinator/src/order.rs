@@ -28,12 +28,13 @@ impl Order {
     pub async fn load(store: &Store, dataset: &Digest, seed: &[u8; 32]) -> Result<Self, StoreError> {
         let ranker = Ranker::new(seed);
         let mut ranked = Vec::new();
-        let mut after = None;
         loop {
-            let page = store.units(dataset.clone(), after, PAGE).await?;
-            let Some((last, _)) = page.last() else { break };
-            after = Some(*last);
-            ranked.extend(page.iter().map(|(position, unit)| ranker.rank(unit, *position)));
+            let first = ranked.len() as u64;
+            let page = store.units(dataset.clone(), first, PAGE).await?;
+            if page.is_empty() {
+                break;
+            }
+            ranked.extend((first..).zip(&page).map(|(position, unit)| ranker.rank(unit, position)));
         }
         ranked.sort_unstable();
         Ok(Self(ranked))

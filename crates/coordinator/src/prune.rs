@@ -19,6 +19,8 @@ pub struct Pruned {
     pub datasets: u64,
     /// Their cases.
     pub cases: u64,
+    /// Events that were told, or given up; not counted beforehand.
+    pub events: u64,
 }
 
 /// Removes what runs that ended before a moment were made of. `entry` makes the row of the audit for each of them.
@@ -51,6 +53,7 @@ pub async fn prune<E: From<StoreError>>(
             pruned.cases += cases;
         }
     }
+    pruned.events = store.prune_events(before).await?;
     Ok(pruned)
 }
 

@@ -104,6 +104,15 @@ impl Queue {
         }
     }
 
+    /// Returns when the last hint of a pool has been acknowledged, where this process can know: time for whoever
+    /// dispatches to look again. Never returns on a broker. One listener is told; what happened before it listened counts.
+    pub async fn drained(&self) {
+        match self {
+            Self::Memory(memory) => memory.drained().await,
+            Self::Rabbit(_) => std::future::pending().await,
+        }
+    }
+
     /// Drops every waiting hint of the pool. Always safe: the jobs are still pending in the store.
     pub async fn purge(&self, pool: &str) -> Result<(), QueueError> {
         match self {

@@ -1,6 +1,7 @@
 //! The queue inside one process, for `assay run`: the same coordinator and worker as in a fleet, without a broker.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use assay_common::job::Hint;
@@ -12,12 +13,17 @@ use crate::{MAX_DEPTH, Message};
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     pools: Arc<Mutex<HashMap<String, Arc<Pool>>>>,
+    drained: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
 struct Pool {
+    /// Told when `open` comes down to nothing.
+    drained: Arc<Notify>,
     waiting: Mutex<VecDeque<Message>>,
     arrived: Notify,
+    /// Hints that are not acknowledged yet, waiting or in hand.
+    open: AtomicUsize,
 }
 
 impl Pool {
@@ -34,6 +40,7 @@ impl Memory {
             let mut waiting = pool.waiting();
             let room = MAX_DEPTH.saturating_sub(waiting.len()).min(messages.len());
             waiting.extend(&messages[..room]);
+            pool.open.fetch_add(room, Ordering::Relaxed);
             messages[room..].iter().map(|message| message.hint).collect()
         };
         pool.arrived.notify_waiters();
@@ -45,7 +52,14 @@ impl Memory {
     }
 
     pub(crate) fn purge(&self, pool: &str) {
-        self.pool(pool).waiting().clear();
+        let pool = self.pool(pool);
+        let mut waiting = pool.waiting();
+        pool.open.fetch_sub(waiting.len(), Ordering::Relaxed);
+        waiting.clear();
+    }
+
+    pub(crate) async fn drained(&self) {
+        self.drained.notified().await;
     }
 
     pub(crate) fn subscribe(&self, pool: &str, prefetch: u32) -> MemorySubscription {
@@ -59,7 +73,11 @@ impl Memory {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         match pools.get(name) {
             Some(pool) => Arc::clone(pool),
-            None => Arc::clone(pools.entry(name.to_owned()).or_default()),
+            None => {
+                let pool = Arc::new(Pool { drained: Arc::clone(&self.drained), ..Pool::default() });
+                pools.insert(name.to_owned(), Arc::clone(&pool));
+                pool
+            }
         }
     }
 }
@@ -101,7 +119,11 @@ impl MemoryDelivery {
     }
 
     pub(crate) fn ack(mut self) {
-        self.pool = None;
+        if let Some(pool) = self.pool.take()
+            && pool.open.fetch_sub(1, Ordering::Relaxed) == 1
+        {
+            pool.drained.notify_one();
+        }
     }
 }
 
@@ -111,5 +133,33 @@ impl Drop for MemoryDelivery {
             pool.waiting().push_front(self.message);
             pool.arrived.notify_waiters();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use assay_common::id::RunId;
+    use tokio::time::timeout;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn tells_when_the_last_hint_is_acknowledged() {
+        let memory = Memory::default();
+        let told = || async { timeout(Duration::from_secs(1), memory.drained()).await.is_ok() };
+        let hint = |ordinal| Message::from(Hint { run: RunId::new(Uuid::nil()), ordinal });
+        memory.publish("pool", &[hint(0), hint(1)]);
+        let mut subscription = memory.subscribe("pool", 2);
+        let (first, second) = (subscription.next().await, subscription.next().await);
+        first.ack();
+        assert!(!told().await);
+        drop(second);
+        assert!(!told().await, "it waits again");
+        subscription.next().await.ack();
+        assert!(told().await);
+        assert!(!told().await, "once");
     }
 }

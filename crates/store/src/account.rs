@@ -3,6 +3,7 @@
 use assay_common::clock::Micros;
 
 use crate::error::StoreError;
+use crate::event::{append_event, of_account};
 use crate::open::Store;
 use crate::pools::{reading, writing};
 use crate::row::plain;
@@ -23,7 +24,9 @@ impl AccountProblem {
     pub const RATE_LIMITED: &str = "rate_limited";
 }
 
-pub(crate) const SQL: &[&str] = &[REPORT, CLEAR, PROBLEMS];
+pub(crate) const SQL: &[&str] = &[KIND, REPORT, CLEAR, PROBLEMS];
+
+const KIND: &str = "SELECT kind FROM accounts WHERE account = $1";
 
 const REPORT: &str = "
     INSERT INTO accounts (account, kind, detail, since, reported_at) VALUES ($1, $2, $3, $4, $5)
@@ -33,7 +36,8 @@ const REPORT: &str = "
 const CLEAR: &str = "DELETE FROM accounts WHERE account = $1";
 
 impl Store {
-    /// Records what `account` suffers from, in place of what was known; `None`: it works again.
+    /// Records what `account` suffers from, in place of what was known; `None`: it works again. What is new and does not end by
+    /// itself is told outside.
     pub async fn report_account(
         &self,
         account: String,
@@ -43,6 +47,12 @@ impl Store {
         writing!(self, |conn| {
             match &problem {
                 Some(problem) => {
+                    let query = sqlx::query_scalar(KIND).bind(&account);
+                    let known: Option<String> = query.fetch_optional(&mut *conn).await?;
+                    let passes = problem.kind == AccountProblem::RATE_LIMITED;
+                    if !passes && known.is_none_or(|known| known != problem.kind) {
+                        append_event!(conn, &of_account(&account, problem));
+                    }
                     sqlx::query(REPORT)
                         .bind(&account)
                         .bind(plain(&problem.kind))

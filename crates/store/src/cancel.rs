@@ -9,9 +9,9 @@ use assay_common::clock::Micros;
 use assay_common::id::RunId;
 
 use crate::error::StoreError;
+use crate::leader::Mandate;
 use crate::open::Store;
-use crate::pools::{Locking, Speaks as _, locking, reading, writing};
-use crate::row::plain;
+use crate::pools::{Locking, locking, reading, writing};
 
 pub(crate) const SQL: &[&str] = &[
     LOCK_RUN.sqlite,
@@ -79,14 +79,7 @@ impl Store {
     /// Stops a run: no claim is granted after this returns, and its pending jobs are cancelled. What was not expanded
     /// stays so; what is running finishes. `false` when it was being cancelled already, or is over, or is unknown.
     pub async fn cancel(&self, run: RunId, reason: String, now: Micros) -> Result<bool, StoreError> {
-        let id = run.to_string();
-        let stopped = writing!(self, |conn| {
-            sqlx::query(LOCK_RUN.text(conn.dialect())).bind(&id).execute(&mut *conn).await?;
-            let query = sqlx::query(CANCEL_RUN).bind(&id).bind(plain(&reason)).bind(now.0);
-            Ok(query.execute(&mut *conn).await?.rows_affected() > 0)
-        })?;
-        self.cancel_rest(run).await?;
-        Ok(stopped)
+        self.end(Mandate::Own, CANCEL_RUN, run, reason, now).await
     }
 
     /// Cancels what is pending in a run that is being cancelled, in any other nothing. Also where that was so before:

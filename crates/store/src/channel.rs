@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::{AuditEntry, append_audit};
 use crate::error::StoreError;
+use crate::event::{append_event, of_release};
 use crate::incident::{LINK, NewIncident, OPEN_ON, add_event, open_incident};
 use crate::open::Store;
 use crate::pools::{reading, writing};
@@ -130,14 +131,18 @@ impl Store {
                 return Ok(Moved::Raced(Box::new(row.into_release()?)));
             }
             append_audit!(conn, entry);
+            if let Some(event) = of_release(release) {
+                append_event!(conn, &event);
+            }
             let mut concerned = None;
             if let Some(incident) = incident {
                 concerned = Some(open_incident!(conn, incident).number());
             }
             if let Some(digest) = recovers {
                 let query = sqlx::query_scalar(OPEN_ON).bind(&release.prompt).bind(&release.channel);
-                concerned = query.bind(digest.as_str()).fetch_optional(&mut *conn).await?;
-                if let Some(number) = concerned {
+                let open: Vec<i64> = query.bind(digest.as_str()).fetch_all(&mut *conn).await?;
+                concerned = open.first().copied();
+                for number in open {
                     let query = sqlx::query(LINK).bind(number).bind(release.seq);
                     query.bind(release.released_at.0).execute(&mut *conn).await?;
                     let told = format!("rolled back to version {} (release {})", release.number, release.seq);
@@ -150,7 +155,7 @@ impl Store {
 }
 
 #[derive(sqlx::FromRow)]
-struct ReleaseRow {
+pub(crate) struct ReleaseRow {
     prompt: String,
     channel: String,
     seq: i64,
@@ -166,7 +171,7 @@ struct ReleaseRow {
 }
 
 impl ReleaseRow {
-    fn into_release(self) -> Result<Release, StoreError> {
+    pub(crate) fn into_release(self) -> Result<Release, StoreError> {
         Ok(Release {
             prompt: self.prompt,
             channel: self.channel,

@@ -83,24 +83,35 @@ impl Store {
     }
 }
 
+// One row a page: handing over a row costs more than reading it.
 const UNITS: &str = "
-    SELECT position, COALESCE(cluster, case_id) FROM cases
-    WHERE dataset = $1 AND position > $2 ORDER BY position LIMIT $3";
+    SELECT COALESCE(STRING_AGG(OCTET_LENGTH(unit) || ':' || unit, '' ORDER BY position), '')
+    FROM (
+        SELECT position, COALESCE(cluster, case_id) AS unit FROM cases
+        WHERE dataset = $1 AND position >= $2 ORDER BY position LIMIT $3
+    ) AS page";
 
 impl Store {
-    /// A page of a dataset's units by position: the cluster of each case, else its own id.
-    pub async fn units(
-        &self,
-        dataset: Digest,
-        after: Option<u64>,
-        limit: u32,
-    ) -> Result<Vec<(u64, String)>, StoreError> {
-        let rows: Vec<(i64, String)> = reading!(self, |conn| {
-            let query = sqlx::query_as(UNITS).bind(dataset.as_str()).bind(before(after));
-            Ok(query.bind(i64::from(limit)).fetch_all(&mut *conn).await?)
+    /// The units of a dataset's cases from position `first` on, at most `limit`: the cluster of each case, else its own id.
+    pub async fn units(&self, dataset: Digest, first: u64, limit: u32) -> Result<Vec<String>, StoreError> {
+        let packed: String = reading!(self, |conn| {
+            let query = sqlx::query_scalar(UNITS).bind(dataset.as_str()).bind(integer(first));
+            Ok(query.bind(i64::from(limit)).fetch_one(&mut *conn).await?)
         })?;
-        rows.into_iter().map(|(position, unit)| Ok((whole(position, "position")?, unit))).collect()
+        unpacked(&packed).ok_or_else(|| StoreError::Unreadable(format!("the units of dataset {dataset}")))
     }
+}
+
+/// The texts of a row that holds many, each behind its length in bytes and a colon.
+fn unpacked(mut packed: &str) -> Option<Vec<String>> {
+    let mut texts = Vec::new();
+    while !packed.is_empty() {
+        let (length, rest) = packed.split_once(':')?;
+        let (text, rest) = rest.split_at_checked(length.parse().ok()?)?;
+        texts.push(text.to_owned());
+        packed = rest;
+    }
+    Some(texts)
 }
 
 /// Which unit a case belongs to, and what slices know it by.

@@ -1,5 +1,5 @@
-//! Incidents: something is wrong with a version that was released. One of a version on a channel is open at a time; what is
-//! told of it again is noted with it.
+//! Incidents: something is wrong with a version that was released. One of a version on a channel is open at a time, and one
+//! more where sweeps find it worse than its baseline; what is told of it again is noted with it.
 //!
 //! **Invariant:** whatever changes an incident adds an event to it, in one transaction with its row of the audit.
 
@@ -13,10 +13,23 @@ use crate::audit::{AuditEntry, append_audit};
 use crate::error::StoreError;
 use crate::open::Store;
 use crate::pools::{reading, writing};
-use crate::row::{parsed, plain};
+use crate::row::parsed;
 
-pub(crate) const SQL: &[&str] =
-    &[OPEN_ON, OPEN, ADD_EVENT, HOLD, ACKNOWLEDGE, LINK, RESOLVE, REOPEN, INCIDENT, INCIDENTS, EVENTS];
+pub(crate) const SQL: &[&str] = &[
+    OPEN_ON,
+    KNOWN,
+    OPEN,
+    ADD_EVENT,
+    HOLD,
+    ACKNOWLEDGE,
+    LINK,
+    RESOLVE,
+    REOPEN,
+    INCIDENT,
+    INCIDENTS,
+    OPEN_REGRESSIONS,
+    EVENTS,
+];
 
 /// What opened an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,14 +39,19 @@ pub enum IncidentKind {
     Override,
     /// Somebody.
     Manual,
+    /// A sweep that found the version worse than its baseline.
+    Regression,
 }
 
 impl IncidentKind {
+    const ALL: [Self; 3] = [Self::Override, Self::Manual, Self::Regression];
+
     /// The word in rows and tables.
     pub fn word(self) -> &'static str {
         match self {
             Self::Override => "override",
             Self::Manual => "manual",
+            Self::Regression => "regression",
         }
     }
 }
@@ -42,14 +60,13 @@ impl FromStr for IncidentKind {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
-        [Self::Override, Self::Manual]
-            .into_iter()
-            .find(|kind| kind.word() == word)
-            .ok_or_else(|| format!("`{word}` is no kind of incident"))
+        let found = Self::ALL.into_iter().find(|kind| kind.word() == word);
+        found.ok_or_else(|| format!("`{word}` is no kind of incident"))
     }
 }
 
-/// An incident to open, unless one of the same version on the same channel is open.
+/// An incident to open, unless one of the same version on the same channel is open, from sweeps or not from sweeps as this
+/// one.
 #[derive(Clone, Debug)]
 pub struct NewIncident {
     /// The prompt.
@@ -66,7 +83,7 @@ pub struct NewIncident {
     pub summary: String,
     /// Who answers for it.
     pub owner: Option<String>,
-    /// When the version went live.
+    /// When the version went live; of a regression the last clean sweep since.
     pub began_at: Micros,
     /// When it is opened.
     pub opened_at: Micros,
@@ -111,7 +128,7 @@ pub struct Incident {
     pub summary: String,
     /// Who answers for it.
     pub owner: Option<String>,
-    /// When the version went live.
+    /// When the version went live; of a regression the last clean sweep since.
     pub began_at: Micros,
     /// When it was opened.
     pub opened_at: Micros,
@@ -164,7 +181,13 @@ pub struct IncidentEvent {
 }
 
 pub(crate) const OPEN_ON: &str = "
-    SELECT number FROM incidents WHERE prompt = $1 AND channel = $2 AND digest = $3 AND resolved_at IS NULL";
+    SELECT number FROM incidents WHERE prompt = $1 AND channel = $2 AND digest = $3 AND resolved_at IS NULL
+    ORDER BY number DESC";
+
+pub(crate) const KNOWN: &str = "
+    SELECT number FROM incidents
+    WHERE prompt = $1 AND channel = $2 AND digest = $3 AND resolved_at IS NULL
+        AND (kind = 'regression') = (CAST($4 AS TEXT) = 'regression')";
 
 pub(crate) const OPEN: &str = "
     INSERT INTO incidents (number, prompt, channel, version, digest, kind, summary, owner, began_at, opened_at, opened_by)
@@ -180,9 +203,9 @@ pub(crate) const ADD_EVENT: &str = "
     INSERT INTO incident_events (incident, seq, happened_at, actor, action, detail)
     SELECT $1, COALESCE(MAX(seq), 0) + 1, $2, $3, $4, $5 FROM incident_events WHERE incident = $1";
 
-/// Adds an event to an incident whose row this transaction holds.
+/// Adds an event to an incident whose row this transaction holds, and tells of it outside.
 macro_rules! add_event {
-    ($conn:ident, $number:expr, $at:expr, $actor:expr, $action:expr, $detail:expr) => {
+    ($conn:ident, $number:expr, $at:expr, $actor:expr, $action:expr, $detail:expr) => {{
         sqlx::query($crate::incident::ADD_EVENT)
             .bind($number)
             .bind($at.0)
@@ -190,8 +213,14 @@ macro_rules! add_event {
             .bind($action)
             .bind($crate::row::plain($detail))
             .execute(&mut *$conn)
-            .await?
-    };
+            .await?;
+        let query = sqlx::query_as($crate::incident::INCIDENT).bind($number);
+        let row: $crate::incident::IncidentRow = query.fetch_one(&mut *$conn).await?;
+        if let Some(event) = $crate::event::of_incident(&row.into_incident()?, $at, $actor, $action, $detail)
+        {
+            $crate::event::append_event!($conn, &event);
+        }
+    }};
 }
 
 /// Opens a [`NewIncident`], or notes it with the one that is open.
@@ -209,8 +238,9 @@ macro_rules! open_incident {
             let (opened, action): (_, &str) = match query.fetch_optional(&mut *$conn).await? {
                 Some(number) => ($crate::incident::Opened::New(number), "opened"),
                 None => {
-                    let query = sqlx::query_scalar($crate::incident::OPEN_ON).bind(&incident.prompt);
+                    let query = sqlx::query_scalar($crate::incident::KNOWN).bind(&incident.prompt);
                     let query = query.bind(&incident.channel).bind(incident.digest.as_str());
+                    let query = query.bind(incident.kind.word());
                     match query.fetch_optional(&mut *$conn).await? {
                         Some(number) => ($crate::incident::Opened::Known(number), "noted"),
                         // Another incident took the number in the same moment: the next one is free.
@@ -233,7 +263,28 @@ macro_rules! open_incident {
     }};
 }
 
-pub(crate) use {add_event, open_incident};
+/// Changes an incident as [`Store::change_incident`] says, `told` with it.
+macro_rules! change_incident {
+    ($conn:ident, $number:expr, $change:expr, $told:expr, $entry:expr) => {{
+        let entry: &$crate::audit::AuditEntry = $entry;
+        let (text, action, bound) = $crate::incident::step($change, entry.at);
+        let mut query = sqlx::query(text).bind($number);
+        for value in &bound {
+            query = match value {
+                $crate::incident::Bound::Number(number) => query.bind(*number),
+                $crate::incident::Bound::Words(words) => query.bind($crate::row::plain(words)),
+            };
+        }
+        let changed = query.execute(&mut *$conn).await?.rows_affected() > 0;
+        if changed {
+            $crate::incident::add_event!($conn, $number, entry.at, &entry.actor, action, $told);
+            $crate::audit::append_audit!($conn, entry);
+        }
+        changed
+    }};
+}
+
+pub(crate) use {add_event, change_incident, open_incident};
 
 impl Store {
     /// Opens an incident, or notes it with the one that is open for the same version on the same channel.
@@ -266,7 +317,8 @@ const REOPEN: &str = "
     WHERE number = $1 AND resolved_at IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM incidents AS other
         WHERE other.prompt = incidents.prompt AND other.channel = incidents.channel
-            AND other.digest = incidents.digest AND other.resolved_at IS NULL)";
+            AND other.digest = incidents.digest AND other.resolved_at IS NULL
+            AND (other.kind = 'regression') = (incidents.kind = 'regression'))";
 
 impl Store {
     /// Changes an incident at the moment and by the actor of `entry`; `told` is what is said of it. `false`: it does not
@@ -278,31 +330,30 @@ impl Store {
         told: String,
         entry: AuditEntry,
     ) -> Result<bool, StoreError> {
-        writing!(self, |conn| {
-            let (query, action) = match &change {
-                IncidentChange::Acknowledge => {
-                    (sqlx::query(ACKNOWLEDGE).bind(number).bind(entry.at.0), "acknowledged")
-                }
-                IncidentChange::Link { seq, at } => {
-                    (sqlx::query(LINK).bind(number).bind(*seq).bind(at.0), "linked")
-                }
-                IncidentChange::Resolve { cause } => {
-                    (sqlx::query(RESOLVE).bind(number).bind(entry.at.0).bind(plain(cause)), "resolved")
-                }
-                IncidentChange::Reopen => (sqlx::query(REOPEN).bind(number), "reopened"),
-            };
-            if query.execute(&mut *conn).await?.rows_affected() == 0 {
-                return Ok(false);
-            }
-            add_event!(conn, number, entry.at, &entry.actor, action, &told);
-            append_audit!(conn, &entry);
-            Ok(true)
-        })
+        writing!(self, |conn| { Ok(change_incident!(conn, number, &change, &told, &entry)) })
+    }
+}
+
+/// A value of a statement that changes an incident.
+pub(crate) enum Bound<'c> {
+    Number(i64),
+    Words(&'c str),
+}
+
+/// The statement of a change at the moment `at`, the event's word, and what is bound after the incident's number.
+pub(crate) fn step(change: &IncidentChange, at: Micros) -> (&'static str, &'static str, Vec<Bound<'_>>) {
+    match change {
+        IncidentChange::Acknowledge => (ACKNOWLEDGE, "acknowledged", vec![Bound::Number(at.0)]),
+        IncidentChange::Link { seq, at } => (LINK, "linked", vec![Bound::Number(*seq), Bound::Number(at.0)]),
+        IncidentChange::Resolve { cause } => {
+            (RESOLVE, "resolved", vec![Bound::Number(at.0), Bound::Words(cause)])
+        }
+        IncidentChange::Reopen => (REOPEN, "reopened", Vec::new()),
     }
 }
 
 #[derive(sqlx::FromRow)]
-struct IncidentRow {
+pub(crate) struct IncidentRow {
     number: i64,
     prompt: String,
     channel: String,
@@ -322,7 +373,7 @@ struct IncidentRow {
 }
 
 impl IncidentRow {
-    fn into_incident(self) -> Result<Incident, StoreError> {
+    pub(crate) fn into_incident(self) -> Result<Incident, StoreError> {
         Ok(Incident {
             number: self.number,
             prompt: self.prompt,
@@ -344,7 +395,7 @@ impl IncidentRow {
     }
 }
 
-const INCIDENT: &str = "
+pub(crate) const INCIDENT: &str = "
     SELECT number, prompt, channel, version, digest, kind, summary, owner, began_at, opened_at, opened_by,
         acknowledged_at, recovered_at, rollback, resolved_at, cause
     FROM incidents WHERE number = $1";
@@ -353,6 +404,21 @@ const INCIDENTS: &str = "
     SELECT number, prompt, channel, version, digest, kind, summary, owner, began_at, opened_at, opened_by,
         acknowledged_at, recovered_at, rollback, resolved_at, cause
     FROM incidents WHERE $1 = TRUE OR resolved_at IS NULL ORDER BY number DESC LIMIT $2";
+
+const OPEN_REGRESSIONS: &str = "
+    SELECT number, prompt, channel, version, digest, kind, summary, owner, began_at, opened_at, opened_by,
+        acknowledged_at, recovered_at, rollback, resolved_at, cause
+    FROM incidents WHERE resolved_at IS NULL AND kind = 'regression' AND prompt = $1 AND channel = $2 ORDER BY number";
+
+impl Store {
+    /// The open incidents of a prompt on a channel that sweeps have opened.
+    pub async fn open_regressions(&self, prompt: &str, channel: &str) -> Result<Vec<Incident>, StoreError> {
+        let rows: Vec<IncidentRow> = reading!(self, |conn| {
+            Ok(sqlx::query_as(OPEN_REGRESSIONS).bind(prompt).bind(channel).fetch_all(&mut *conn).await?)
+        })?;
+        rows.into_iter().map(IncidentRow::into_incident).collect()
+    }
+}
 
 const EVENTS: &str = "
     SELECT happened_at, actor, action, detail FROM incident_events WHERE incident = $1 ORDER BY seq";

@@ -11,6 +11,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::cancel::{CANCEL_RUN, LOCK_RUN};
 use crate::error::StoreError;
+use crate::event::{append_event, of_held_run};
 use crate::open::{Store, postgres_options};
 use crate::pools::{Locking, Speaks as _, locking, reading, writing};
 use crate::row::{parsed, plain};
@@ -194,18 +195,28 @@ impl Store {
         Ok(stopped)
     }
 
-    /// Pauses a running run, for a reason that a person should look at: no claim is granted after this returns.
-    /// `false` when it was not running.
+    /// Pauses a running run, for a reason that a person should look at and is told of: no claim is granted after this
+    /// returns. `false` when it was not running.
     ///
     /// # Errors
     /// [`StoreError::Deposed`] when the mandate has ended; nothing is done then.
-    pub async fn hold_up(&self, mandate: Mandate, run: RunId, reason: String) -> Result<bool, StoreError> {
+    pub async fn hold_up(
+        &self,
+        mandate: Mandate,
+        run: RunId,
+        reason: String,
+        now: Micros,
+    ) -> Result<bool, StoreError> {
         let id = run.to_string();
         writing!(self, |conn| {
             assert_mandate!(conn, mandate);
             sqlx::query(LOCK_RUN.text(conn.dialect())).bind(&id).execute(&mut *conn).await?;
             let query = sqlx::query(PAUSE_RUN).bind(&id).bind(plain(&reason));
-            Ok(query.execute(&mut *conn).await?.rows_affected() > 0)
+            let paused = query.execute(&mut *conn).await?.rows_affected() > 0;
+            if paused {
+                append_event!(conn, &of_held_run(run, &reason, now));
+            }
+            Ok(paused)
         })
     }
 }

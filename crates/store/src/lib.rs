@@ -20,6 +20,9 @@
 //!   [`standing`]: what it waits for
 //! - [`token`], [`audit`]: who may ask, and what was asked
 //! - [`verdict`]: what gates said; [`registry`], [`channel`], [`incident`]: prompts, what is live where, what is wrong with it
+//! - [`event`], [`outbox`]: what happened, and who is told of it; [`run_end`], [`period`]: looking back; [`risk`], [`range`]: what a
+//!   team has taken on, and what it takes for acceptable
+//! - [`schedule`], [`sweep`], [`baseline`]: what is live swept in time, and held against what it came to at first
 //! - [`quarantine`]: cases whose part in a verdict is shown beside it
 //! - [`outcome`], [`result`], [`trials`], [`history`]: reading what came out; [`prune`]: removing what is old;
 //!   [`maintenance`]: around the store rather than in it
@@ -29,6 +32,7 @@
 pub mod account;
 pub mod attempt;
 pub mod audit;
+pub mod baseline;
 mod bulk;
 pub mod cancel;
 pub mod channel;
@@ -36,6 +40,7 @@ pub mod claim;
 pub mod dataset;
 pub mod due;
 pub mod error;
+pub mod event;
 pub mod expand;
 pub mod finish;
 pub mod history;
@@ -46,11 +51,14 @@ pub mod lock;
 pub mod maintenance;
 pub mod member;
 pub mod open;
+pub mod outbox;
 pub mod outcome;
+pub mod period;
 pub mod pool;
 mod pools;
 pub mod prune;
 pub mod quarantine;
+pub mod range;
 pub mod recording;
 pub mod redrive;
 pub mod registry;
@@ -59,13 +67,17 @@ pub mod reserve;
 pub mod response;
 pub mod result;
 pub mod revision;
+pub mod risk;
 mod row;
 pub mod run;
+pub mod run_end;
+pub mod schedule;
 pub mod seam;
 pub mod settle;
 pub mod standing;
 pub mod steer;
 pub mod submission;
+pub mod sweep;
 pub mod token;
 pub mod trials;
 pub mod url;
@@ -74,9 +86,11 @@ pub mod verdict;
 pub use account::AccountProblem;
 pub use attempt::Attempt;
 pub use audit::AuditEntry;
+pub use baseline::NewBaseline;
 pub use channel::{Move, Moved, Release, ReleaseKind};
 pub use dataset::TaggedUnit;
 pub use error::StoreError;
+pub use event::Event;
 pub use expand::NewJob;
 pub use incident::{Incident, IncidentChange, IncidentEvent, IncidentKind, NewIncident, Opened};
 pub use leader::{Candidacy, Mandate};
@@ -84,15 +98,21 @@ pub use lock::FileLock;
 pub use maintenance::{create_database, drop_database};
 pub use member::{Member, Offer};
 pub use open::{Schema, Store};
+pub use outbox::Delivery;
 pub use outcome::OutcomeRow;
 pub use pool::RunPool;
 pub use quarantine::Quarantine;
+pub use range::{Range, Signal, Subject};
 pub use registry::{Prompt, Provenance, Version};
 pub use result::ResultRow;
+pub use risk::{NewRisk, Risk};
 pub use run::{NewRun, Run, RunState};
+pub use run_end::{RunEnd, Sums, VariantSum, Wavering};
+pub use schedule::{Schedule, ScheduleChange};
 pub use standing::Standing;
 pub use steer::Steered;
 pub use submission::{Submission, Submitted};
+pub use sweep::{Judged, Look, LookOutcome, NewSweep, Sweep, Target};
 pub use token::{Scope, Token};
 pub use trials::CaseTrials;
 pub use url::StoreUrl;

@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::error::StoreError;
-use crate::pools::{ACQUIRE_TIMEOUT, Pools, joined};
+use crate::pools::{ACQUIRE_TIMEOUT, Durability, Pools, joined};
 use crate::seam::{Seam, Simulated};
 use crate::url::StoreUrl;
 
@@ -131,8 +131,10 @@ impl Store {
         match (&*self.0.pools, &self.0.url) {
             (Pools::Sqlite { writer, .. }, StoreUrl::Sqlite(path)) => {
                 refuse_foreign(path, url).await?;
-                let mut connection = writer.acquire().await.map_err(unreachable)?;
-                settled!(&mut *connection, url, schema)
+                // A power cut in the middle undoes the latest migrations, which are then made again: nothing waits for
+                // the disk before there is anything of the user's on it.
+                let mut turn = writer.ready(Durability::Process).await.map_err(unreachable)?;
+                settled!(turn.connection(), url, schema)
             }
             (Pools::Postgres(_), StoreUrl::Postgres(text)) => {
                 // A connection of its own: a pool would hide why it cannot connect behind its own time-out, and

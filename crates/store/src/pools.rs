@@ -5,16 +5,16 @@
 //! SQL.
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{Executor as _, SqlSafeStr as _, Transaction};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqlSafeStr as _, Transaction};
+use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 use tokio::task::JoinHandle;
 
 use crate::error::StoreError;
@@ -39,7 +39,7 @@ const COLLISIONS: u32 = 10;
 /// Connections to a database.
 pub(crate) enum Pools {
     /// Many readers, one writer: SQLite has one writer at a time anyway, and a queue in front of it is fair.
-    Sqlite { readers: SqlitePool, writer: Writer },
+    Sqlite { readers: SqlitePool, writer: Box<Writer> },
     /// One pool for both.
     Postgres(PgPool),
 }
@@ -58,20 +58,21 @@ impl Pools {
         // WAL rests in the file: set once, where the file may be made.
         let writer = if create { writer.journal_mode(SqliteJournalMode::Wal) } else { writer };
         Self::Sqlite {
-            readers: sqlite_pool(READERS).connect_lazy_with(readers),
-            writer: Writer {
-                pool: sqlite_pool(1).connect_lazy_with(writer),
-                level: Mutex::new(Durability::Machine),
-            },
+            readers: readers_of(readers),
+            writer: Box::new(Writer { options: writer, connection: Mutex::new(None) }),
         }
     }
 
-    /// A database in memory, which only its one connection sees: it reads and writes.
+    /// A database in memory, which ends with its last connection. Its readers take no locks: whoever asks for it lets one
+    /// transaction end before the next begins.
     pub(crate) fn memory() -> Self {
-        let pool = sqlite_pool(1).connect_lazy_with(sqlite_options(Path::new(":memory:")).in_memory(true));
+        /// Sets one apart from the others of this process.
+        static OPENED: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("file:assay-simulated-{}", OPENED.fetch_add(1, Ordering::Relaxed));
+        let writer = sqlite_options(Path::new(&name)).in_memory(true).shared_cache(true);
         Self::Sqlite {
-            readers: pool.clone(),
-            writer: Writer { pool, level: Mutex::new(Durability::Machine) },
+            readers: readers_of(writer.clone().pragma("read_uncommitted", "ON")),
+            writer: Box::new(Writer { options: writer, connection: Mutex::new(None) }),
         }
     }
 
@@ -95,7 +96,7 @@ impl Pools {
             Self::Sqlite { readers, writer } => {
                 // The last connection to close folds the WAL into the file, so it must be the one that may write.
                 readers.close().await;
-                writer.pool.close().await;
+                writer.close().await;
             }
             Self::Postgres(pool) => pool.close().await,
         }
@@ -109,16 +110,6 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         .foreign_keys(true)
         .statement_cache_capacity(PREPARED)
         .row_buffer_size(ROWS_AHEAD)
-}
-
-fn sqlite_pool(connections: u32) -> SqlitePoolOptions {
-    SqlitePoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        // Connections to a file do not go stale: no pings, no recycling.
-        .test_before_acquire(false)
-        .idle_timeout(None)
-        .max_lifetime(None)
 }
 
 /// What a commit that has returned survives. On PostgreSQL the server's own setting decides, for every commit.
@@ -147,43 +138,74 @@ impl Durability {
     }
 }
 
-/// The one connection that writes to a SQLite file.
-pub(crate) struct Writer {
-    pool: SqlitePool,
-    /// What the connection is set to. A new connection begins with `Machine`, so this is never more than it keeps.
-    level: Mutex<Durability>,
+/// Connections that read a SQLite file. They do not go stale: no pings before use, no recycling.
+fn readers_of(options: SqliteConnectOptions) -> SqlitePool {
+    SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(options)
 }
 
+/// The one connection that writes to a SQLite file, and the line before it, which is fair. No pool: that would ask the
+/// connection's thread after every use whether it is still there.
+pub(crate) struct Writer {
+    options: SqliteConnectOptions,
+    connection: Mutex<Option<Connected>>,
+}
+
+/// An open connection.
+pub(crate) struct Connected {
+    connection: SqliteConnection,
+    /// What it is set to.
+    level: Durability,
+}
+
+/// The writer's turn.
+pub(crate) struct Turn<'w>(MappedMutexGuard<'w, Connected>);
+
 impl Writer {
-    /// Begins a transaction once those before it are over.
-    pub(crate) async fn begin(
-        &self,
-        durability: Durability,
-    ) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        let connection = self.ready(durability).await?;
-        // A deferred transaction that begins with a read could not upgrade past another process's write.
-        Transaction::begin(connection, Some("BEGIN IMMEDIATE".into_sql_str())).await
+    /// The connection, once the transactions before are over; each of its statements commits by itself.
+    pub(crate) async fn ready(&self, durability: Durability) -> Result<Turn<'_>, sqlx::Error> {
+        let mut turn = self.turn().await?;
+        // The level cannot change inside a transaction.
+        if turn.0.level != durability {
+            turn.0.connection.execute(durability.pragma()).await?;
+            turn.0.level = durability;
+        }
+        Ok(turn)
     }
 
-    /// The connection, once the transactions before are over; each of its statements commits by itself.
-    pub(crate) async fn ready(&self, durability: Durability) -> Result<PoolConnection<Sqlite>, sqlx::Error> {
-        let mut connection = self.acquire().await?;
-        // The level cannot change inside a transaction.
-        if *self.level() != durability {
-            connection.execute(durability.pragma()).await?;
-            *self.level() = durability;
+    async fn turn(&self) -> Result<Turn<'_>, sqlx::Error> {
+        let waiting = tokio::time::timeout(ACQUIRE_TIMEOUT, self.connection.lock());
+        let mut turn = waiting.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        if turn.is_none() {
+            let connection = self.options.connect().await?;
+            *turn = Some(Connected { connection, level: Durability::Machine });
         }
-        Ok(connection)
+        MutexGuard::try_map(turn, Option::as_mut).map(Turn).map_err(|_| sqlx::Error::PoolClosed)
+    }
+
+    async fn close(&self) {
+        if let Some(connected) = self.connection.lock().await.take() {
+            // What is not folded into the file now is by whoever opens it next.
+            let _ = connected.connection.close().await;
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// Begins a transaction.
+    pub(crate) async fn begin(&mut self) -> Result<Transaction<'_, Sqlite>, sqlx::Error> {
+        // A deferred transaction that begins with a read could not upgrade past another process's write.
+        Transaction::begin(&mut self.0.connection, Some("BEGIN IMMEDIATE".into_sql_str())).await
     }
 
     /// The connection, for what is no transaction.
-    pub(crate) async fn acquire(&self) -> Result<PoolConnection<Sqlite>, sqlx::Error> {
-        self.pool.acquire().await
-    }
-
-    fn level(&self) -> MutexGuard<'_, Durability> {
-        // A panic while the lock is held leaves a plain value: still sound.
-        self.level.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.0.connection
     }
 }
 
@@ -278,7 +300,8 @@ macro_rules! writing {
         let write = Box::pin(async move {
             match store.pools() {
                 $crate::pools::Pools::Sqlite { writer, .. } => {
-                    let mut transaction = writer.begin($durability).await?;
+                    let mut turn = writer.ready($durability).await?;
+                    let mut transaction = turn.begin().await?;
                     let $conn: &mut sqlx::SqliteConnection = &mut transaction;
                     let done: Result<_, $crate::error::StoreError> = async { $body }.await;
                     let done = done?;
@@ -317,8 +340,8 @@ macro_rules! stating {
         let write = Box::pin(async move {
             match store.pools() {
                 $crate::pools::Pools::Sqlite { writer, .. } => {
-                    let mut connection = writer.ready($durability).await?;
-                    let $conn: &mut sqlx::SqliteConnection = &mut connection;
+                    let mut turn = writer.ready($durability).await?;
+                    let $conn = turn.connection();
                     $body
                 }
                 $crate::pools::Pools::Postgres(pool) => {

@@ -1,7 +1,8 @@
 //! Prune: what old runs were made of is removed, and what they came to stays.
 //!
 //! A run is marked first, so that nobody asks it again; its rows go in portions, jobs last of each, so that whoever comes
-//! after a death finds the rest. A dataset goes when no run that has its jobs refers to it.
+//! after a death finds the rest. A dataset goes when no run that has its jobs refers to it, and no schedule. The runs of baselines
+//! stay.
 
 use assay_common::clock::Micros;
 use assay_common::id::{Digest, RunId};
@@ -37,6 +38,7 @@ const OLD_RUNS: &str = "
     SELECT id FROM runs
     WHERE state IN ('completed', 'cancelled') AND finished_at < $1
         AND (pruned_at IS NULL OR EXISTS (SELECT 1 FROM jobs WHERE jobs.run_id = runs.id))
+        AND NOT EXISTS (SELECT 1 FROM baselines WHERE baselines.run_id = runs.id)
     ORDER BY id";
 
 impl Store {
@@ -131,6 +133,7 @@ const UNUSED_DATASETS: &str = "
     WHERE sealed_at < $1 AND NOT EXISTS (
         SELECT 1 FROM runs JOIN suite_revisions ON suite_revisions.revision = runs.revision
         WHERE suite_revisions.dataset = datasets.digest AND runs.pruned_at IS NULL)
+        AND NOT EXISTS (SELECT 1 FROM schedules WHERE schedules.dataset = datasets.digest)
     ORDER BY digest";
 
 impl Store {
@@ -153,7 +156,8 @@ const PRUNE_DATASET: &str = "
     DELETE FROM datasets
     WHERE digest = $1 AND NOT EXISTS (
         SELECT 1 FROM runs JOIN suite_revisions ON suite_revisions.revision = runs.revision
-        WHERE suite_revisions.dataset = $1 AND runs.pruned_at IS NULL)";
+        WHERE suite_revisions.dataset = $1 AND runs.pruned_at IS NULL)
+        AND NOT EXISTS (SELECT 1 FROM schedules WHERE schedules.dataset = $1)";
 
 const PRUNE_CASES: &str = "DELETE FROM cases WHERE dataset = $1";
 

@@ -30,25 +30,31 @@ impl Store {
     /// Pauses a run: no claim is granted after this returns, what is running finishes. Changes nothing when it is not
     /// running. `None`: there is no such run.
     pub async fn pause(&self, run: RunId, entry: AuditEntry) -> Result<Option<Steered>, StoreError> {
-        self.turn(PAUSE_RUN, run, entry).await
+        self.turn(PAUSE_RUN, run, None, entry).await
     }
 
     /// Lets a paused run go on. Changes nothing when it is not paused. `None`: there is no such run.
     pub async fn resume(&self, run: RunId, entry: AuditEntry) -> Result<Option<Steered>, StoreError> {
-        self.turn(RESUME_RUN, run, entry).await
+        self.turn(RESUME_RUN, run, None, entry).await
     }
 
+    /// Changes a run by a statement that binds its id, and the reason and the moment where there is a reason.
     async fn turn(
         &self,
         change: &'static str,
         run: RunId,
+        reason: Option<String>,
         entry: AuditEntry,
     ) -> Result<Option<Steered>, StoreError> {
         let id = run.to_string();
         let (changed, row): (bool, Option<RunRow>) = writing!(self, |conn| {
             // Claims that are under way hold the run: see `cancel`.
             sqlx::query(LOCK_RUN.text(conn.dialect())).bind(&id).execute(&mut *conn).await?;
-            let changed = sqlx::query(change).bind(&id).execute(&mut *conn).await?.rows_affected() > 0;
+            let mut query = sqlx::query(change).bind(&id);
+            if let Some(reason) = &reason {
+                query = query.bind(plain(reason)).bind(entry.at.0);
+            }
+            let changed = query.execute(&mut *conn).await?.rows_affected() > 0;
             if changed {
                 append_audit!(conn, &entry);
             }
@@ -65,18 +71,9 @@ impl Store {
         reason: String,
         entry: AuditEntry,
     ) -> Result<Option<Steered>, StoreError> {
-        let id = run.to_string();
-        let (changed, row): (bool, Option<RunRow>) = writing!(self, |conn| {
-            sqlx::query(LOCK_RUN.text(conn.dialect())).bind(&id).execute(&mut *conn).await?;
-            let query = sqlx::query(CANCEL_RUN).bind(&id).bind(plain(&reason)).bind(entry.at.0);
-            let changed = query.execute(&mut *conn).await?.rows_affected() > 0;
-            if changed {
-                append_audit!(conn, &entry);
-            }
-            Ok((changed, sqlx::query_as(RUN).bind(&id).fetch_optional(&mut *conn).await?))
-        })?;
+        let steered = self.turn(CANCEL_RUN, run, Some(reason), entry).await?;
         self.cancel_rest(run).await?;
-        steered(changed, row)
+        Ok(steered)
     }
 }
 

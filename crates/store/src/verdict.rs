@@ -7,10 +7,12 @@ use assay_common::id::{Digest, RunId};
 use assay_common::verdict::{Decision, VersionVerdict};
 
 use crate::error::StoreError;
+use crate::event::{append_event, of_verdict};
 use crate::open::Store;
 use crate::pools::{reading, writing};
 use crate::row::{json, parsed, to_json};
 use crate::run::{Run, RunRow, run_columns};
+use crate::run_end::{RECORD_END, Sums};
 
 pub(crate) const SQL: &[&str] =
     &[MARK_JUDGED, RECORD_VERDICT, UNJUDGED, VERDICTS_OF_RUN, VERDICTS_ON, VERDICT];
@@ -58,13 +60,14 @@ const RECORD_VERDICT: &str = "
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 
 impl Store {
-    /// Records the verdicts on a run that has ended at `ended`, none where it has no gate. `false`: they were recorded
-    /// before, or the run goes on again; nothing is changed then.
+    /// Records the verdicts on a run that has ended at `ended`, none where it has no gate, and what its results come to.
+    /// `false`: they were recorded before, or the run goes on again; nothing is changed then.
     pub async fn record_verdicts(
         &self,
         run: RunId,
         ended: Micros,
         verdicts: Vec<Verdict>,
+        sums: Sums,
     ) -> Result<bool, StoreError> {
         let id = run.to_string();
         writing!(self, |conn| {
@@ -73,6 +76,8 @@ impl Store {
             if marked.rows_affected() == 0 {
                 return Ok(false);
             }
+            let query = sqlx::query(RECORD_END).bind(&id).bind(to_json(&sums.variants)?);
+            query.bind(to_json(&sums.wavering)?).execute(&mut *conn).await?;
             for verdict in &verdicts {
                 sqlx::query(RECORD_VERDICT)
                     .bind(&id)
@@ -91,6 +96,7 @@ impl Store {
                     .bind(verdict.expires_at.0)
                     .execute(&mut *conn)
                     .await?;
+                append_event!(conn, &of_verdict(verdict, ended));
             }
             Ok(true)
         })

@@ -73,7 +73,8 @@ pub(crate) async fn execute_all(
         .for_each_concurrent(at_work, |ready| {
             let (pool, give_back, failed) = (Arc::clone(&pool), give_back.clone(), Arc::clone(&failed));
             let hands = (purse.clone(), keeper.clone());
-            async move {
+            // Boxed: it is large, and moved on its way among the others.
+            Box::pin(async move {
                 let ended = match ready {
                     Ok(ready) => work(&pool, &hands, ready).await,
                     Err(error) => Err(error),
@@ -88,7 +89,7 @@ pub(crate) async fn execute_all(
                         let _ = failed.set(error);
                     }
                 }
-            }
+            })
         })
         .await;
     Arc::into_inner(failed).and_then(OnceLock::into_inner).map_or(Ok(()), Err)

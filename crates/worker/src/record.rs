@@ -24,7 +24,7 @@ use crate::{WorkerError, spans};
 const RECORD_BATCH: usize = 500;
 /// How long a batch waits for more than its first job, and how long for the next one: the last jobs of a run do not
 /// wait for company that will not come.
-const RECORD_WINDOW: Duration = Duration::from_millis(25);
+const RECORD_WINDOW: Duration = Duration::from_millis(50);
 const QUIET: Duration = Duration::from_millis(5);
 
 /// A job that this worker no longer works on.

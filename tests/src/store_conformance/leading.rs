@@ -25,7 +25,7 @@ pub async fn an_old_epoch_is_refused(place: StoreUrl) {
     deposed(store.expand(old, fixture.run, 2, jobs(2..4), true).await.unwrap_err());
     deposed(store.bury(old, fixture.member, NOW).await.unwrap_err());
     deposed(store.give_up(old, fixture.run, "late".into(), NOW).await.unwrap_err());
-    deposed(store.hold_up(old, fixture.run, "odd".into()).await.unwrap_err());
+    deposed(store.hold_up(old, fixture.run, "odd".into(), NOW).await.unwrap_err());
     deposed(store.finish(old, fixture.run, NOW).await.unwrap_err());
     let run = fixture.run().await;
     assert_eq!((run.cursor, run.expanded, run.state), (2, false, RunState::Running));
@@ -33,8 +33,8 @@ pub async fn an_old_epoch_is_refused(place: StoreUrl) {
 
     assert!(store.expand(new, fixture.run, 2, jobs(2..4), true).await.unwrap());
     assert_eq!(store.bury(new, fixture.other, NOW).await.unwrap(), 0);
-    assert!(store.hold_up(new, fixture.run, "odd".into()).await.unwrap());
-    assert!(!store.hold_up(new, fixture.run, "again".into()).await.unwrap());
+    assert!(store.hold_up(new, fixture.run, "odd".into(), NOW).await.unwrap());
+    assert!(!store.hold_up(new, fixture.run, "again".into(), NOW).await.unwrap());
     let run = fixture.run().await;
     assert_eq!((run.state, run.reason.as_deref()), (RunState::Paused, Some("odd")));
     assert!(store.give_up(new, fixture.run, "late".into(), NOW).await.unwrap());

@@ -5,7 +5,7 @@ use assay_common::id::{AuditId, Digest, RunId};
 use assay_common::verdict::{Decision, VersionVerdict};
 use assay_store::{
     AuditEntry, IncidentChange, IncidentKind, Mandate, Move, Moved, NewIncident, Opened, Provenance, Release,
-    ReleaseKind, Store, StoreUrl, Verdict,
+    ReleaseKind, Store, StoreUrl, Sums, Verdict,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -94,16 +94,25 @@ pub async fn a_run_is_judged_once(place: StoreUrl) {
         reopened: false,
     };
     let first = verdict(fixture.run, Decision::Inconclusive, 7);
-    assert!(!store.record_verdicts(fixture.run, NOW, vec![first.clone()]).await.unwrap(), "it goes on");
+    assert!(
+        !store.record_verdicts(fixture.run, NOW, vec![first.clone()], Sums::default()).await.unwrap(),
+        "it goes on"
+    );
     assert_eq!(store.unjudged_runs(10).await.unwrap(), []);
     store.cancel(fixture.run, "enough".into(), NOW).await.unwrap();
     store.finish(Mandate::Own, fixture.run, NOW).await.unwrap().unwrap();
     assert_eq!(store.unjudged_runs(10).await.unwrap(), [fixture.run().await]);
     let another = Micros(NOW.0 + 1);
-    assert!(!store.record_verdicts(fixture.run, another, vec![first.clone()]).await.unwrap(), "another end");
-    assert!(store.record_verdicts(fixture.run, NOW, vec![first.clone()]).await.unwrap());
+    assert!(
+        !store.record_verdicts(fixture.run, another, vec![first.clone()], Sums::default()).await.unwrap(),
+        "another end"
+    );
+    assert!(store.record_verdicts(fixture.run, NOW, vec![first.clone()], Sums::default()).await.unwrap());
     let other = verdict(fixture.run, Decision::Pass, 8);
-    assert!(!store.record_verdicts(fixture.run, NOW, vec![other]).await.unwrap(), "it was judged");
+    assert!(
+        !store.record_verdicts(fixture.run, NOW, vec![other], Sums::default()).await.unwrap(),
+        "it was judged"
+    );
     assert_eq!(store.unjudged_runs(10).await.unwrap(), []);
     assert_eq!(store.verdicts_of_run(fixture.run).await.unwrap(), std::slice::from_ref(&first));
     assert_eq!(store.verdicts_on("capital", &candidate, 9).await.unwrap(), std::slice::from_ref(&first));

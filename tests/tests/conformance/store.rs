@@ -3,7 +3,7 @@
 use assay_store::{FileLock, Schema, Store, StoreError, StoreUrl};
 use assay_tests::store_conformance::{
     asking, budgets, claiming, comparing, ending, fixture, frozen, giving_back, leading, opening, reading,
-    releasing, renewing, runs, settling,
+    releasing, renewing, reviewing, runs, settling, sweeping,
 };
 
 macro_rules! conforms {
@@ -34,6 +34,7 @@ conforms!(
     frozen::a_dataset_counts_once_sealed,
     frozen::single_cases_are_read_by_position,
     frozen::units_come_in_pages,
+    frozen::units_have_any_name,
     frozen::tagged_units_come_in_pages,
     frozen::the_most_specific_recording_answers,
     runs::a_run_is_created_and_found,
@@ -91,6 +92,16 @@ conforms!(
     asking::a_paused_run_grants_nothing,
     asking::somebody_cancels_once,
     asking::a_run_says_what_it_waits_for,
+    reviewing::events_come_with_what_they_tell_of,
+    reviewing::the_outbox_loses_and_doubles_nothing,
+    reviewing::a_run_is_added_up_at_its_end,
+    reviewing::risks_stand_as_they_stood,
+    reviewing::ranges_hold_from_when_they_are_set,
+    sweeping::a_schedule_is_added_paused_and_removed,
+    sweeping::a_planned_time_is_fired_once,
+    sweeping::of_many_who_fire_one_does,
+    sweeping::a_sweep_is_judged_once,
+    sweeping::a_baseline_is_measured_once,
     releasing::a_run_is_judged_once,
     releasing::versions_are_found_and_attributed_once,
     releasing::a_channel_remembers,

@@ -6,7 +6,7 @@
 //! - the fleet: [`fleet_start`], [`fleet`], [`fleet_front`], [`queue_faults`], [`client`], [`trace`], [`deploy`]
 //! - evidence and releases: [`compare`], [`early`], [`flaky`], [`releases`], [`action`]
 //! - [`architecture`]: the house keeps its shape
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod action;
 mod architecture;

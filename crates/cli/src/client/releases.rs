@@ -17,7 +17,7 @@ use crate::releases::IncidentAction;
 
 impl Client {
     /// The URL of `/v1` and these segments, whatever characters names have.
-    fn beneath(&self, segments: &[&str]) -> Url {
+    pub(super) fn beneath(&self, segments: &[&str]) -> Url {
         let mut url = self.url("/v1");
         if let Ok(mut path) = url.path_segments_mut() {
             path.extend(segments);
@@ -25,7 +25,8 @@ impl Client {
         url
     }
 
-    async fn post<T: serde::de::DeserializeOwned>(
+    /// Posts a body to such a URL.
+    pub(super) async fn post<T: serde::de::DeserializeOwned>(
         &self,
         segments: &[&str],
         body: &Value,

@@ -2,6 +2,7 @@
 
 use std::error::Error as _;
 
+use assay_common::suite::Suite;
 use assay_coordinator::suite::{Diagnostic, Loaded, Problems};
 use assay_worker::Keys;
 
@@ -16,6 +17,12 @@ pub(crate) fn resolve(settings: &Settings, loaded: &Loaded) -> Result<Keys, Exit
     } else {
         Err(Exit::input(Problems::from(missing)))
     }
+}
+
+/// The keys that a suite from the store needs.
+pub(crate) fn resolve_frozen(settings: &Settings, suite: &Suite) -> Result<Keys, Exit> {
+    let providers = suite.models.iter().map(|model| model.provider.as_str());
+    Keys::resolve(&settings.config, providers).map_err(Exit::input)
 }
 
 /// What is wrong with the keys that a run needs.

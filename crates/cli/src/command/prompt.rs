@@ -97,7 +97,8 @@ pub(crate) async fn call(settings: &Settings, command: PromptCommand) -> Result<
     }
 }
 
-fn parse(at: &str) -> Result<Micros, Exit> {
+/// A moment on the command line.
+pub(crate) fn parse(at: &str) -> Result<Micros, Exit> {
     moment(at).ok_or_else(|| {
         Exit::Input(anyhow!("--at `{at}` is no moment, such as 2026-03-01 or 2026-03-01T09:00:00Z"))
     })

@@ -2,34 +2,27 @@
 //!
 //! Nothing is stored before the suite has validated, nothing is called before it is frozen.
 
-use std::io::{IsTerminal as _, Write as _};
-use std::sync::Arc;
+use std::io::Write as _;
 
-use anyhow::{Context as _, anyhow};
-use assay_common::clock::Clock;
-use assay_common::id::MemberId;
+use anyhow::anyhow;
 use assay_common::suite::Suite;
+use assay_coordinator::Environment;
 use assay_coordinator::api::document::{Counts, RunDocument};
 use assay_coordinator::judge::record;
-use assay_coordinator::reasons::{Reason, of_account};
 use assay_coordinator::report::{Reader, Report};
 use assay_coordinator::run::begin::Draw;
 use assay_coordinator::run::{Begun, Driver, Ended, begin};
-use assay_coordinator::suite::{FreezeError, Loaded, load};
+use assay_coordinator::suite::{FreezeError, Loaded, load_with};
 use assay_coordinator::verdict::Sight;
-use assay_coordinator::{Environment, Timings};
-use assay_queue::Queue;
-use assay_store::{AccountProblem, FileLock, Provenance, Run, RunPool, Schema, Store};
-use assay_worker::{Keys, PoolSpec, Serve, Shutdown, WorkerError};
+use assay_store::{Provenance, Run};
 use futures_util::future::OptionFuture;
-use rand::rngs::{StdRng, SysRng};
-use rand::{RngExt as _, SeedableRng as _};
-use tokio::task::{JoinError, JoinHandle};
+use rand::RngExt as _;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::conclude::{exit_of, print};
-use super::{estimate, files, keys};
+use super::session::{Session, needs_attention, stopped, tell_stopping, worker_failed};
+use super::{estimate, files, keys, live};
 use crate::args::{Files, RunArgs};
 use crate::exit::Exit;
 use crate::provenance::provenance;
@@ -44,7 +37,8 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
         // What was typed may hold a password, also where it is no URL: it is not repeated.
         return Err(Exit::Input(anyhow!("--queue: `assay run` needs no broker; leave the flag out")));
     }
-    let loaded = load(&args.suite, &settings.config).map_err(Exit::input)?;
+    let live = live::in_store(settings, &args.suite).await?;
+    let loaded = load_with(&args.suite, Some(&settings.config), &live).map_err(Exit::input)?;
     warn(&loaded.warnings);
     let suite = &loaded.suite;
     if args.estimate {
@@ -53,9 +47,12 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     tell_sights(&loaded.sights);
     files::check_all(&args.files)?;
     let keys = keys::resolve(settings, &loaded)?;
+    // Git takes its time, and the store does too.
+    let asked = (args.source.clone(), args.suite.clone());
+    let source = tokio::task::spawn_blocking(move || provenance(&asked.0, &asked.1));
     let mut session = Session::open(settings, suite, keys).await?;
     let submit = tracing::info_span!("submit", run.suite = suite.name);
-    let source = provenance(&args.source, &args.suite);
+    let source = source.await.map_err(|error| Exit::Unfinished(anyhow::Error::new(error)))?;
     let begun = session.begin(&loaded, args.new, source).instrument(submit).await;
     let begun = match begun {
         Ok(begun) => begun,
@@ -72,50 +69,7 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     session.conclude(settings, &args.files, suite, ended, report).await
 }
 
-/// What one `assay run` holds open.
-struct Session {
-    environment: Environment,
-    rng: StdRng,
-    shutdown: Shutdown,
-    working: JoinHandle<Result<(), WorkerError>>,
-    /// An SQLite store has one run or coordinator at a time.
-    _lock: Option<FileLock>,
-}
-
 impl Session {
-    /// Opens the store and starts the worker, which gets ready while the suite is frozen and has nothing to do before
-    /// the run is driven.
-    async fn open(settings: &Settings, suite: &Suite, keys: Keys) -> Result<Self, Exit> {
-        let clock = Clock::system();
-        let mut rng = StdRng::try_from_rng(&mut SysRng)
-            .context("cannot draw random numbers")
-            .map_err(Exit::Unfinished)?;
-        let lock = FileLock::take(&settings.store)?;
-        let store = Store::open(&settings.store, Schema::Migrate).await?;
-        if lock.is_some() {
-            // Whoever held this file before is gone: a resumed run starts at once.
-            store.bury_all(clock.now()).await?;
-        }
-        for model in &suite.models {
-            // What was wrong with an account may have been mended since; the first call will tell.
-            store.report_account(model.provider.clone(), None, clock.now()).await?;
-        }
-        let environment = Environment {
-            store,
-            queue: Queue::memory(),
-            clock,
-            config: Arc::clone(&settings.config),
-            timings: Timings::default(),
-            tracer: settings.tracer.clone(),
-        };
-        let worker = worker(&environment, keys, &mut rng);
-        let pools = RunPool::all_of(suite).into_iter();
-        let pools = pools.map(|RunPool { pool, provider, .. }| PoolSpec { pool, provider }).collect();
-        let shutdown = Shutdown::default();
-        let working = tokio::spawn(assay_worker::run(worker, Serve::These(pools), shutdown.clone()));
-        Ok(Self { environment, rng, shutdown, working, _lock: lock })
-    }
-
     /// Freezes the suite, and finds or makes its run.
     async fn begin(&mut self, loaded: &Loaded, fresh: bool, source: Provenance) -> Result<Begun, Exit> {
         let Environment { store, clock, tracer, .. } = &self.environment;
@@ -194,9 +148,7 @@ impl Session {
                 return Err(Exit::Unfinished(stopped(&run)));
             }
             Ended::NeedsAttention(run, problems) => {
-                let what: Vec<_> =
-                    problems.into_iter().map(|(account, problem)| told(&account, problem)).collect();
-                return Err(Exit::Unfinished(anyhow!("{}\n{}", what.join("\n"), how_to_resume(&run))));
+                return Err(Exit::Unfinished(needs_attention(&run, problems)));
             }
         };
         let report = report.ok_or_else(|| Exit::Unfinished(anyhow!("the run has no report")))?;
@@ -229,58 +181,7 @@ fn tell_sights(sights: &[Sight]) {
     warn(&sights.iter().map(tell).collect::<Vec<_>>());
 }
 
-fn worker(environment: &Environment, keys: Keys, rng: &mut StdRng) -> assay_worker::Environment {
-    let Environment { store, queue, clock, config, tracer, .. } = environment.clone();
-    let millis = u64::try_from(clock.now().0 / 1_000).unwrap_or(0);
-    let member = uuid::Builder::from_unix_timestamp_millis(millis, &rng.random()).into_uuid();
-    assay_worker::Environment {
-        store,
-        queue,
-        clock,
-        member: MemberId::new(member),
-        config,
-        keys,
-        host: "localhost".to_owned(),
-        pid: std::process::id(),
-        seed: rng.random(),
-        tracer,
-        wire: assay_worker::Wire::Network,
-    }
-}
-
-/// A problem as `assay status` tells it, and what to do about it.
-fn told(account: &str, problem: AccountProblem) -> String {
-    let Reason { detail, hint, .. } = of_account(account, problem);
-    hint.map_or_else(|| detail.clone(), |hint| format!("{detail}\n  help: {hint}"))
-}
-
-fn stopped(run: &Run) -> anyhow::Error {
-    anyhow!("stopped: {} of {} jobs are done. {}", run.done(), run.planned, how_to_resume(run))
-}
-
-fn how_to_resume(run: &Run) -> String {
-    format!(
-        "Run {} is kept; the same command goes on with it (without --new) and pays for no answer twice.",
-        run.id
-    )
-}
-
 /// The flag that a reader needs to find the same store, where it was named by one.
 fn store_flag(settings: &Settings) -> String {
     if settings.store_named { format!(" --store {}", settings.store) } else { String::new() }
-}
-
-fn worker_failed(worked: Result<Result<(), WorkerError>, JoinError>) -> Exit {
-    Exit::Unfinished(match worked {
-        Ok(Ok(())) => anyhow!("the worker stopped before the run had ended"),
-        Ok(Err(error)) => anyhow::Error::new(error).context("the worker failed"),
-        Err(error) => anyhow::Error::new(error).context("the worker died"),
-    })
-}
-
-/// Says on a terminal that Ctrl-C was heard.
-fn tell_stopping() {
-    if std::io::stderr().is_terminal() {
-        let _ = writeln!(std::io::stderr(), "\nstopping: recording what is in flight; again to end at once");
-    }
 }

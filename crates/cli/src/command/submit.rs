@@ -4,12 +4,12 @@ use std::io::Write as _;
 
 use assay_common::suite::{Priority, Suite};
 use assay_coordinator::api::document::Accepted;
-use assay_coordinator::suite::{Loaded, load_structure};
+use assay_coordinator::suite::{Loaded, load_with};
 use assay_store::Provenance;
 use tracing::Instrument as _;
 use tracing::field::Empty;
 
-use super::{files, follow};
+use super::{files, follow, live};
 use crate::args::SubmitArgs;
 use crate::chance::draw;
 use crate::client::Client;
@@ -21,7 +21,8 @@ use crate::settings::Settings;
 /// Uploads what the coordinator lacks, submits, and prints the run's id or follows it to its end.
 pub(crate) async fn call(settings: &Settings, args: &SubmitArgs) -> Result<Exit, Exit> {
     let client = settings.client()?;
-    let loaded = load_structure(&args.suite).map_err(Exit::input)?;
+    let live = live::look(settings, &args.suite).await?;
+    let loaded = load_with(&args.suite, None, &live).map_err(Exit::input)?;
     warn(&loaded.warnings);
     files::check_all(&args.files)?;
     let key = match &args.idempotency_key {

@@ -3,17 +3,18 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use assay_coordinator::suite::{Diagnostic, load};
+use assay_coordinator::suite::{Diagnostic, load_with};
 use serde_json::json;
 
-use super::keys;
+use super::{keys, live};
 use crate::exit::Exit;
 use crate::render::{self, warn};
 use crate::settings::Settings;
 
 /// Loads the suite as `run` would, and stops there.
-pub(crate) fn call(settings: &Settings, path: &Path) -> Result<Exit, Exit> {
-    let loaded = load(path, &settings.config).map_err(Exit::input)?;
+pub(crate) async fn call(settings: &Settings, path: &Path) -> Result<Exit, Exit> {
+    let live = live::look(settings, path).await?;
+    let loaded = load_with(path, Some(&settings.config), &live).map_err(Exit::input)?;
     let mut warnings = loaded.warnings.clone();
     warnings.extend(keys::missing(settings, &loaded).into_iter().map(Diagnostic::into_warning));
     warn(&warnings);

@@ -10,7 +10,9 @@ mod markdown;
 mod progress;
 mod releases;
 mod report;
+pub(crate) mod review;
 mod runs;
+mod schedules;
 mod tokens;
 
 use std::fmt::Display;
@@ -29,6 +31,7 @@ pub(crate) use progress::Progress;
 pub(crate) use releases::{history, incident, incidents, prompts, release, version, versions};
 pub(crate) use report::report;
 pub(crate) use runs::{runs, standing};
+pub(crate) use schedules::{fired, schedule, schedules, sweeps};
 pub(crate) use tokens::tokens;
 
 /// Says warnings on stderr.

@@ -24,10 +24,12 @@ const AGENT_CHARS: usize = 100;
 /// Whoever may read.
 pub(super) struct Reader;
 
-/// Whoever may submit, and steer runs.
+/// Whoever may submit, steer runs, and have suites sweep what is live.
 pub(super) struct Submitter {
     /// The token's name.
     pub(super) name: String,
+    /// From where: the address, where it is known, and the program.
+    pub(super) origin: String,
 }
 
 /// Whoever may release, and deal with incidents.
@@ -61,7 +63,8 @@ impl FromRequestParts<Arc<Api>> for Submitter {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
-        authorize(parts, api, Scope::Submit).await.map(|token| Self { name: token.name })
+        let Token { name, .. } = authorize(parts, api, Scope::Submit).await?;
+        Ok(Self { name, origin: origin(parts) })
     }
 }
 

@@ -8,7 +8,8 @@
 //! - `authenticate`: whose it is and what that token allows; [`token`]: what a token looks like
 //! - `path`: what stands in its path, as a type; `header`: what stands there once; `body`: bounded, with a limit on silence
 //!   and slowness; `turns`: how many at once
-//! - one file a resource: `uploads`, `submit`, `runs`, `results`, `steer`, `compare`, `flakes`, `releases`, `incidents`
+//! - one file a resource: `uploads`, `submit`, `runs`, `results`, `steer`, `compare`, `flakes`, `releases`, `incidents`,
+//!   [`schedules`], `reviews`, `risks`, `ranges`, `notifications`
 //! - [`document`]: the shapes that go out, which the client reads; [`problem`]: the shape of a refusal; `error`
 //!
 //! **Invariant:** a token or another secret stands in no log line, row, reply or error.
@@ -23,12 +24,17 @@ mod flakes;
 mod header;
 pub mod hosts;
 mod incidents;
+mod notifications;
 mod observe;
 mod path;
 pub mod problem;
+mod ranges;
 mod releases;
 mod results;
+mod reviews;
+mod risks;
 mod runs;
+pub mod schedules;
 mod steer;
 mod submit;
 pub mod token;
@@ -109,6 +115,21 @@ pub fn router(environment: Environment, hosts: Hosts) -> Router {
         .route("/v1/incidents/{number}/link", post(incidents::link))
         .route("/v1/incidents/{number}/resolve", post(incidents::resolve))
         .route("/v1/incidents/{number}/reopen", post(incidents::reopen))
+        .route("/v1/schedules", get(schedules::list).post(schedules::add))
+        .route("/v1/schedules/{name}", get(schedules::show).delete(schedules::remove))
+        .route("/v1/schedules/{name}/pause", post(schedules::pause))
+        .route("/v1/schedules/{name}/resume", post(schedules::resume))
+        .route("/v1/schedules/{name}/run", post(schedules::run))
+        .route("/v1/review", get(reviews::review))
+        .route("/v1/signals", get(reviews::signals))
+        .route("/metrics", get(reviews::metrics))
+        .route("/v1/risks", get(risks::list).post(risks::add))
+        .route("/v1/risks/{number}/close", post(risks::close))
+        .route("/v1/ranges", get(ranges::list).post(ranges::set))
+        .route("/v1/ranges/remove", post(ranges::remove))
+        .route("/v1/notifications", get(notifications::list))
+        .route("/v1/notifications/test", post(notifications::test))
+        .route("/v1/notifications/retry", post(notifications::retry))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .fallback(async || ApiError::NoRoute)
         .layer(from_fn_with_state(Arc::clone(&api), hosts::admit))

@@ -35,6 +35,9 @@ impl<S: Send + Sync> FromRequestParts<S> for DigestPath {
 /// The prompt that a path names.
 pub(super) struct PromptPath(pub(super) String);
 
+/// The schedule that a path names.
+pub(super) struct SchedulePath(pub(super) String);
+
 /// The prompt and the version that a path names.
 pub(super) struct PromptVersion(pub(super) String, pub(super) String);
 
@@ -55,11 +58,19 @@ impl<S: Send + Sync> FromRequestParts<S> for PromptPath {
     }
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for SchedulePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        parsed(parts, state, "the name of a schedule").await.map(Self)
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for NumberPath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        parsed(parts, state, "the number of an incident").await.map(Self)
+        parsed(parts, state, "the number of an incident or a risk").await.map(Self)
     }
 }
 

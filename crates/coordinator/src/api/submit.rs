@@ -27,7 +27,7 @@ use crate::suite::{Objection, admit};
 /// The header under which a submission may be sent again.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The longest body, in bytes: prompts are copied into the suite.
-const MAX_BODY_BYTES: u64 = 64 << 20;
+pub(super) const MAX_BODY_BYTES: u64 = 64 << 20;
 /// The longest idempotency key, in bytes.
 const MAX_KEY_BYTES: usize = 200;
 
@@ -113,7 +113,7 @@ fn key(headers: &HeaderMap) -> Result<String, ApiError> {
 }
 
 /// The suite that was read from `sent`, if it can be run here.
-async fn admitted(api: &Api, suite: Suite, sent: Value) -> Result<Suite, ApiError> {
+pub(super) async fn admitted(api: &Api, suite: Suite, sent: Value) -> Result<Suite, ApiError> {
     let config = Arc::clone(&api.environment.config);
     let checked = tokio::task::spawn_blocking(move || {
         let objections = admit(&suite, &sent, &config);

@@ -6,32 +6,47 @@ use std::time::Duration;
 
 use assay_common::id::RunId;
 use assay_store::{Mandate, Run, StoreError};
-use tokio::time::sleep;
+use rand::rngs::{StdRng, SysRng};
+use rand::{RngExt as _, SeedableRng as _};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::attention::Attention;
 use super::broker::Broker;
 use crate::environment::Environment;
 use crate::judge::catch_up;
+use crate::notify::tell;
+use crate::review::ranges::watch;
 use crate::run::DriveError;
 use crate::run::course::Standing;
 use crate::run::dispatch::Dispatch;
 use crate::run::round::{Outage, Rounds};
+use crate::schedule::Sweeper;
+use crate::schedule::sweeper::STEP_EVERY;
 
 /// How often runs that are over are looked for, to be judged.
 const JUDGE_EVERY: Duration = Duration::from_millis(500);
+/// How often something to be told is looked for.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+/// How often signals are held against their ranges.
+const WATCH_EVERY: Duration = Duration::from_secs(60);
 
-/// Makes rounds until `stop`, and judges what is over beside them. Only what no waiting cures ends it: another leader, or a store that cannot be read.
+/// Makes rounds until `stop`; judges what is over, tells of it, and looks after schedules, beside them. Only what no waiting cures
+/// ends it: another leader, or a store that cannot be read.
 pub(super) async fn lead(
     environment: Environment,
     mandate: Mandate,
     stop: &CancellationToken,
 ) -> Result<(), DriveError> {
     let judging = judge(environment.clone());
+    let telling = notify(environment.clone());
+    let sweeping = sweep(environment.clone(), mandate);
     tokio::select! {
         biased;
         led = rounds(environment, mandate, stop) => led,
         never = judging => match never {},
+        never = telling => match never {},
+        never = sweeping => match never {},
     }
 }
 
@@ -42,6 +57,42 @@ async fn judge(environment: Environment) -> Infallible {
             tracing::debug!(%error, "cannot judge what is over, trying again: {error}");
         }
         sleep(JUDGE_EVERY).await;
+    }
+}
+
+/// Tells webhooks of what happened, and looks at the ranges of signals, one after the other: a webhook may be slow.
+async fn notify(environment: Environment) -> Infallible {
+    let Environment { store, clock, config, .. } = &environment;
+    let variable = |name: &str| std::env::var(name).ok();
+    let mut watched: Option<Instant> = None;
+    loop {
+        if watched.is_none_or(|last| last.elapsed() >= WATCH_EVERY) {
+            watched = Some(Instant::now());
+            if let Err(error) = watch(store, clock.now()).await {
+                tracing::debug!(%error, "cannot look at the ranges, trying again: {error}");
+            }
+        }
+        if let Err(error) = tell(store, config, clock, variable).await {
+            tracing::debug!(%error, "cannot look for what is to be told, trying again: {error}");
+        }
+        sleep(TELL_EVERY).await;
+    }
+}
+
+/// Fires the schedules that are due and judges their sweeps.
+async fn sweep(environment: Environment, mandate: Mandate) -> Infallible {
+    let Environment { store, clock, .. } = &environment;
+    // Without randomness nothing is fired: the next look may have some.
+    loop {
+        match StdRng::try_from_rng(&mut SysRng) {
+            Ok(mut rng) => {
+                if let Err(error) = Sweeper::new(store, clock.clone(), mandate, rng.random()).step().await {
+                    tracing::warn!(%error, "cannot look after schedules, trying again: {error}");
+                }
+            }
+            Err(error) => tracing::error!(%error, "cannot draw random numbers: {error}"),
+        }
+        sleep(STEP_EVERY).await;
     }
 }
 
@@ -140,7 +191,7 @@ async fn conclude(
         Standing::Finished(run) => tell_finished(&run),
         Standing::Refused { account, problem } => {
             let reason = format!("{account} is refusing: {}", problem.detail);
-            environment.store.hold_up(mandate, id, reason.clone()).await?;
+            environment.store.hold_up(mandate, id, reason.clone(), environment.clock.now()).await?;
             tracing::warn!(run.id = %id, account.name = %account, "paused run {id}: {reason}");
         }
     }

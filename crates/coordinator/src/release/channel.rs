@@ -6,7 +6,7 @@ use super::error::ReleaseError;
 use crate::suite::hint::{did_you_mean, nearest};
 
 /// Channels that people expect before anything was released.
-const USUAL: [&str; 2] = ["production", "staging"];
+pub(crate) const USUAL: [&str; 2] = ["production", "staging"];
 /// The longest name, in bytes.
 const MAX_NAME_BYTES: usize = 64;
 
@@ -16,7 +16,7 @@ pub(super) fn scratch(channel: &str) -> String {
 }
 
 /// A channel that something was released to.
-pub(super) async fn known(store: &Store, name: &str) -> Result<(), ReleaseError> {
+pub(crate) async fn known(store: &Store, name: &str) -> Result<(), ReleaseError> {
     let channels = store.channels().await?;
     if channels.iter().any(|channel| channel == name) {
         return Ok(());

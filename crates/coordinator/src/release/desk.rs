@@ -23,13 +23,13 @@ const MAX_REASON_CHARS: usize = 1_000;
 
 /// Somebody at work on a store.
 pub struct Desk<'s> {
-    pub(super) store: &'s Store,
-    pub(super) clock: Clock,
+    pub(crate) store: &'s Store,
+    pub(crate) clock: Clock,
     /// Who.
-    pub(super) by: String,
+    pub by: String,
     /// From where.
-    pub(super) origin: String,
-    rng: StdRng,
+    pub origin: String,
+    pub(crate) rng: StdRng,
 }
 
 /// A promotion that is asked for.
@@ -251,7 +251,7 @@ impl<'s> Desk<'s> {
     }
 
     /// A row of the audit, of this moment.
-    pub(super) fn entry(&mut self, action: &str, subject: String, mut detail: Value) -> AuditEntry {
+    pub(crate) fn entry(&mut self, action: &str, subject: String, mut detail: Value) -> AuditEntry {
         let at = self.clock.now();
         let millis = u64::try_from(at.0 / 1_000).unwrap_or(0);
         let id = uuid::Builder::from_unix_timestamp_millis(millis, &self.rng.random()).into_uuid();
@@ -274,7 +274,7 @@ fn told(release: &Release) -> String {
 }
 
 /// A reason that says something.
-pub(super) fn reason_of(text: &str) -> Result<String, ReleaseError> {
+pub(crate) fn reason_of(text: &str) -> Result<String, ReleaseError> {
     let text = text.trim();
     if (1..=MAX_REASON_CHARS).contains(&text.chars().count()) {
         return Ok(text.to_owned());

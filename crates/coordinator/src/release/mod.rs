@@ -10,7 +10,7 @@
 //!
 //! **Invariant:** what is live changes only by a row added after the one that was seen, with its row of the audit.
 
-mod channel;
+pub(crate) mod channel;
 pub mod desk;
 pub mod document;
 pub mod error;

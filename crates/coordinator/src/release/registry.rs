@@ -166,7 +166,7 @@ fn gone(release: &Release) -> ReleaseError {
 }
 
 /// A prompt by its name.
-pub(super) async fn find(store: &Store, name: &str) -> Result<Prompt, ReleaseError> {
+pub(crate) async fn find(store: &Store, name: &str) -> Result<Prompt, ReleaseError> {
     if let Some(prompt) = store.prompt(name).await? {
         return Ok(prompt);
     }

@@ -80,6 +80,7 @@ impl Driver {
         mut watch: impl FnMut(&Run),
     ) -> Result<Ended, DriveError> {
         let mut outage = Outage::default();
+        let queue = self.rounds.environment().queue.clone();
         loop {
             let pause = match self.look(stop, &mut watch).await {
                 Ok(Look::Ended(ended)) => return Ok(*ended),
@@ -100,6 +101,8 @@ impl Driver {
                 biased;
                 () = sleep(pause) => {}
                 () = stop.cancelled() => {}
+                // On a laptop the run's end is somebody's wait.
+                () = queue.drained() => {}
             }
         }
     }

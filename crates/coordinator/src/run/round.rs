@@ -14,8 +14,8 @@ use super::dispatch::{Dispatch, DispatchError};
 use super::sweep::{Beats, prefetch, served_by, sweep};
 use crate::environment::Environment;
 
-/// The pause between two rounds. Short: on a laptop the run's end is somebody's wait.
-const TICK: Duration = Duration::from_millis(20);
+/// The pause between two rounds, at least.
+const TICK: Duration = Duration::from_millis(100);
 /// A round that takes long is followed by a pause so many times as long: most of the store's time is the workers'.
 const REST: u32 = 3;
 /// The pause while no run is open: a part of what the first call of the next one waits for.

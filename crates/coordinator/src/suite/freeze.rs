@@ -48,6 +48,17 @@ impl Loaded {
     /// [`FreezeError::Changed`] when a file was written to in between; the store is then as if nothing had been
     /// frozen, but for chunks that no revision refers to.
     pub async fn freeze(&self, store: &Store, now: Micros) -> Result<(), FreezeError> {
+        self.freeze_files(store, now).await?;
+        let revision = store.freeze_suite(self.suite.clone(), now).await?;
+        tracing::info!(suite = %self.suite.name, %revision, "froze suite {} as {}", self.suite.name, revision.short());
+        Ok(())
+    }
+
+    /// Stores its cases and recorded answers, and neither its revision nor versions of its prompts.
+    ///
+    /// # Errors
+    /// As [`Loaded::freeze`].
+    pub async fn freeze_files(&self, store: &Store, now: Micros) -> Result<(), FreezeError> {
         let dataset = &self.suite.dataset;
         if store.dataset(dataset.digest.clone()).await?.is_none() {
             store_cases(store, dataset, self.files.case_chunks(), now).await?;
@@ -57,8 +68,6 @@ impl Loaded {
                 store_recording(store, &file.digest, file.lines, file.chunks(), now).await?;
             }
         }
-        let revision = store.freeze_suite(self.suite.clone(), now).await?;
-        tracing::info!(suite = %self.suite.name, %revision, "froze suite {} as {}", self.suite.name, revision.short());
         Ok(())
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Offer<'a> {
     pub(super) tags: BTreeSet<&'a str>,
     /// Prompt entries: one alone has no baseline.
     pub(super) prompts: usize,
+    /// Whether one was left out, because nothing is live where it asks.
+    pub(super) left_out: bool,
     /// Trials of each case.
     pub(super) repeats: u32,
     /// Whether answers are scored at all.
@@ -252,6 +254,11 @@ impl Loader<'_> {
         let amount = entry.value.share()?;
         let bound = make(Amount::from_f64(amount)?);
         let written = entry.value.text().unwrap_or_default().to_owned();
+        if bound.compares() && offer.prompts == 1 && offer.left_out {
+            self.warning(entry.at, "nothing is live to compare with: this rule is left out").hint =
+                Some("a first version is promoted on rules about it alone (`min`, `max`)".into());
+            return None;
+        }
         if bound.compares() && offer.prompts == 1 {
             self.error(
                 entry.at,

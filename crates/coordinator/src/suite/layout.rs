@@ -103,10 +103,8 @@ static PROMPT: Shape = Shape {
         ),
         optional(
             "channel",
-            Kind::Later(
-                "`channel` needs releases, which this version does not have: name a `file` or write a `text`",
-            ),
-            "The version that is live on a channel.",
+            Kind::Name,
+            "The version that is live on this channel, instead of `file`; the baseline unless another entry is.",
         ),
     ]],
 };

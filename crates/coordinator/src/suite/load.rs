@@ -20,6 +20,7 @@ use super::folder::{Folder, Found, Refusal};
 use super::freeze::LoadedFiles;
 use super::gate::{Offer, seconds, slices};
 use super::layout::{MAX_REPEATS, SUITE};
+use super::live::Live;
 use super::prompts::labels;
 use super::recordings::Expected;
 use super::source::Source;
@@ -27,7 +28,7 @@ use super::templates::Wants;
 use super::yaml::{self, Node, Value};
 
 /// The longest suite file, in bytes.
-const MAX_SUITE_BYTES: u64 = 16 << 20;
+pub(super) const MAX_SUITE_BYTES: u64 = 16 << 20;
 /// How long a run may take where its suite does not say.
 const DEFAULT_DEADLINE_SECONDS: u64 = 24 * 60 * 60;
 
@@ -64,7 +65,7 @@ impl Loaded {
 /// # Errors
 /// Everything that is wrong, each with its place.
 pub fn load(path: &Path, config: &Config) -> Result<Loaded, Problems> {
-    load_for(path, Some(config))
+    load_with(path, Some(config), &Live::default())
 }
 
 /// As [`load()`], for a suite that another machine runs: which providers there are, and what they cost, is for that
@@ -73,10 +74,14 @@ pub fn load(path: &Path, config: &Config) -> Result<Loaded, Problems> {
 /// # Errors
 /// As [`load()`].
 pub fn load_structure(path: &Path) -> Result<Loaded, Problems> {
-    load_for(path, None)
+    load_with(path, None, &Live::default())
 }
 
-fn load_for(path: &Path, config: Option<&Config>) -> Result<Loaded, Problems> {
+/// As [`load()`], with what is live where the suite asks for it; without a configuration as [`load_structure`].
+///
+/// # Errors
+/// As [`load()`].
+pub fn load_with(path: &Path, config: Option<&Config>, live: &Live) -> Result<Loaded, Problems> {
     let refused = |refusal: Refusal| {
         let mut findings = Findings::default();
         findings.push(refusal.told(|message| Diagnostic::error(path, message)));
@@ -102,7 +107,8 @@ fn load_for(path: &Path, config: Option<&Config>) -> Result<Loaded, Problems> {
     }
     check_map(&suite, &tree, &SUITE, &mut findings);
     let (wants, sights) = Default::default();
-    let mut loader = Loader { config, folder, suite: Rc::new(suite), findings, wants, sights };
+    let suite = Rc::new(suite);
+    let mut loader = Loader { config, live, folder, suite, findings, wants, sights, left_out: false };
     let (suite, files, providers) = loader.suite(&tree);
     let Loader { findings, sights, .. } = loader;
     Ok(Loaded { suite, files, warnings: findings.finish(path)?, sights, providers })
@@ -112,12 +118,16 @@ fn load_for(path: &Path, config: Option<&Config>) -> Result<Loaded, Problems> {
 pub(super) struct Loader<'a> {
     /// The configuration it will run under, where that is known.
     pub(super) config: Option<&'a Config>,
+    /// What is live where the suite asks for it.
+    pub(super) live: &'a Live,
     pub(super) folder: Folder,
     pub(super) suite: Rc<Source>,
     pub(super) findings: Findings,
     pub(super) wants: Wants,
     /// What rules on drops can be expected to see.
     pub(super) sights: Vec<Sight>,
+    /// Whether an entry was left out, because nothing is live where it asks.
+    pub(super) left_out: bool,
 }
 
 impl Loader<'_> {
@@ -184,7 +194,8 @@ impl Loader<'_> {
             let offer = Offer {
                 metrics: metrics_of(part("score")),
                 tags: tags_of(part("cases")),
-                prompts: part("prompts").items().len(),
+                prompts: if self.left_out { prompts.len() } else { part("prompts").items().len() },
+                left_out: self.left_out,
                 repeats,
                 scored: tree.get("score").is_some(),
                 census: counted.then_some(&census),
@@ -192,6 +203,8 @@ impl Loader<'_> {
             };
             self.gate(gate, &offer)
         });
+        // Nothing is left of a gate that only compares, where there is nothing to compare with.
+        let gate = gate.filter(|gate| !gate.rules.is_empty() || !self.left_out);
         let of_scores = |rule: &Rule| matches!(rule.metric, Metric::PassRate | Metric::MeanScore);
         // A rule on scores has been told that there are none.
         if matches!(tree.value, Value::Map(_))

@@ -9,6 +9,7 @@
 //! - `yaml`, `source`, `folder`: text, places, and the only folder files are opened in
 //! - `shape`, `layout`: the words to declare a file's shape in, and the suite's declaration
 //! - `check`, `schema`: the declaration held against a file, and told to editors
+//! - `live`: what it asks for by channel
 //! - `prompts`, `models`, `scorers`, `gate`: one part of the suite each; `templates`: the variables they want
 //! - `cases`, `recordings`: rows that walk past and are counted
 //! - `freeze`: the second pass; `upload`: the same between two machines, as JSON lines
@@ -26,6 +27,7 @@ mod freeze;
 mod gate;
 pub(crate) mod hint;
 mod layout;
+mod live;
 mod load;
 mod models;
 mod prompts;
@@ -41,7 +43,8 @@ mod yaml;
 pub use admit::{Objection, admit};
 pub use diagnostic::{Diagnostic, Problems, Severity};
 pub use freeze::{FreezeError, LoadedFiles};
-pub use load::{Loaded, load, load_structure};
+pub use live::{Live, Place, asked_of, live_places};
+pub use load::{Loaded, load, load_structure, load_with};
 pub use prompts::read_prompt;
 pub use schema::json_schema;
 pub use upload::{

@@ -11,6 +11,7 @@ use super::check::check;
 use super::diagnostic::{Diagnostic, Findings, Mark, Problems};
 use super::folder::{Folder, Found};
 use super::layout::MESSAGES;
+use super::live::Live;
 use super::load::Loader;
 use super::source::Source;
 use super::templates::{Site, Wants};
@@ -28,11 +29,11 @@ pub(super) fn labels(list: &Node) -> Vec<&str> {
     list.items().iter().filter_map(label_of).collect()
 }
 
-/// What it says, else the stem of its file, else its name.
+/// What it says, else the stem of its file, else the channel it asks for, else its name.
 fn label_of(node: &Node) -> Option<&str> {
     let text = |key: &str| node.get(key).and_then(Node::text);
     let stem = || Path::new(text("file")?).file_stem()?.to_str();
-    text("label").or_else(stem).or_else(|| text("name"))
+    text("label").or_else(stem).or_else(|| text("channel")).or_else(|| text("name"))
 }
 
 /// The content of a prompt file as a suite that names it has it.
@@ -57,8 +58,10 @@ pub fn read_prompt(path: &Path) -> Result<PromptBody, Problems> {
         folder,
         suite: Rc::clone(&source),
         findings,
+        live: &Live::default(),
         wants: Wants::default(),
         sights: Vec::new(),
+        left_out: false,
     };
     let body = loader.content(&source);
     loader.findings.finish(path)?;
@@ -73,13 +76,23 @@ impl Loader<'_> {
         let mut baseline: Option<Mark> = None;
         let mut digests: HashMap<_, String> = HashMap::new();
         let mut entries = Vec::new();
+        let mut from_channels = Vec::new();
         for node in list.items() {
             let Some(name) = node.get("name").and_then(Node::text) else { continue };
-            // An entry of a channel is refused as such: it has no label yet.
-            if node.get("channel").is_some() {
+            let channel = node.get("channel").and_then(|channel| Some((channel, channel.text()?)));
+            if let Some((channel, written)) = channel
+                && self.live.get(name, written).is_none()
+            {
+                self.warning(
+                    channel.at,
+                    format!("nothing of `{name}` is live on {written}: this entry is left out"),
+                )
+                .hint = Some("rules that compare with it do not apply".into());
+                self.left_out = true;
                 continue;
             }
-            let label_node = node.get("label").or(node.get("file")).or(node.get("name")).unwrap_or(node);
+            let label_node = ["label", "file", "channel", "name"].iter().find_map(|key| node.get(key));
+            let label_node = label_node.unwrap_or(node);
             let label = label_of(node).unwrap_or(name);
             if let Some(first) = labels.insert(label.to_owned(), label_node.at) {
                 self.error(
@@ -104,6 +117,9 @@ impl Loader<'_> {
                 self.warning(label_node.at, message).hint =
                     Some("a comparison of the two compares a prompt with itself".into());
             }
+            if channel.is_some() {
+                from_channels.push(entries.len());
+            }
             entries.push(PromptEntry {
                 name: name.to_owned(),
                 label: label.to_owned(),
@@ -112,6 +128,14 @@ impl Loader<'_> {
                 digest,
                 body,
             });
+        }
+        if entries.is_empty() && self.left_out {
+            self.error(list.at, "nothing that `prompts` asks for is live: there is nothing to run").hint =
+                Some("`assay prompt list` shows what is live where".into());
+        }
+        // What is live is what the others are compared with.
+        if let (None, Some(live)) = (baseline, from_channels.first().and_then(|at| entries.get_mut(*at))) {
+            live.baseline = true;
         }
         entries
     }
@@ -126,6 +150,17 @@ impl Loader<'_> {
             body.templates().for_each(|template| {
                 self.wants.add(template, site.clone(), &mut self.findings);
             });
+            return Some(body);
+        }
+        if let Some(channel) = node.get("channel").and_then(Node::text) {
+            let name = node.get("name").and_then(Node::text)?;
+            let (number, body) = self.live.get(name, channel)?.clone();
+            for template in body.templates() {
+                let shown = format!("{name}@{number}, live on {channel}");
+                let source = Rc::new(Source::new(shown.into(), template.to_owned()));
+                let (bytes, mark) = (0..template.len(), source.whole_line(1));
+                self.wants.add(template, Site { source, bytes, mark }, &mut self.findings);
+            }
             return Some(body);
         }
         let file = node.get("file")?;

@@ -10,6 +10,7 @@
 //!   - `looks`: the same while the run goes on, for gates that look more than once; [`extent`]: what that is planned by
 //!   - [`quantiles`]: latencies that the store looks up
 //! - [`paired`]: two arms on the same cases, of one run or of two, for comparisons
+//! - [`drift`]: a sweep against a frozen baseline
 //! - [`stats`]: intervals and tests
 //! - [`gate`]: the evidence is held against the rules
 //! - [`Outlook`], [`Sight`]: before a run, what a suite can be expected to see
@@ -17,6 +18,7 @@
 //! **Invariant:** every sum is of whole numbers, so equal results give equal bytes whatever order they came in.
 
 pub mod aggregate;
+pub mod drift;
 mod evidence;
 pub mod extent;
 pub mod flips;

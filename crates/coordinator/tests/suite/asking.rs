@@ -12,7 +12,6 @@ prompts:
   - {name: ask, file: prompts/ask.md, baseline: true}
   - {name: ask, label: both, file: prompts/ask.md, text: x, baseline: true}
   - {name: ask, label: neither}
-  - {name: ask, label: live, channel: production}
   - {name: ask, label: list, text: [{role: user, content: x}]}
   - {name: ask, label: empty, text: ' '}
   - {label: nameless, text: x}
@@ -49,18 +48,10 @@ error: a prompt lacks one of the keys `file` or `text`
   |
   = help: add `file`. The prompt: text, or in .yaml and .json chat messages as a list of `role` and `content`.
 
-error: `channel` needs releases, which this version does not have: name a `file` or write a `text`
- --> suite.yaml:8:30
-  |
-8 |   - {name: ask, label: live, channel: production}
-  |                              ^^^^^^^
-  |
-  = help: The version that is live on a channel.
-
 error: `text` is a list, but a text is wanted
- --> suite.yaml:9:36
+ --> suite.yaml:8:36
   |
-9 |   - {name: ask, label: list, text: [{role: user, content: x}]}
+8 |   - {name: ask, label: list, text: [{role: user, content: x}]}
   |                                    ^
   |
   = help: The prompt itself, instead of `file`.

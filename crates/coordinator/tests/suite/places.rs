@@ -209,25 +209,6 @@ error: unknown key `ow\u{202e}ner` in the suite
 #[test]
 fn one_cause_is_told_once() {
     let check = |part: &str, lines: &str| told(&suite_with(part, lines));
-    assert_snapshot!(check("prompts", "prompts:\n  - {name: ask, file: prompts/ask.md}\n  - {name: ask, channel: production}\n  - {name: ask, channel: staging}\n"), @r#"
-error: `channel` needs releases, which this version does not have: name a `file` or write a `text`
- --> suite.yaml:4:17
-  |
-4 |   - {name: ask, channel: production}
-  |                 ^^^^^^^
-  |
-  = help: The version that is live on a channel.
-
-error: `channel` needs releases, which this version does not have: name a `file` or write a `text`
- --> suite.yaml:5:17
-  |
-5 |   - {name: ask, channel: staging}
-  |                 ^^^^^^^
-  |
-  = help: The version that is live on a channel.
-
-2 errors: nothing was run
-"#);
     assert_snapshot!(check("", "repeats: 4000000000\n"), @r#"
 error: `repeats` is 4000000000, but must be from 1 to 1000
  --> suite.yaml:7:10

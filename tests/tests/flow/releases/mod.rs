@@ -3,10 +3,17 @@
 //!
 //! - `story`: that, over SQLite, over PostgreSQL, and through a coordinator; `wrong`: whatever can be wrong
 //! - `races`: two promotions at once; `fleet`: verdicts where nobody waits for them
+//! - `sweeps`: what is live is swept, and the model gets worse; `clock`: clocks that jump over planned times
+//! - `notify`: who is told of it; `review`: what it came to; `rehearsal`: the script for teams
 
+mod clock;
 mod fleet;
+mod notify;
 mod races;
+mod rehearsal;
+mod review;
 mod story;
+mod sweeps;
 mod wrong;
 
 use assay_tests::assay::{Ran, Workplace};

@@ -1,6 +1,6 @@
 //! The whole life.
 
-use assay_store::{Schema, Scope, Store, StoreUrl};
+use assay_store::{Schema, Scope, Store, StoreUrl, Sums};
 use assay_tests::api::{Answer, Api};
 use assay_tests::places::{on_postgres, on_sqlite};
 use reqwest::Method;
@@ -46,7 +46,7 @@ async fn life(store: StoreUrl) {
     assert!(audit.iter().all(|row| row.detail["from"].as_str().unwrap().starts_with("command line on ")));
     let run = store.runs(None, 1).await.unwrap().pop().unwrap();
     assert!(
-        !store.record_verdicts(run.id, run.finished_at.unwrap(), Vec::new()).await.unwrap(),
+        !store.record_verdicts(run.id, run.finished_at.unwrap(), Vec::new(), Sums::default()).await.unwrap(),
         "judged once"
     );
     store.close().await;

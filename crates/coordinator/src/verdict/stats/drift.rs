@@ -1,5 +1,7 @@
 //! Night after night against a frozen baseline: has quality drifted?
 
+use serde::{Deserialize, Serialize};
+
 use super::sequential::Grid;
 
 /// A detector that may look every night for years: e-Shiryaev–Roberts and its CUSUM form.
@@ -12,7 +14,8 @@ use super::sequential::Grid;
 ///
 /// The baseline's own error is shared by all nights: choose slack = max(0.01, twice the standard deviation of the baseline's
 /// mean), from at least five trials a case. Shin, Ramdas & Rinaldo 2024; Page 1954 for the CUSUM.
-#[derive(Clone, Debug, PartialEq)]
+/// Between two nights it can be written down and read back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Drift {
     slack: f64,
     bets: u32,

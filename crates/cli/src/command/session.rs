@@ -1,0 +1,157 @@
+//! A coordinator and a worker in this process: what `assay run` and `assay schedule run-now` hold open while runs are driven.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use assay_common::clock::Clock;
+use assay_common::id::{MemberId, RunId};
+use assay_common::suite::Suite;
+use assay_coordinator::api::document::Counts;
+use assay_coordinator::reasons::{Reason, of_account};
+use assay_coordinator::run::{Driver, Ended};
+use assay_coordinator::{Environment, Timings};
+use assay_queue::Queue;
+use assay_store::{AccountProblem, FileLock, Run, RunPool, Schema, Store};
+use assay_worker::{Keys, PoolSpec, Serve, Shutdown, WorkerError};
+use rand::rngs::{StdRng, SysRng};
+use rand::{RngExt as _, SeedableRng as _};
+use tokio::task::{JoinError, JoinHandle};
+
+use crate::exit::Exit;
+use crate::render::Progress;
+use crate::settings::Settings;
+use crate::signals::stop_on_signals;
+
+/// What one command holds open.
+pub(super) struct Session {
+    pub(super) environment: Environment,
+    pub(super) rng: StdRng,
+    pub(super) shutdown: Shutdown,
+    pub(super) working: JoinHandle<Result<(), WorkerError>>,
+    /// An SQLite store has one run or coordinator at a time.
+    _lock: Option<FileLock>,
+}
+
+impl Session {
+    /// Opens the store and starts the worker, which gets ready while the suite is frozen and has nothing to do before
+    /// the run is driven.
+    pub(super) async fn open(settings: &Settings, suite: &Suite, keys: Keys) -> Result<Self, Exit> {
+        let clock = Clock::system();
+        let mut rng = StdRng::try_from_rng(&mut SysRng)
+            .context("cannot draw random numbers")
+            .map_err(Exit::Unfinished)?;
+        let lock = FileLock::take(&settings.store)?;
+        let store = Store::open(&settings.store, Schema::Migrate).await?;
+        if lock.is_some() {
+            // Whoever held this file before is gone: a resumed run starts at once.
+            store.bury_all(clock.now()).await?;
+        }
+        for model in &suite.models {
+            // What was wrong with an account may have been mended since; the first call will tell.
+            store.report_account(model.provider.clone(), None, clock.now()).await?;
+        }
+        let environment = Environment {
+            store,
+            queue: Queue::memory(),
+            clock,
+            config: Arc::clone(&settings.config),
+            timings: Timings::default(),
+            tracer: settings.tracer.clone(),
+        };
+        let worker = worker(&environment, keys, &mut rng);
+        let pools = RunPool::all_of(suite).into_iter();
+        let pools = pools.map(|RunPool { pool, provider, .. }| PoolSpec { pool, provider }).collect();
+        let shutdown = Shutdown::default();
+        let working = tokio::spawn(assay_worker::run(worker, Serve::These(pools), shutdown.clone()));
+        Ok(Self { environment, rng, shutdown, working, _lock: lock })
+    }
+
+    /// Drives a run to its end. `patience` is how long it may stand still while an account needs attention.
+    pub(super) async fn finish(&mut self, run: RunId, patience: Duration) -> Result<(), Exit> {
+        let signals = tokio::spawn(stop_on_signals(self.shutdown.clone(), None, tell_stopping));
+        let driver = Driver::load(self.environment.clone(), run, patience).await?;
+        let progress = Progress::start(None);
+        let ended = tokio::select! {
+            ended = driver.drive(&self.shutdown.soft, |run| progress.show(&Counts::of(run), run.planned)) => {
+                ended.map_err(Exit::from)
+            }
+            // The worker ends by itself only when it cannot go on.
+            worked = &mut self.working => Err(worker_failed(worked)),
+        };
+        signals.abort();
+        progress.end();
+        match ended? {
+            Ended::Finished(_) => Ok(()),
+            Ended::Interrupted(run) => Err(Exit::Unfinished(stopped(&run))),
+            Ended::NeedsAttention(run, problems) => Err(Exit::Unfinished(needs_attention(&run, problems))),
+        }
+    }
+
+    /// Ends the worker, after what is in flight.
+    pub(super) async fn leave(self) -> Result<(), Exit> {
+        self.shutdown.soft.cancel();
+        match self.working.await {
+            Ok(Ok(())) => Ok(()),
+            worked => Err(worker_failed(worked)),
+        }
+    }
+}
+
+fn worker(environment: &Environment, keys: Keys, rng: &mut StdRng) -> assay_worker::Environment {
+    let Environment { store, queue, clock, config, tracer, .. } = environment.clone();
+    let millis = u64::try_from(clock.now().0 / 1_000).unwrap_or(0);
+    let member = uuid::Builder::from_unix_timestamp_millis(millis, &rng.random()).into_uuid();
+    assay_worker::Environment {
+        store,
+        queue,
+        clock,
+        member: MemberId::new(member),
+        config,
+        keys,
+        host: "localhost".to_owned(),
+        pid: std::process::id(),
+        seed: rng.random(),
+        tracer,
+        wire: assay_worker::Wire::Network,
+    }
+}
+
+/// Why a run stands still, and how it goes on.
+pub(super) fn needs_attention(run: &Run, problems: Vec<(String, AccountProblem)>) -> anyhow::Error {
+    let what: Vec<_> = problems.into_iter().map(|(account, problem)| told(&account, problem)).collect();
+    anyhow!("{}\n{}", what.join("\n"), how_to_resume(run))
+}
+
+/// A problem as `assay status` tells it, and what to do about it.
+fn told(account: &str, problem: AccountProblem) -> String {
+    let Reason { detail, hint, .. } = of_account(account, problem);
+    hint.map_or_else(|| detail.clone(), |hint| format!("{detail}\n  help: {hint}"))
+}
+
+pub(super) fn stopped(run: &Run) -> anyhow::Error {
+    anyhow!("stopped: {} of {} jobs are done. {}", run.done(), run.planned, how_to_resume(run))
+}
+
+fn how_to_resume(run: &Run) -> String {
+    format!(
+        "Run {} is kept; the same command goes on with it (without --new) and pays for no answer twice.",
+        run.id
+    )
+}
+
+pub(super) fn worker_failed(worked: Result<Result<(), WorkerError>, JoinError>) -> Exit {
+    Exit::Unfinished(match worked {
+        Ok(Ok(())) => anyhow!("the worker stopped before the run had ended"),
+        Ok(Err(error)) => anyhow::Error::new(error).context("the worker failed"),
+        Err(error) => anyhow::Error::new(error).context("the worker died"),
+    })
+}
+
+/// Says on a terminal that Ctrl-C was heard.
+pub(super) fn tell_stopping() {
+    if std::io::stderr().is_terminal() {
+        let _ = writeln!(std::io::stderr(), "\nstopping: recording what is in flight; again to end at once");
+    }
+}

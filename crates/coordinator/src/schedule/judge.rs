@@ -1,0 +1,348 @@
+//! Judging: when the run of a sweep is over, each version it swept is held against its baseline, on each channel and model.
+//! One that got worse opens an incident of its owner; enough clean sweeps resolve it.
+
+use std::collections::BTreeMap;
+
+use assay_common::id::Digest;
+use assay_common::suite::{Suite, Variant};
+use assay_store::{
+    AuditEntry, IncidentKind, Judged, Look, LookOutcome, NewIncident, Opened, RunState, Schedule, StoreError,
+    Sweep, Target,
+};
+use serde_json::json;
+
+use super::baseline::Reference;
+use super::prompts_of;
+use super::sweeper::{Sweeper, actor};
+use super::timetable::Timetable;
+use crate::report::civil;
+use crate::verdict::drift::{self, Held, Shares};
+use crate::verdict::stats::Drift;
+
+/// Bets of the detector.
+const BETS: u32 = 20;
+/// Years between two false alarms, over all that is swept.
+const YEARS: f64 = 5.0;
+/// Sweeps of a year at least: those of a night.
+const NIGHTS: f64 = 365.0;
+/// Looks that are read back: those of the sweeps since the last that was clean, on all models.
+const LOOKED_BACK: u32 = 400;
+/// Units of a dataset that are read at a time.
+const PAGE: u32 = 10_000;
+
+impl Sweeper<'_> {
+    /// Looks at a sweep whose run is over; `false` while it is not.
+    pub async fn judge(&mut self, sweep: &Sweep) -> Result<bool, StoreError> {
+        let run = match sweep.run {
+            Some(run) => self.store.run(run).await?,
+            None => None,
+        };
+        if run.as_ref().is_some_and(|run| !run.state.is_over()) {
+            return Ok(false);
+        }
+        let schedule = self.store.schedule(&sweep.schedule).await?;
+        let looks = match (&schedule, run) {
+            // One that was stopped says nothing.
+            (Some(schedule), Some(run)) if run.state == RunState::Completed => {
+                self.looks(schedule, sweep, &run).await?
+            }
+            _ => Vec::new(),
+        };
+        let mut judged = Judged {
+            schedule: sweep.schedule.clone(),
+            seq: sweep.seq,
+            at: self.clock.now(),
+            suspicious: looks.iter().any(|look| look.outcome == LookOutcome::Suspicious),
+            looks,
+            opens: Vec::new(),
+            resolves: Vec::new(),
+        };
+        if let Some(schedule) = &schedule {
+            for target in &sweep.targets {
+                self.open(sweep, target, &mut judged).await?;
+                self.resolve(schedule, sweep, target, &mut judged).await?;
+            }
+        }
+        let told = judged.clone();
+        if let Some(opened) = self.store.judge_sweep(self.mandate, judged).await? {
+            tell(&told, &opened);
+        }
+        Ok(true)
+    }
+
+    /// A look for each target and model.
+    async fn looks(
+        &self,
+        schedule: &Schedule,
+        sweep: &Sweep,
+        run: &assay_store::Run,
+    ) -> Result<Vec<Look>, StoreError> {
+        let missing = || StoreError::Unreadable(format!("the suite of run {} is missing", run.id));
+        let suite = self.store.suite(run.revision.clone()).await?.ok_or_else(missing)?;
+        let night = shares(self.store.trials(run.id).await?);
+        let units = self.units(&suite).await?;
+        let threshold = self.threshold(schedule).await?;
+        let mut looks = Vec::new();
+        for target in &sweep.targets {
+            let reference = self.reference(schedule, target).await?;
+            let before = match &reference {
+                Some(reference) => shares(self.store.trials(reference.run).await?),
+                None => BTreeMap::new(),
+            };
+            let known =
+                self.store.looks_on(&target.prompt, &target.channel, &schedule.name, LOOKED_BACK).await?;
+            for model in 0..suite.models.len() {
+                let none = Shares::new();
+                let of = |suite: &Suite, found: &BTreeMap<u32, Shares>| {
+                    let variant = variant(suite, target, model)?;
+                    Some(found.get(&variant).cloned().unwrap_or_default())
+                };
+                let now = of(&suite, &night).unwrap_or_default();
+                let then = reference.as_ref().and_then(|reference| of(&reference.suite, &before));
+                let held = drift::hold(then.as_ref().unwrap_or(&none), &now, units.as_ref());
+                let mut look = Look {
+                    prompt: target.prompt.clone(),
+                    channel: target.channel.clone(),
+                    model: suite.model_label(model),
+                    digest: target.digest.clone(),
+                    round: sweep.round,
+                    fired_at: sweep.fired_at,
+                    baseline: reference.as_ref().map(|reference| reference.run),
+                    frozen: reference.as_ref().is_some_and(|reference| reference.frozen),
+                    cases: held.cases,
+                    missing: held.missing,
+                    difference: held.difference,
+                    slack: held.difference.map(|_| held.slack),
+                    z: held.z,
+                    evidence: None,
+                    threshold: None,
+                    detector: None,
+                    outcome: LookOutcome::Unknown,
+                };
+                decide(&mut look, &held, reference.as_ref(), &known, threshold)?;
+                looks.push(look);
+            }
+        }
+        Ok(looks)
+    }
+
+    /// The clusters of a dataset, by position; `None` where it has none.
+    async fn units(&self, suite: &Suite) -> Result<Option<BTreeMap<u64, String>>, StoreError> {
+        if !suite.dataset.clustered {
+            return Ok(None);
+        }
+        let mut units = BTreeMap::new();
+        loop {
+            let first = units.len() as u64;
+            let page = self.store.units(suite.dataset.digest.clone(), first, PAGE).await?;
+            if page.is_empty() {
+                return Ok(Some(units));
+            }
+            units.extend((first..).zip(page));
+        }
+    }
+
+    /// The value at which a detector of the schedule alarms, so that all detectors together do so falsely once in
+    /// [`YEARS`].
+    async fn threshold(&self, schedule: &Schedule) -> Result<f64, StoreError> {
+        let schedules = self.store.schedules().await?;
+        let streams: usize = schedules
+            .iter()
+            .filter(|other| !other.paused || other.name == schedule.name)
+            .map(|other| prompts_of(&other.suite).len() * other.channels.len() * other.suite.models.len())
+            .sum();
+        let table = Timetable::parse(&schedule.cron, &schedule.zone).ok();
+        let yearly = table.map_or(NIGHTS, |table| table.yearly(self.clock.now()).max(NIGHTS));
+        Ok(YEARS * yearly * streams.max(1) as f64)
+    }
+
+    /// Opens an incident of a target that got worse and is still live.
+    async fn open(&mut self, sweep: &Sweep, target: &Target, judged: &mut Judged) -> Result<(), StoreError> {
+        let worse: Vec<&Look> = judged
+            .looks
+            .iter()
+            .filter(|look| is_of(look, target) && look.outcome == LookOutcome::Worse)
+            .collect();
+        let Some(first) = worse.first() else { return Ok(()) };
+        let live = self.store.live(&target.prompt, &target.channel, None).await?;
+        let Some(live) = live.filter(|live| live.digest == target.digest) else { return Ok(()) };
+        let known =
+            self.store.looks_on(&target.prompt, &target.channel, &sweep.schedule, LOOKED_BACK).await?;
+        let clean = known.iter().find(|look| {
+            look.digest == target.digest && look.outcome == LookOutcome::Clean && look.model == first.model
+        });
+        let told: Vec<_> = worse.iter().map(|look| summary(look)).collect();
+        let run = sweep.run.map_or_else(String::new, |run| format!(", run {run}"));
+        let summary = format!(
+            "{}; sweep of schedule {} at {}{run}",
+            told.join("; "),
+            sweep.schedule,
+            civil(sweep.planned_at)
+        );
+        let owner = self.store.prompt(&target.prompt).await?.and_then(|prompt| prompt.owner);
+        let by = actor(&sweep.schedule);
+        let detail = json!({"channel": target.channel, "version": target.number, "reason": summary});
+        let entry = self.entry(&by, "a sweep", "incident.open", &target.prompt, detail);
+        let incident = NewIncident {
+            prompt: target.prompt.clone(),
+            channel: target.channel.clone(),
+            version: target.number,
+            digest: target.digest.clone(),
+            kind: IncidentKind::Regression,
+            summary,
+            owner,
+            began_at: clean.map_or(live.released_at, |look| look.fired_at.max(live.released_at)),
+            opened_at: entry.at,
+            opened_by: by,
+        };
+        judged.opens.push((incident, entry));
+        Ok(())
+    }
+
+    /// Resolves the incidents that the schedule opened on a target's channel, after enough clean sweeps of what is live there.
+    async fn resolve(
+        &mut self,
+        schedule: &Schedule,
+        sweep: &Sweep,
+        target: &Target,
+        judged: &mut Judged,
+    ) -> Result<(), StoreError> {
+        let now: Vec<_> = judged.looks.iter().filter(|look| is_of(look, target)).collect();
+        if now.is_empty() || now.iter().any(|look| look.outcome != LookOutcome::Clean) || sweep.round > 1 {
+            return Ok(());
+        }
+        let by = actor(&schedule.name);
+        let known = self.store.looks_on(&target.prompt, &target.channel, &schedule.name, LOOKED_BACK).await?;
+        let models = now.len();
+        for incident in self.store.open_regressions(&target.prompt, &target.channel).await? {
+            if incident.opened_by != by || sweep.fired_at <= incident.opened_at {
+                continue;
+            }
+            // Newest first; the looks of a sweep stand together.
+            let clean = known
+                .iter()
+                .take_while(|look| look.outcome == LookOutcome::Clean && look.fired_at > incident.opened_at)
+                .count();
+            let sweeps = clean / models + 1;
+            if sweeps < schedule.clean_sweeps as usize {
+                continue;
+            }
+            let cause = match incident.recovered_at {
+                Some(_) => format!("rolled back; {sweeps} clean sweeps in a row since"),
+                None => format!("{sweeps} clean sweeps in a row"),
+            };
+            let number = incident.number;
+            let subject = number.to_string();
+            let entry = self.entry(&by, "a sweep", "incident.resolve", &subject, json!({"reason": cause}));
+            judged.resolves.push((number, cause, entry));
+        }
+        Ok(())
+    }
+}
+
+/// What a look comes to. Only planned sweeps feed the detector: a second round is asked for because the first was bad.
+fn decide(
+    look: &mut Look,
+    held: &Held,
+    reference: Option<&Reference>,
+    known: &[Look],
+    threshold: f64,
+) -> Result<(), StoreError> {
+    let (Some(difference), Some(reference)) = (held.difference, reference) else { return Ok(()) };
+    let same = |other: &&Look| {
+        (&other.model, &other.digest, other.baseline) == (&look.model, &look.digest, Some(reference.run))
+    };
+    if look.round > 1 {
+        let first = known.iter().find(same).map(|other| other.outcome);
+        let confirmed = held.is_suspicious() && first == Some(LookOutcome::Suspicious);
+        look.outcome = match confirmed {
+            true => LookOutcome::Worse,
+            false if difference < -held.slack => LookOutcome::Low,
+            false => LookOutcome::Clean,
+        };
+        return Ok(());
+    }
+    let mut alarmed = false;
+    if reference.frozen {
+        let last = known.iter().filter(|other| other.round == 1).find(same);
+        // After an alarm, and against another baseline, it begins anew.
+        let last = last.filter(|other| other.outcome != LookOutcome::Worse);
+        let mut detector = match last.and_then(|last| last.detector.as_deref()) {
+            Some(state) => serde_json::from_str(state)
+                .map_err(|error| StoreError::Unreadable(format!("looks.detector: {error}")))?,
+            None => Drift::new(held.slack, BETS),
+        };
+        detector.push(held.night.iter().copied());
+        // No database and no JSON knows more.
+        let evidence = detector.roberts().min(f64::MAX);
+        alarmed = evidence >= threshold;
+        (look.evidence, look.threshold) = (Some(evidence), Some(threshold));
+        look.detector = if alarmed { None } else { serde_json::to_string(&detector).ok() };
+    }
+    look.outcome = match () {
+        () if alarmed => LookOutcome::Worse,
+        () if held.is_suspicious() => LookOutcome::Suspicious,
+        () if difference < -held.slack => LookOutcome::Low,
+        () => LookOutcome::Clean,
+    };
+    Ok(())
+}
+
+/// The index of the variant that asks a model for a target.
+fn variant(suite: &Suite, target: &Target, model: usize) -> Option<u32> {
+    let is_it = |(name, digest): (&String, &Digest)| *name == target.prompt && *digest == target.digest;
+    let prompt = suite.prompts.iter().position(|entry| is_it((&entry.name, &entry.digest)))?;
+    u32::try_from(suite.variant_index(Variant { prompt, model })).ok()
+}
+
+/// Judged trials by variant and position.
+fn shares(trials: Vec<assay_store::CaseTrials>) -> BTreeMap<u32, Shares> {
+    let mut shares: BTreeMap<u32, Shares> = BTreeMap::new();
+    for case in trials {
+        shares.entry(case.variant).or_default().insert(case.position, (case.passed, case.trials));
+    }
+    shares
+}
+
+fn is_of(look: &Look, target: &Target) -> bool {
+    (&look.prompt, &look.channel, &look.digest) == (&target.prompt, &target.channel, &target.digest)
+}
+
+fn summary(look: &Look) -> String {
+    let points = look.difference.unwrap_or_default() * 100.0;
+    let on = format!("{points:+.1} points against its baseline on {} with {} cases", look.model, look.cases);
+    match (look.evidence, look.threshold) {
+        (Some(evidence), Some(threshold)) => {
+            format!("the pass rate stands {on}: evidence {evidence:.0}, alarm at {threshold:.0}")
+        }
+        _ => format!("the pass rate stands {on}, in two sweeps in a row beyond chance"),
+    }
+}
+
+fn tell(judged: &Judged, opened: &[Opened]) {
+    let schedule = &judged.schedule;
+    for look in &judged.looks {
+        let (what, outcome) = (format!("{} on {}", look.prompt, look.channel), look.outcome.word());
+        let difference = look.difference.unwrap_or_default();
+        tracing::info!(
+            schedule.name = schedule,
+            difference,
+            outcome,
+            "schedule {schedule} found {what} {outcome} on {}",
+            look.model
+        );
+    }
+    for (opened, (incident, _)) in opened.iter().zip(&judged.opens) {
+        let (number, summary) = (opened.number(), &incident.summary);
+        tracing::warn!(
+            incident.number = number,
+            "incident {number}: {}@{} on {}: {summary}",
+            incident.prompt,
+            incident.version,
+            incident.channel
+        );
+    }
+    for (number, cause, AuditEntry { actor, .. }) in &judged.resolves {
+        tracing::info!(incident.number = number, "incident {number} is resolved by {actor}: {cause}");
+    }
+}

@@ -1,0 +1,159 @@
+//! Events: what somebody outside may want to know. What changes something appends its events in the same transaction, so
+//! that none is told of what did not happen, and none is lost; [`crate::outbox`] brings them on their way.
+//!
+//! **Invariant:** an event's id is made of what it tells of: told twice, it is one.
+
+use assay_common::clock::Micros;
+use assay_common::id::{Digest, RunId};
+use assay_common::verdict::Decision;
+use serde_json::{Value, json};
+
+use crate::account::AccountProblem;
+use crate::channel::{Release, ReleaseKind};
+use crate::incident::Incident;
+use crate::verdict::Verdict;
+
+pub(crate) const SQL: &[&str] = &[APPEND];
+
+/// Rules that a verdict's event names.
+const RULES: usize = 10;
+/// Hex digits of a digest that make an id.
+const ID_DIGITS: usize = 32;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Made of what it tells of.
+    pub id: String,
+    /// What it is, such as `incident.opened`.
+    pub kind: String,
+    /// When it happened.
+    pub at: Micros,
+    /// What happened, for a person.
+    pub summary: String,
+    /// The same for a program: an object.
+    pub data: Value,
+}
+
+impl Event {
+    /// An event of this kind. `key` is what sets it apart from every other of its kind.
+    pub fn new(kind: &str, key: &str, at: Micros, summary: String, data: Value) -> Self {
+        let digest = Digest::of(format!("{kind}\0{key}").as_bytes());
+        let id = format!("evt_{}", digest.as_str().get(..ID_DIGITS).unwrap_or_default());
+        Self { id, kind: kind.to_owned(), at, summary, data }
+    }
+}
+
+pub(crate) const APPEND: &str = "
+    INSERT INTO events (id, kind, happened_at, summary, data, planned) VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT DO NOTHING";
+
+/// Appends an [`Event`] in the transaction of what it tells of.
+macro_rules! append_event {
+    ($conn:ident, $event:expr) => {
+        $crate::event::append_event!($conn, $event, false)
+    };
+    ($conn:ident, $event:expr, $planned:expr) => {{
+        let event: &$crate::event::Event = $event;
+        sqlx::query($crate::event::APPEND)
+            .bind(&event.id)
+            .bind(&event.kind)
+            .bind(event.at.0)
+            .bind($crate::row::plain(&event.summary))
+            .bind($crate::row::to_json(&event.data)?)
+            .bind($planned)
+            .execute(&mut *$conn)
+            .await?;
+    }};
+}
+
+pub(crate) use append_event;
+
+/// A gate has judged a version.
+pub(crate) fn of_verdict(verdict: &Verdict, ended: Micros) -> Event {
+    let Verdict { run, prompt, version: digest, suite, state, evidence, .. } = verdict;
+    let named = match evidence.version {
+        Some(number) => format!("{prompt}@{number}"),
+        None => format!("{prompt} ({})", digest.short()),
+    };
+    let rules: Vec<_> = evidence
+        .rules
+        .iter()
+        .filter(|rule| rule.outcome != Decision::Pass)
+        .take(RULES)
+        .map(|rule| json!({"name": rule.name, "model": rule.model_label, "outcome": rule.outcome.word(), "reason": rule.reason}))
+        .collect();
+    let data = json!({
+        "prompt": prompt, "version": evidence.version, "digest": digest, "suite": suite, "run": run,
+        "outcome": state.word(), "rules": rules,
+    });
+    let word = state.word();
+    let key = format!("{run}\0{prompt}\0{digest}\0{}", ended.0);
+    let summary = format!("the verdict of suite `{suite}` on {named} is {word}");
+    Event::new(&format!("verdict.{word}"), &key, verdict.created_at, summary, data)
+}
+
+/// A version went live. Rehearsals are told to nobody.
+pub(crate) fn of_release(release: &Release) -> Option<Event> {
+    let Release { prompt, channel, seq, kind, number, .. } = release;
+    let did = match kind {
+        ReleaseKind::Promotion => "was promoted to",
+        ReleaseKind::Override => "was put without a passing verdict on",
+        ReleaseKind::Rollback => "was rolled back to on",
+        ReleaseKind::Rehearsal => return None,
+    };
+    let why = release.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+    let data = json!({
+        "prompt": prompt, "channel": channel, "release": seq, "version": number, "digest": release.digest,
+        "by": release.released_by, "from": release.origin, "reason": release.reason,
+        "run": release.verdict_run.map(|run| run.to_string()),
+    });
+    let summary = format!("{prompt}@{number} {did} {channel} by {}{why}", release.released_by);
+    let kind = format!("release.{}", kind.word());
+    Some(Event::new(&kind, &format!("{prompt}\0{channel}\0{seq}"), release.released_at, summary, data))
+}
+
+/// Something happened to an incident. That the same was noticed again is told to nobody.
+pub(crate) fn of_incident(
+    incident: &Incident,
+    at: Micros,
+    actor: &str,
+    action: &str,
+    detail: &str,
+) -> Option<Event> {
+    if action == "noted" {
+        return None;
+    }
+    let Incident { number, prompt, channel, version, summary, owner, .. } = incident;
+    let data = json!({
+        "incident": number, "prompt": prompt, "channel": channel, "version": version, "digest": incident.digest,
+        "kind": incident.kind.word(), "what": summary, "owner": owner, "by": actor, "detail": detail,
+    });
+    let owned = owner.as_ref().map_or_else(String::new, |owner| format!(" (owner {owner})"));
+    let why = if detail.is_empty() || detail == summary { String::new() } else { format!("; {detail}") };
+    let said = format!(
+        "incident {number}, {prompt}@{version} on {channel}{owned}, was {action} by {actor}: {summary}{why}"
+    );
+    let key = format!("{number}\0{}\0{actor}\0{detail}", at.0);
+    Some(Event::new(&format!("incident.{action}"), &key, at, said, data))
+}
+
+/// A run is held up until somebody looks at it.
+pub(crate) fn of_held_run(run: RunId, reason: &str, at: Micros) -> Event {
+    let summary = format!("run {run} needs attention: {reason}");
+    Event::new(
+        "attention.run",
+        &format!("{run}\0{}", at.0),
+        at,
+        summary,
+        json!({"run": run, "reason": reason}),
+    )
+}
+
+/// A provider account, a model or the broker needs attention.
+pub(crate) fn of_account(account: &str, problem: &AccountProblem) -> Event {
+    let AccountProblem { kind, detail, since } = problem;
+    let data = json!({"account": account, "problem": kind, "detail": detail});
+    let key = format!("{account}\0{kind}\0{}", since.0);
+    Event::new("attention.account", &key, *since, format!("{account} needs attention: {detail}"), data)
+}

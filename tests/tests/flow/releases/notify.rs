@@ -1,0 +1,180 @@
+//! Who is told: a webhook of assay.toml, signed, once for each event, also where it was down meanwhile.
+
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
+
+use assay_store::Scope;
+use assay_tests::api::Api;
+use assay_tests::places::on_sqlite;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse as _;
+use axum::routing::post;
+use serde_json::{Value, json};
+
+use super::{Team, says};
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const PROMOTE: [&str; 5] = ["prompt", "promote", "support@1", "--channel", "production"];
+
+/// Somebody who is told, and what he answers.
+#[derive(Default)]
+pub(super) struct Receiver {
+    status: AtomicU16,
+    told: Mutex<Vec<(HeaderMap, Value)>>,
+}
+
+impl Receiver {
+    /// Listens on a free port of this machine; returns its URL.
+    pub(super) async fn start(status: u16) -> (Arc<Self>, String) {
+        let receiver = Arc::new(Self { status: AtomicU16::new(status), ..Self::default() });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://localhost:{}/hook", listener.local_addr().unwrap().port());
+        let router = Router::new().route("/hook", post(take)).with_state(Arc::clone(&receiver));
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        (receiver, url)
+    }
+
+    pub(super) fn kinds(&self) -> Vec<String> {
+        let told = self.told.lock().unwrap();
+        told.iter().map(|(_, body)| body["type"].as_str().unwrap_or("message").to_owned()).collect()
+    }
+}
+
+async fn take(
+    State(receiver): State<Arc<Receiver>>,
+    headers: HeaderMap,
+    body: String,
+) -> axum::response::Response {
+    receiver.told.lock().unwrap().push((headers, serde_json::from_str(&body).unwrap()));
+    let status = StatusCode::from_u16(receiver.status.load(Ordering::SeqCst)).unwrap();
+    (status, [("location", "http://127.0.0.1:1/elsewhere")]).into_response()
+}
+
+fn configured(url: &str, more: &str) -> String {
+    format!("[webhooks.ops]\nurl = \"{url}\"\nsecret_env = \"HOOK\"\n{more}\n")
+}
+
+fn asks(team: &Team, arguments: &[&str]) -> assay_tests::assay::Ran {
+    tokio::task::block_in_place(|| {
+        let mut command = team.place.command(arguments);
+        command.env("ASSAY_ACTOR", "ann").env("HOOK", SECRET).output().unwrap().into()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_is_told_once_and_later_where_it_was_down() {
+    let (receiver, url) = Receiver::start(200).await;
+    let team = Team::new(&[]);
+    team.place.write("assay.toml", configured(&url, "allow_private = true"));
+    team.suite(1, None, super::ALONE);
+    asks(&team, &["run", "suite.yaml"]).expect(0);
+    asks(&team, &PROMOTE).expect(0);
+    assert_eq!(receiver.kinds(), ["verdict.pass", "release.promotion"]);
+    let (headers, body) = receiver.told.lock().unwrap()[1].clone();
+    let header = |name: &str| headers[name].to_str().unwrap().to_owned();
+    assert!(header("webhook-id").starts_with("evt_") && header("webhook-signature").starts_with("v1,"));
+    assert!(header("webhook-timestamp").parse::<i64>().unwrap() > 1_700_000_000);
+    assert_eq!((&body["data"]["prompt"], &body["data"]["by"]), (&json!("support"), &json!("ann")));
+
+    // Down, then answering elsewhere: nothing of the command is held up, and nothing is lost.
+    receiver.status.store(503, Ordering::SeqCst);
+    let open = ["incident", "open", "support", "--channel", "production", "--reason", "it is rude"];
+    says(&asks(&team, &open).expect(0).stderr, &["cannot tell ops, trying again: it answered 503"]);
+    receiver.status.store(302, Ordering::SeqCst);
+    says(&asks(&team, &["notify", "retry"]).expect(1).stderr, &["302", "redirects are not followed"]);
+    let listed = asks(&team, &["notify", "list", "--json"]).expect(0).json();
+    assert_eq!((&listed[0]["state"], &listed[0]["kind"]), (&json!("waiting"), &json!("incident.opened")));
+    receiver.status.store(204, Ordering::SeqCst);
+    asks(&team, &["notify", "retry", "ops"]).expect(0);
+    says(&asks(&team, &["notify", "list"]).expect(0).stdout, &["nothing is on its way"]);
+    let told = receiver.told.lock().unwrap().clone();
+    let ids: Vec<_> = told[2..].iter().map(|(headers, _)| headers["webhook-id"].clone()).collect();
+    assert!(ids.len() == 3 && ids.iter().all(|id| *id == ids[0]), "one event, three attempts: {ids:?}");
+    asks(&team, &["notify", "test"]).expect(0);
+    assert_eq!(receiver.kinds().last().unwrap(), "test");
+    says(&asks(&team, &["notify", "test", "opps"]).expect(2).stderr, &["no webhook `opps`", "`ops`"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_address_is_told_nothing() {
+    let (receiver, url) = Receiver::start(200).await;
+    let team = Team::new(&[]);
+    team.judges(1, None, 0);
+    // By its name, by its address, and by one in another dress.
+    let port = url.trim_start_matches("http://localhost:").to_owned();
+    for host in ["localhost", "127.0.0.1", "[::ffff:127.0.0.1]", "2130706433"] {
+        team.place.write("assay.toml", configured(&format!("http://{host}:{port}"), ""));
+        let refused = asks(&team, &["notify", "test"]).expect(1);
+        says(&refused.stderr, &["is no public address", "allow_private"]);
+    }
+    assert_eq!(receiver.kinds(), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_for_people_mentions_nobody() {
+    let (receiver, url) = Receiver::start(200).await;
+    let team = Team::new(&[]);
+    team.judges(1, None, 0);
+    let slack = format!(
+        "[webhooks.chat]\nurl = \"{url}\"\nformat = \"slack\"\nallow_private = true\nevents = [\"incident\"]"
+    );
+    team.place.write("assay.toml", slack);
+    asks(&team, &PROMOTE).expect(0);
+    assert_eq!(receiver.kinds(), [""; 0], "it wants incidents alone");
+    let open = [
+        "incident",
+        "open",
+        "support",
+        "--channel",
+        "production",
+        "--reason",
+        "<!channel> see <http://x|here>",
+    ];
+    asks(&team, &open).expect(0);
+    let (headers, body) = receiver.told.lock().unwrap()[0].clone();
+    assert!(!headers.contains_key("webhook-signature"));
+    says(body["text"].as_str().unwrap(), &["*incident.opened*", "&lt;!channel&gt;", "&lt;http://x|here&gt;"]);
+}
+
+/// A slow webhook: the command ends, what it did stands, and the message is still on its way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_webhook_holds_nobody_up() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let team = Team::new(&[]);
+    team.judges(1, None, 0);
+    team.place.write("assay.toml", configured(&url, "allow_private = true"));
+    // It is never accepted, so never answered.
+    says(&asks(&team, &PROMOTE).expect(0).stdout, &["live on production"]);
+    let listed = asks(&team, &["notify", "list", "--json"]).expect(0).json();
+    assert_eq!(listed.as_array().unwrap().len(), 2, "{listed}");
+    assert!(listed.as_array().unwrap().iter().all(|one| one["state"] == "waiting"), "{listed}");
+    drop(listener);
+}
+
+/// Through a coordinator, a test is addressed by whoever may release, and seen by whoever may read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_coordinator_is_asked_to_tell() {
+    on_sqlite(|store| async move {
+        let api =
+            Api::start(&store, "[webhooks.ops]\nurl = \"http://127.0.0.1:1/\"\nsecret_env = \"X\"").await;
+        let reader = api.token("reader", &[Scope::Read]).await;
+        let ann = api.token("ann", &[Scope::Release]).await;
+        let test = "/v1/notifications/test";
+        api.post(test, &reader, &json!({})).await.expect(403);
+        api.post(test, &ann, &json!({"webhook": "nobody"})).await.expect(404);
+        assert_eq!(api.post(test, &ann, &json!({})).await.expect(202).json(), json!({"webhooks": ["ops"]}));
+        let retried = api.post("/v1/notifications/retry", &ann, &json!({})).await.expect(202);
+        assert_eq!(retried.json(), json!({"deliveries": 1}));
+        let listed = api.get("/v1/notifications", &reader).await.expect(200).json();
+        assert_eq!(
+            (&listed["items"][0]["webhook"], &listed["items"][0]["kind"]),
+            (&json!("ops"), &json!("test"))
+        );
+        let audit = api.store.audit(None, 9).await.unwrap();
+        assert_eq!((audit[0].action.as_str(), audit[0].actor.as_str()), ("notify.retry", "ann"));
+    })
+    .await;
+}
