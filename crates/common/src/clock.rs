@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 /// A moment: microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -33,6 +34,7 @@ pub struct Clock(Source);
 enum Source {
     System,
     Manual(Arc<AtomicI64>),
+    Paused { began: Instant, at: Micros, jumped: Arc<AtomicI64> },
 }
 
 impl Clock {
@@ -46,6 +48,11 @@ impl Clock {
         Self(Source::Manual(Arc::new(AtomicI64::new(start.0))))
     }
 
+    /// A clock that shows `start` now and goes with tokio's, which a test may have paused, until a [`Clock::jump`].
+    pub fn paused(start: Micros) -> Self {
+        Self(Source::Paused { began: Instant::now(), at: start, jumped: Arc::default() })
+    }
+
     /// The present moment.
     pub fn now(&self) -> Micros {
         match &self.0 {
@@ -55,6 +62,10 @@ impl Clock {
                 Micros(since.map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX)))
             }
             Source::Manual(now) => Micros(now.load(Ordering::Relaxed)),
+            Source::Paused { began, at, jumped } => {
+                let now = at.plus(began.elapsed());
+                Micros(now.0.saturating_add(jumped.load(Ordering::Relaxed)))
+            }
         }
     }
 
@@ -65,6 +76,13 @@ impl Clock {
             now.store(moved.0, Ordering::Relaxed);
         }
     }
+
+    /// Sets a paused clock forward or, below zero, back by so many microseconds; other clocks ignore it.
+    pub fn jump(&self, micros: i64) {
+        if let Source::Paused { jumped, .. } = &self.0 {
+            jumped.fetch_add(micros, Ordering::Relaxed);
+        }
+    }
 }
 
 impl fmt::Debug for Clock {
@@ -72,6 +90,7 @@ impl fmt::Debug for Clock {
         f.write_str(match self.0 {
             Source::System => "Clock(system)",
             Source::Manual(_) => "Clock(manual)",
+            Source::Paused { .. } => "Clock(paused)",
         })
     }
 }

@@ -15,6 +15,7 @@ use crate::event::{append_event, of_held_run};
 use crate::open::{Store, postgres_options};
 use crate::pools::{Locking, Speaks as _, locking, reading, writing};
 use crate::row::{parsed, plain};
+use crate::seam::Session;
 use crate::url::StoreUrl;
 
 pub(crate) const SQL: &[&str] = &[EPOCH.sqlite, EPOCH.postgres, RAISE_EPOCH, LEADER, PAUSE_RUN];
@@ -76,10 +77,17 @@ impl Store {
     }
 }
 
-/// A connection of its own, on which the lock of the leader is asked for and held. On SQLite, where the file's lock
-/// stands for it, there is none.
+/// A connection of its own, on which the lock of the leader is asked for and held.
 #[derive(Debug)]
-pub struct Candidacy(Option<PgConnection>);
+pub struct Candidacy(Hold);
+
+#[derive(Debug)]
+enum Hold {
+    /// On SQLite the file's lock stands for it.
+    File,
+    Postgres(PgConnection),
+    Simulated(Session),
+}
 
 const TRY_LOCK: &str = "SELECT pg_try_advisory_lock(7022083106486904161)";
 
@@ -96,47 +104,57 @@ impl Candidacy {
     /// Connects to the store at `url`.
     pub async fn open(store: &Store) -> Result<Self, StoreError> {
         let unreachable = |source| StoreError::Unreachable { url: store.url().to_string(), source };
+        if let Some(session) = Session::open(store).await {
+            return Ok(Self(Hold::Simulated(session?)));
+        }
         match store.url() {
-            StoreUrl::Sqlite(_) => Ok(Self(None)),
+            StoreUrl::Sqlite(_) => Ok(Self(Hold::File)),
             StoreUrl::Postgres(url) => {
                 let options = postgres_options(url).map_err(unreachable)?;
-                Ok(Self(Some(options.connect().await.map_err(unreachable)?)))
+                Ok(Self(Hold::Postgres(options.connect().await.map_err(unreachable)?)))
             }
         }
     }
 
     /// Takes the lock if nobody has it. Once taken, it is held until this is dropped or its connection ends.
     pub async fn try_lock(&mut self) -> Result<bool, StoreError> {
-        self.ask(TRY_LOCK).await
+        match &mut self.0 {
+            Hold::File => Ok(true),
+            Hold::Postgres(connection) => ask(connection, TRY_LOCK).await,
+            Hold::Simulated(session) => session.try_lock().await,
+        }
     }
 
     /// Ends the session that holds the lock. It can be taken a moment later.
     pub async fn depose(&mut self) -> Result<(), StoreError> {
-        self.ask(DEPOSE).await.map(|_| ())
+        match &mut self.0 {
+            Hold::File => Ok(()),
+            Hold::Postgres(connection) => ask(connection, DEPOSE).await.map(|_| ()),
+            Hold::Simulated(session) => session.depose().await,
+        }
     }
 
     /// Whether the connection, and with it the lock, still stands.
     pub async fn is_alive(&mut self) -> bool {
-        self.ask(ALIVE).await.is_ok()
+        match &mut self.0 {
+            Hold::File => true,
+            Hold::Postgres(connection) => ask(connection, ALIVE).await.is_ok(),
+            Hold::Simulated(session) => session.is_alive().await.is_ok(),
+        }
     }
 
     /// Lets go of the lock.
     pub async fn end(self) {
-        if let Some(connection) = self.0 {
+        if let Hold::Postgres(connection) = self.0 {
             // Whether or not it hears of it, the server lets go of the lock.
             let _ = connection.close().await;
         }
     }
+}
 
-    async fn ask(&mut self, question: &'static str) -> Result<bool, StoreError> {
-        match &mut self.0 {
-            None => Ok(true),
-            Some(connection) => {
-                let answer: Option<bool> = sqlx::query_scalar(question).fetch_optional(connection).await?;
-                Ok(answer.unwrap_or(false))
-            }
-        }
-    }
+async fn ask(connection: &mut PgConnection, question: &'static str) -> Result<bool, StoreError> {
+    let answer: Option<bool> = sqlx::query_scalar(question).fetch_optional(connection).await?;
+    Ok(answer.unwrap_or(false))
 }
 
 const PAUSE_RUN: &str = "UPDATE runs SET state = 'paused', reason = $2 WHERE id = $1 AND state = 'running'";

@@ -4,6 +4,7 @@
 //!
 //! - [`url`]: where a store is; [`open`]: opening it, its schema; [`lock`]: one owner for a SQLite file
 //! - `pools`: the two databases, and the macros that run one body on either; `bulk`: many rows in one statement
+//! - [`seam`]: what a simulation puts between a process and its store
 //! - [`error`]: what can go wrong; `row`: from columns back to types
 //!
 //! What a run meets, in its order:
@@ -72,6 +73,7 @@ mod row;
 pub mod run;
 pub mod run_end;
 pub mod schedule;
+pub mod seam;
 pub mod settle;
 pub mod standing;
 pub mod steer;

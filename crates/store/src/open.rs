@@ -11,6 +11,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::error::StoreError;
 use crate::pools::{ACQUIRE_TIMEOUT, Durability, Pools, joined};
+use crate::seam::{Seam, Simulated};
 use crate::url::StoreUrl;
 
 /// Every migration, embedded.
@@ -30,8 +31,10 @@ pub enum Schema {
 pub struct Store(Arc<Inner>);
 
 struct Inner {
-    pools: Pools,
+    pools: Arc<Pools>,
     url: StoreUrl,
+    /// In a simulation alone.
+    simulated: Option<Simulated>,
 }
 
 /// What a newer schema says of the binaries that may work on it.
@@ -70,10 +73,28 @@ impl Store {
             }
             StoreUrl::Postgres(text) => Pools::postgres(postgres_options(text).map_err(unreachable)?),
         };
-        let store = Self(Arc::new(Inner { pools, url: url.clone() }));
+        let store = Self(Arc::new(Inner { pools: Arc::new(pools), url: url.clone(), simulated: None }));
         let opened = store.clone();
         joined(tokio::spawn(async move { opened.settle_schema(schema).await })).await?;
         Ok(store)
+    }
+
+    /// The store of a simulation, on a database in memory.
+    pub(crate) fn of_simulation(pools: Pools, simulated: Simulated) -> Self {
+        let url = StoreUrl::Sqlite(":memory:".into());
+        Self(Arc::new(Inner { pools: Arc::new(pools), url, simulated: Some(simulated) }))
+    }
+
+    /// The same store behind `seam`, where it has seams.
+    pub(crate) fn with_seam(&self, seam: Arc<dyn Seam>) -> Self {
+        let Inner { pools, url, simulated } = &*self.0;
+        let simulated = simulated.as_ref().map(|simulated| simulated.behind(seam));
+        Self(Arc::new(Inner { pools: Arc::clone(pools), url: url.clone(), simulated }))
+    }
+
+    /// What there is beside the database, in a simulation.
+    pub(crate) fn simulation(&self) -> Option<&Simulated> {
+        self.0.simulated.as_ref()
     }
 
     /// Closes every connection after what is under way. Calls after it fail.
@@ -110,7 +131,7 @@ impl Store {
     async fn settle_schema(&self, schema: Schema) -> Result<(), StoreError> {
         let url = &self.0.url;
         let unreachable = |source| StoreError::Unreachable { url: url.to_string(), source };
-        match (&self.0.pools, &self.0.url) {
+        match (&*self.0.pools, &self.0.url) {
             (Pools::Sqlite { writer, .. }, StoreUrl::Sqlite(path)) => {
                 refuse_foreign(path, url).await?;
                 if schema == Schema::Require {

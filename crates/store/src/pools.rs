@@ -6,6 +6,7 @@
 
 use std::ops::Deref;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
@@ -65,12 +66,7 @@ impl Deref for Postgres {
 impl Pools {
     /// Pools on the SQLite file at `path`; connects on first use. `create`: makes the file, in WAL mode.
     pub(crate) fn sqlite(path: &Path, create: bool) -> Self {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .busy_timeout(BUSY_TIMEOUT)
-            .foreign_keys(true)
-            .statement_cache_capacity(PREPARED)
-            .row_buffer_size(ROWS_AHEAD)
+        let options = sqlite_options(path)
             // What a statement needs for taking itself back, and sorting, stays off the disk.
             .pragma("temp_store", "MEMORY")
             // Pages are written again and again: the longer the log, the fewer copies of each go into the file.
@@ -83,6 +79,19 @@ impl Pools {
         let writer = if create { writer.journal_mode(SqliteJournalMode::Wal) } else { writer };
         Self::Sqlite {
             readers: readers_of(readers),
+            writer: Box::new(Writer { options: writer, connection: Mutex::new(None) }),
+        }
+    }
+
+    /// A database in memory, which ends with its last connection. Its readers take no locks: whoever asks for it lets one
+    /// transaction end before the next begins.
+    pub(crate) fn memory() -> Self {
+        /// Sets one apart from the others of this process.
+        static OPENED: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("file:assay-simulated-{}", OPENED.fetch_add(1, Ordering::Relaxed));
+        let writer = sqlite_options(Path::new(&name)).in_memory(true).shared_cache(true);
+        Self::Sqlite {
+            readers: readers_of(writer.clone().pragma("read_uncommitted", "ON")),
             writer: Box::new(Writer { options: writer, connection: Mutex::new(None) }),
         }
     }
@@ -119,6 +128,15 @@ impl Pools {
             }
         }
     }
+}
+
+fn sqlite_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        .statement_cache_capacity(PREPARED)
+        .row_buffer_size(ROWS_AHEAD)
 }
 
 /// What a commit that has returned survives. On PostgreSQL the server's own setting decides, for every commit.
@@ -277,25 +295,21 @@ macro_rules! locking {
 macro_rules! reading {
     ($store:expr, |$conn:ident| $body:block) => {{
         let store: &$crate::open::Store = $store;
-        let read: Result<_, $crate::error::StoreError> = match store.pools() {
-            $crate::pools::Pools::Sqlite { readers, .. } => {
-                async {
+        let read = std::pin::pin!(async {
+            match store.pools() {
+                $crate::pools::Pools::Sqlite { readers, .. } => {
                     let mut connection = readers.acquire().await?;
                     let $conn: &mut sqlx::SqliteConnection = &mut connection;
                     $body
                 }
-                .await
-            }
-            $crate::pools::Pools::Postgres(pool) => {
-                async {
+                $crate::pools::Pools::Postgres(pool) => {
                     let mut connection = pool.acquire().await?;
                     let $conn: &mut sqlx::PgConnection = &mut connection;
                     $body
                 }
-                .await
             }
-        };
-        read.map_err(|error| store.placed(error))
+        });
+        $crate::seam::carried_out(store, true, read).await.map_err(|error| store.placed(error))
     }};
 }
 
@@ -311,7 +325,8 @@ macro_rules! writing {
     };
     ($store:expr, $durability:expr, |$conn:ident| $body:block) => {{
         let store = $store.clone();
-        let task = tokio::spawn(async move {
+        // On the heap, where the task takes it anyway: callers stay small.
+        let write = Box::pin(async move {
             match store.pools() {
                 $crate::pools::Pools::Sqlite { writer, .. } => {
                     let mut turn = writer.ready($durability).await?;
@@ -347,7 +362,8 @@ macro_rules! writing {
                 }
             }
         });
-        $crate::pools::joined(task).await.map_err(|error| $store.placed(error))
+        let task = async { $crate::pools::joined(tokio::spawn(write)).await };
+        $crate::seam::carried_out($store, false, task).await.map_err(|error| $store.placed(error))
     }};
 }
 
@@ -360,7 +376,8 @@ macro_rules! stating {
     };
     ($store:expr, $durability:expr, $line:ident, |$conn:ident| $body:block) => {{
         let store = $store.clone();
-        let task = tokio::spawn(async move {
+        // On the heap, where the task takes it anyway: callers stay small.
+        let write = Box::pin(async move {
             match store.pools() {
                 $crate::pools::Pools::Sqlite { writer, .. } => {
                     let mut turn = writer.ready($durability).await?;
@@ -374,7 +391,8 @@ macro_rules! stating {
                 }
             }
         });
-        $crate::pools::joined(task).await.map_err(|error| $store.placed(error))
+        let task = async { $crate::pools::joined(tokio::spawn(write)).await };
+        $crate::seam::carried_out($store, false, task).await.map_err(|error| $store.placed(error))
     }};
 }
 

@@ -1,7 +1,7 @@
 //! From hints to grants: receive a batch, claim it in one transaction, hand on what was granted; then what has to run alone,
 //! one after the other.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ pub(crate) async fn consume(pool: Arc<Pool>, grants: mpsc::Sender<Granted>) -> R
             () = pool.stop.cancelled() => return Ok(()),
             deliveries = receive(&pool, &mut subscription, &grants) => deliveries?,
         };
-        let mut fresh: HashMap<Hint, Delivery> = deliveries
+        let mut fresh: BTreeMap<Hint, Delivery> = deliveries
             .into_iter()
             .filter_map(|delivery| pool.held.hold(delivery))
             .map(|delivery| (delivery.hint(), delivery))

@@ -11,6 +11,7 @@ use assay_store::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::keys::Keys;
+use crate::provider::Wire;
 
 /// The handles of one worker.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct Environment {
     pub seed: u64,
     /// Where spans go.
     pub tracer: Tracer,
+    /// Where calls go.
+    pub wire: Wire,
 }
 
 /// Which pools a worker serves.

@@ -49,7 +49,7 @@ mod work;
 
 pub use environment::{Environment, PoolSpec, Serve, Shutdown};
 pub use keys::{KeyError, Keys};
-pub use provider::ProviderError;
+pub use provider::{ProviderError, Server, Wire, WireFault, WireReply};
 pub use scorer::{Fault, Judged, Scoring, score_output};
 
 use std::sync::Arc;
@@ -58,8 +58,8 @@ use std::time::Duration;
 use assay_queue::QueueError;
 use assay_store::{Offer, StoreError};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use execute::Onward;
 use held::Held;
@@ -111,7 +111,8 @@ pub fn install_tls() {
 /// Works on the pools that `serve` says until `shutdown`: joins as a member, claims, executes and records, and leaves.
 ///
 /// Ends with `Ok` once the soft token has fired and everything in hand is recorded or released, or soon after the
-/// hard one. The caller gives the grace: it fires the hard token when that is over.
+/// hard one. The caller gives the grace: it fires the hard token when that is over. Dropped, it leaves no task behind:
+/// what it held waits for its burial, as after any death.
 pub async fn run(environment: Environment, serve: Serve, shutdown: Shutdown) -> Result<(), WorkerError> {
     install_tls();
     let environment = Arc::new(environment);
@@ -128,7 +129,8 @@ pub async fn run(environment: Environment, serve: Serve, shutdown: Shutdown) -> 
     tracing::info!(member.id = %environment.member, "worker {} joined", environment.member);
     let (give_back, given_back) = mpsc::channel(GIVEN_BACK);
     let gone = CancellationToken::new();
-    let beating = tokio::spawn(member::beat(Arc::clone(&environment), kind, offer, gone.clone()));
+    let beat = member::beat(Arc::clone(&environment), kind, offer, gone.clone());
+    let beating = AbortOnDropHandle::new(tokio::spawn(beat));
     let opener = Opener::new(Arc::clone(&environment), Arc::clone(&held), hard.clone());
     let recorder = record::record(Arc::clone(&environment), held, given_back, hard.clone());
     let (keeper, keeping) = Keeper::new(Arc::clone(&environment), hard.clone());
@@ -140,11 +142,13 @@ pub async fn run(environment: Environment, serve: Serve, shutdown: Shutdown) -> 
         vec![start(recorder, &stop), start(keeping, &stop), start(reserving, &stop), start(serving, &stop)];
 
     let worked = tokio::select! {
+        biased;
         worked = all(tasks) => worked,
         () = overdue(&hard, &stop) => Ok(()),
     };
     gone.cancel();
     let left = tokio::select! {
+        biased;
         left = member::leave(&environment, beating) => left,
         () = overdue(&hard, &stop) => Ok(()),
     };
@@ -156,19 +160,19 @@ pub async fn run(environment: Environment, serve: Serve, shutdown: Shutdown) -> 
 fn start(
     task: impl Future<Output = Result<(), WorkerError>> + Send + 'static,
     stop: &CancellationToken,
-) -> JoinHandle<Result<(), WorkerError>> {
+) -> AbortOnDropHandle<Result<(), WorkerError>> {
     let failed = stop.clone().drop_guard();
-    tokio::spawn(async move {
+    AbortOnDropHandle::new(tokio::spawn(async move {
         let result = task.await;
         if result.is_ok() {
             failed.disarm();
         }
         result
-    })
+    }))
 }
 
 /// Waits for every task; the first error in their order is the one that is told.
-async fn all(tasks: Vec<JoinHandle<Result<(), WorkerError>>>) -> Result<(), WorkerError> {
+async fn all(tasks: Vec<AbortOnDropHandle<Result<(), WorkerError>>>) -> Result<(), WorkerError> {
     let mut result = Ok(());
     for task in tasks {
         result = result.and(task.await.unwrap_or(Err(WorkerError::Panicked)));

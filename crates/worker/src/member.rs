@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use assay_store::{Offer, StoreError};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::WorkerError;
 use crate::environment::Environment;
@@ -46,6 +46,7 @@ pub(crate) async fn beat(
     let mut failing = false;
     loop {
         tokio::select! {
+            biased;
             () = gone.cancelled() => return,
             _ = ticks.tick() => {}
             // Whoever sets it lives as long as there is work; after that only the clock is left.
@@ -70,7 +71,10 @@ pub(crate) async fn beat(
 }
 
 /// Leaves, once the last beat is over: what is still held goes back to the store.
-pub(crate) async fn leave(environment: &Environment, beating: JoinHandle<()>) -> Result<(), WorkerError> {
+pub(crate) async fn leave(
+    environment: &Environment,
+    beating: AbortOnDropHandle<()>,
+) -> Result<(), WorkerError> {
     beating.await.map_err(|_| WorkerError::Panicked)?;
     let freed = environment
         .store

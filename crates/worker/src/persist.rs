@@ -41,6 +41,7 @@ pub(crate) async fn persist<T, F: Future<Output = Result<T, StoreError>>>(
         }
         let jittered = wait.mul_f64(0.5 + dice.draw() / 2.0);
         tokio::select! {
+            biased;
             () = give_up.cancelled() => return Ok(None),
             () = tokio::time::sleep(jittered) => {}
         }

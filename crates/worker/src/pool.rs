@@ -136,7 +136,7 @@ fn account(
     let account = Account::new(name, &settings.limits);
     let in_flight = account.in_flight();
     let key = environment.keys.of(name);
-    let provider = Provider::new(settings, key, in_flight, environment.clock.clone())?;
+    let provider = Provider::new(settings, key, in_flight, environment.clock.clone(), &environment.wire)?;
     if settings.kind == ProviderKind::OpenAi {
         let per_minute = settings.limits.requests_per_minute.map_or(0, NonZeroU32::get);
         tracing::info!(

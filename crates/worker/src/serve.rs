@@ -107,6 +107,7 @@ impl Server {
                 }
             }
             tokio::select! {
+                biased;
                 () = self.stop.cancelled() => {}
                 () = tokio::time::sleep(LOOK_EVERY) => {}
                 Some(ended) = tasks.join_next() => {

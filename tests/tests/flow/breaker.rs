@@ -20,7 +20,7 @@ fn script() -> Script {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn row_25_one_in_ten_fails_and_every_job_is_answered() {
+async fn one_in_ten_fails_and_every_job_is_answered() {
     let (provider, place) =
         start(script().rule(When::share(0.1).first(1), Reaction::status(500)), JOBS).await;
     let report = place.assay(&["run", "suite.yaml", "--json"]).expect(0).json();

@@ -192,7 +192,7 @@ const LATENCY_MS: u64 = 100;
 
 /// An urgent run waits for what is in the window before it, for its own jobs, and for nothing else of a sweep.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_urgent_run_overtakes_a_sweep() {
+async fn row_27_an_urgent_run_overtakes_a_sweep() {
     const URGENT: u64 = 100;
     let provider = provider(LATENCY_MS).await;
     let mut world = World::new().await;

@@ -47,7 +47,7 @@ fn assert_found(results: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn row_3_a_job_that_kills_its_process_ends_as_poison() {
+async fn a_job_that_kills_its_process_ends_as_poison() {
     let provider = provider().await;
     let place = Workplace::default();
     place.provider(provider.base_url(), "in_flight = 4").sums(JOBS.try_into().unwrap(), "");
@@ -70,7 +70,7 @@ async fn row_3_a_job_that_kills_its_process_ends_as_poison() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn row_3_a_job_that_kills_its_workers_ends_as_poison_and_harms_no_neighbour() {
+async fn row_03_a_job_that_kills_its_workers_ends_as_poison_and_harms_no_neighbour() {
     let provider = provider().await;
     let mut world = World::new().await;
     world.place.provider(provider.base_url(), "in_flight = 4").sums(JOBS.try_into().unwrap(), "");

@@ -117,6 +117,7 @@ fn worker(environment: &Environment, keys: Keys, rng: &mut StdRng) -> assay_work
         pid: std::process::id(),
         seed: rng.random(),
         tracer,
+        wire: assay_worker::Wire::Network,
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) async fn call(settings: &Settings, args: &WorkerArgs) -> Result<Exit,
         pid: std::process::id(),
         seed: process.rng.random(),
         tracer: settings.tracer.clone(),
+        wire: assay_worker::Wire::Network,
     };
     run(environment, Serve::OpenRuns, process.shutdown.clone())
         .await

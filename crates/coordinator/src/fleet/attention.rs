@@ -34,7 +34,7 @@ impl Attention {
             self.0.entry(model.clone()).or_insert(now);
         }
         let (store, wall) = (&environment.store, environment.clock.now());
-        let mut told: HashMap<_, _> = store.account_problems().await?.into_iter().collect();
+        let mut told: BTreeMap<_, _> = store.account_problems().await?.into_iter().collect();
         told.retain(|_, problem| problem.kind == UNSERVED);
         for (model, detail) in &unserved {
             let known = told.remove(model);

@@ -61,6 +61,7 @@ impl Election {
                 }
             }
             tokio::select! {
+                biased;
                 () = sleep(ASK_EVERY) => {}
                 () = stop.cancelled() => {}
             }

@@ -42,6 +42,7 @@ pub(super) async fn lead(
     let telling = notify(environment.clone());
     let sweeping = sweep(environment.clone(), mandate);
     tokio::select! {
+        biased;
         led = rounds(environment, mandate, stop) => led,
         never = judging => match never {},
         never = telling => match never {},
@@ -119,6 +120,7 @@ async fn rounds(
             Err(error) => return Err(error),
         };
         tokio::select! {
+            biased;
             () = sleep(pause) => {}
             () = stop.cancelled() => {}
         }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use assay_store::{Offer, StoreError};
-use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::Identity;
 use crate::environment::Environment;
@@ -19,7 +19,7 @@ const KIND: &str = "coordinator";
 pub(super) struct Membership {
     environment: Environment,
     identity: Identity,
-    beating: JoinHandle<()>,
+    beating: AbortOnDropHandle<()>,
     gone: CancellationToken,
 }
 
@@ -41,7 +41,8 @@ impl Membership {
             }
         }
         let gone = CancellationToken::new();
-        let beating = tokio::spawn(beat(environment.clone(), identity.clone(), gone.clone()));
+        let beating = beat(environment.clone(), identity.clone(), gone.clone());
+        let beating = AbortOnDropHandle::new(tokio::spawn(beating));
         Ok(Self { environment, identity, beating, gone })
     }
 
@@ -70,6 +71,7 @@ async fn beat(environment: Environment, identity: Identity, gone: CancellationTo
     let mut told = false;
     loop {
         tokio::select! {
+            biased;
             () = gone.cancelled() => return,
             _ = ticks.tick() => {}
         }

@@ -67,6 +67,7 @@ pub async fn coordinate(
     while let Some(mut term) = election.win(&stop).await {
         role.send_replace(Role::Leading);
         let led = tokio::select! {
+            biased;
             led = lead::lead(environment.clone(), term.mandate, &stop) => led,
             () = term.lost() => Ok(()),
         };

@@ -98,6 +98,7 @@ impl Driver {
                 Err(error) => return Err(error),
             };
             tokio::select! {
+                biased;
                 () = sleep(pause) => {}
                 () = stop.cancelled() => {}
                 // On a laptop the run's end is somebody's wait.

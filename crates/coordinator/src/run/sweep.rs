@@ -11,9 +11,17 @@ use tokio::time::Instant;
 
 use crate::environment::Environment;
 
-/// What was last seen of each member's beat, and when it last changed.
+/// Between two looks no more than a quarter of the patience counts as silence, or this where it is longer: whoever could not look
+/// for longer, because the store was away or he was frozen, does not know who was silent meanwhile, and the others could
+/// not beat either.
+const LONGEST_BLINK: Duration = Duration::from_millis(1_500);
+
+/// What was last seen of each member's beat, and for how long it has been watched standing still.
 #[derive(Debug, Default)]
-pub struct Beats(HashMap<MemberId, (i64, Instant)>);
+pub struct Beats {
+    seen: HashMap<MemberId, (i64, Duration)>,
+    looked: Option<Instant>,
+}
 
 impl Beats {
     /// Takes in the beats read `now`, and names the members that are dead. A member seen for the first time is
@@ -24,14 +32,19 @@ impl Beats {
         now: Instant,
         dead_after: Duration,
     ) -> Vec<MemberId> {
-        self.0.retain(|member, _| beats.iter().any(|(seen, _)| seen == member));
+        let watched = self.looked.replace(now).map_or(Duration::ZERO, |looked| now.duration_since(looked));
+        let watched = watched.min(LONGEST_BLINK.max(dead_after / 4));
+        self.seen.retain(|member, _| beats.iter().any(|(seen, _)| seen == member));
         let mut dead = Vec::new();
         for (member, beat) in beats {
-            let (last, changed) = self.0.entry(*member).or_insert((*beat, now));
-            if last != beat {
-                (*last, *changed) = (*beat, now);
-            } else if now.duration_since(*changed) >= dead_after {
-                dead.push(*member);
+            match self.seen.get_mut(member) {
+                Some((last, silent)) if last == beat => {
+                    *silent += watched;
+                    if *silent >= dead_after {
+                        dead.push(*member);
+                    }
+                }
+                _ => _ = self.seen.insert(*member, (*beat, Duration::ZERO)),
             }
         }
         dead
@@ -82,19 +95,49 @@ mod tests {
 
     const DEAD_AFTER: Duration = Duration::from_secs(30);
 
+    fn member(n: u128) -> MemberId {
+        MemberId::new(Uuid::from_u128(n))
+    }
+
+    /// Looks once a second; the beats of members change at the seconds given for them. Returns who is dead at the end.
+    fn check(changes: &[&[u64]], looks: impl IntoIterator<Item = u64>, expected: &[u128]) {
+        let start = Instant::now();
+        let mut beats = Beats::default();
+        let mut dead = Vec::new();
+        for second in looks {
+            let beat = |changes: &[u64]| changes.iter().filter(|change| **change <= second).count();
+            let seen: Vec<_> = (1..)
+                .zip(changes)
+                .map(|(n, changes)| (member(n), i64::try_from(beat(changes)).unwrap()))
+                .collect();
+            dead = beats.observe(&seen, start + Duration::from_secs(second), DEAD_AFTER);
+        }
+        let expected: Vec<_> = expected.iter().map(|n| member(*n)).collect();
+        assert_eq!(dead, expected);
+    }
+
     #[test]
     fn only_a_counter_that_stands_still_is_death() {
-        let member = |n: u128| MemberId::new(Uuid::from_u128(n));
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
+        check(&[&[1, 2], &[29]], 0..=31, &[]);
+        check(&[&[1, 2], &[29]], 0..=32, &[1]);
+        check(&[&[1, 2], &[29]], 0..=59, &[1, 2]);
+    }
+
+    #[test]
+    fn a_member_that_was_buried_and_comes_back_is_new() {
         let mut beats = Beats::default();
-        let mut observe = |seen: &[(MemberId, i64)], seconds| beats.observe(seen, at(seconds), DEAD_AFTER);
-        assert_eq!(observe(&[(member(1), 7), (member(2), 1)], 0), []);
-        assert_eq!(observe(&[(member(1), 8), (member(2), 1)], 29), []);
-        assert_eq!(observe(&[(member(1), 8), (member(2), 1)], 30), [member(2)]);
-        assert_eq!(observe(&[(member(1), 8)], 58), []);
-        assert_eq!(observe(&[(member(1), 8)], 59), [member(1)]);
-        // A member that was buried and comes back is new.
-        assert_eq!(observe(&[(member(2), 1)], 60), []);
+        let mut observe = |seen: &[(MemberId, i64)], now| beats.observe(seen, now, DEAD_AFTER);
+        let start = Instant::now();
+        assert_eq!(observe(&[(member(1), 1)], start), []);
+        assert_eq!(observe(&[], start + DEAD_AFTER), []);
+        assert_eq!(observe(&[(member(1), 1)], start + 2 * DEAD_AFTER), []);
+    }
+
+    #[test]
+    fn who_could_not_look_buries_nobody() {
+        // The store was away from the fifth second to the hundredth, and back before anybody could beat.
+        check(&[&[1, 5], &[1, 5]], (0..=5).chain([100]), &[]);
+        check(&[&[1, 5], &[1, 5, 101]], (0..=5).chain(100..=122), &[]);
+        check(&[&[1, 5], &[1, 5, 101]], (0..=5).chain(100..=123), &[1]);
     }
 }

@@ -168,6 +168,7 @@ impl Gate {
                 Admission::Probe => return 1,
                 Admission::Paused(wait) | Admission::Troubled(wait) => {
                     tokio::select! {
+                        biased;
                         () = changed => {}
                         () = tokio::time::sleep(wait) => {}
                     }

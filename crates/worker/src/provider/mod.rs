@@ -1,4 +1,5 @@
-//! Those who answer: one file for each kind of provider, one [`Question`] for all of them.
+//! Those who answer: one file for each kind of provider, one [`Question`] for all of them; [`wire`]: what a simulation
+//! puts at the other end.
 //!
 //! What comes back is an [`observation::Observation`], classed by [`observation::classify`] and acted on by
 //! [`crate::retry`].
@@ -7,6 +8,7 @@ mod echo;
 pub(crate) mod observation;
 mod openai;
 mod recorded;
+mod wire;
 
 use assay_common::case::Case;
 use assay_common::clock::Clock;
@@ -18,6 +20,7 @@ use assay_store::{Store, StoreError};
 
 use crate::keys::Secret;
 use observation::Observation;
+pub use wire::{Server, Wire, WireFault, WireReply};
 
 /// A provider, ready to be asked.
 #[derive(Debug)]
@@ -96,9 +99,12 @@ impl Provider {
         key: Option<&Secret>,
         in_flight: u32,
         clock: Clock,
+        wire: &Wire,
     ) -> Result<Self, ProviderError> {
         match settings.kind {
-            ProviderKind::OpenAi => openai::OpenAi::new(settings, key, in_flight, clock).map(Self::OpenAi),
+            ProviderKind::OpenAi => {
+                openai::OpenAi::new(settings, key, in_flight, clock, wire).map(Self::OpenAi)
+            }
             ProviderKind::Recorded => Ok(Self::Recorded),
             ProviderKind::Echo => Ok(Self::Echo),
         }

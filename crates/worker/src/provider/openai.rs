@@ -7,14 +7,17 @@ mod request;
 mod response;
 
 use std::error::Error as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use assay_common::clock::Clock;
 use assay_common::config::Provider as Settings;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Response, Url};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode, Url};
+use tokio::time::timeout;
 
 use super::observation::{Measured, Observation, Reply};
+use super::wire::{Server, Wire, WireFault, WireReply};
 use super::{ProviderError, Question};
 use crate::keys::Secret;
 
@@ -37,10 +40,17 @@ const JOB_HEADER: HeaderName = HeaderName::from_static("x-assay-job");
 /// A chat server.
 #[derive(Debug)]
 pub(crate) struct OpenAi {
-    client: Client,
+    transport: Transport,
     url: Url,
     key: Option<Secret>,
     clock: Clock,
+}
+
+#[derive(Debug)]
+enum Transport {
+    Http(Client),
+    /// A model of the server, and how long it may take.
+    Model(Arc<dyn Server>, Duration),
 }
 
 /// A body as far as it was read.
@@ -61,8 +71,24 @@ impl OpenAi {
         key: Option<&Secret>,
         in_flight: u32,
         clock: Clock,
+        wire: &Wire,
     ) -> Result<Self, ProviderError> {
         let url = endpoint(settings.base_url.as_deref().unwrap_or_default())?;
+        let total = settings.timeout.map_or(DEFAULT_TIMEOUT, |span| span.0);
+        let transport = match wire {
+            Wire::Network => Transport::Http(Self::client(settings, &url, key, in_flight, total)?),
+            Wire::Model(server) => Transport::Model(Arc::clone(server), total),
+        };
+        Ok(Self { transport, url, key: key.cloned(), clock })
+    }
+
+    fn client(
+        settings: &Settings,
+        url: &Url,
+        key: Option<&Secret>,
+        in_flight: u32,
+        total: Duration,
+    ) -> Result<Client, ProviderError> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -73,7 +99,6 @@ impl OpenAi {
             bearer.set_sensitive(true);
             headers.insert(AUTHORIZATION, bearer);
         }
-        let total = settings.timeout.map_or(DEFAULT_TIMEOUT, |span| span.0);
         // Whoever allows long calls allows the silence before a long answer too.
         let idle = settings.timeout.map_or(IDLE_TIMEOUT, |span| span.0.max(IDLE_TIMEOUT));
         let builder = match url.scheme() {
@@ -81,7 +106,7 @@ impl OpenAi {
             "http" => Client::builder().tls_certs_only([]),
             _ => Client::builder(),
         };
-        let client = builder
+        builder
             .default_headers(headers)
             .user_agent(concat!("assay/", env!("CARGO_PKG_VERSION")))
             .http1_only()
@@ -94,8 +119,7 @@ impl OpenAi {
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .pool_max_idle_per_host(in_flight as usize)
             .build()
-            .map_err(|error| ProviderError::Client(describe(&error)))?;
-        Ok(Self { client, url, key: key.cloned(), clock })
+            .map_err(|error| ProviderError::Client(describe(&error)))
     }
 
     pub(super) fn server(&self) -> Option<(&str, u16)> {
@@ -104,28 +128,60 @@ impl OpenAi {
 
     /// Makes one call. It takes at most the provider's `timeout`.
     pub(super) async fn ask(&self, question: &Question<'_>) -> Observation {
-        let body = request::body(question.model, question.prompt);
-        let job = HeaderValue::try_from(request::job(question)).ok();
-        let mut request = self.client.post(self.url.clone()).body(body);
-        if let Some(job) = job {
+        let (job, body) = (request::job(question), request::body(question.model, question.prompt));
+        let (reply, retry_after) = match &self.transport {
+            Transport::Http(client) => self.ask_server(client, &job, body).await,
+            Transport::Model(server, total) => self.ask_model(&**server, *total, job, body).await,
+        };
+        Observation { reply: self.without_key(reply), retry_after, measured: Measured::Here }
+    }
+
+    async fn ask_server(&self, client: &Client, job: &str, body: Vec<u8>) -> (Reply, Option<Duration>) {
+        let mut request = client.post(self.url.clone()).body(body);
+        if let Ok(job) = HeaderValue::try_from(job) {
             request = request.header(JOB_HEADER, job);
         }
-        let observed = match request.send().await {
+        match request.send().await {
             Ok(response) => self.receive(response).await,
             Err(error) if error.is_connect() => {
                 (Reply::Unsent(format!("{}: {}", authority(&self.url), describe(&error))), None)
             }
             Err(error) => (Reply::Broken(describe(&error)), None),
-        };
-        let (reply, retry_after) = observed;
-        Observation { reply: self.without_key(reply), retry_after, measured: Measured::Here }
+        }
+    }
+
+    async fn ask_model(
+        &self,
+        server: &dyn Server,
+        total: Duration,
+        job: String,
+        body: Vec<u8>,
+    ) -> (Reply, Option<Duration>) {
+        match timeout(total, server.answer(job, body)).await {
+            Ok(Ok(WireReply { status, retry_after, body })) => {
+                let asked = retry_after.and_then(|asked| HeaderValue::try_from(asked).ok());
+                let headers = asked.map(|asked| (RETRY_AFTER, asked)).into_iter().collect();
+                let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                self.understand(status, &headers, Body::Whole(body))
+            }
+            Ok(Err(WireFault::Unsent(why))) => (Reply::Unsent(why), None),
+            Ok(Err(WireFault::Broken(why))) => (Reply::Broken(why), None),
+            Err(_) => (Reply::Broken("no reply in time".into()), None),
+        }
     }
 
     async fn receive(&self, response: Response) -> (Reply, Option<Duration>) {
-        let status = response.status();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let limit = if status.is_success() { MAX_BODY_BYTES } else { MAX_ERROR_BODY_BYTES };
+        let body = read(response, limit).await;
+        self.understand(status, &headers, body)
+    }
+
+    /// What a reply says.
+    fn understand(&self, status: StatusCode, headers: &HeaderMap, body: Body) -> (Reply, Option<Duration>) {
         if !status.is_success() {
-            let retry_after = response::retry_after(response.headers(), self.clock.now());
-            let read = match read(response, MAX_ERROR_BODY_BYTES).await {
+            let retry_after = response::retry_after(headers, self.clock.now());
+            let read = match body {
                 Body::Whole(read) | Body::TooLong(read) | Body::Garbled { read, .. } => read,
                 // The status says enough.
                 Body::Broken(_) => Vec::new(),
@@ -133,7 +189,7 @@ impl OpenAi {
             let error = response::error(&read);
             return (Reply::Status { status: status.as_u16(), error }, retry_after);
         }
-        let (bytes, problem) = match read(response, MAX_BODY_BYTES).await {
+        let (bytes, problem) = match body {
             Body::Whole(bytes) => (bytes, None),
             Body::TooLong(mut bytes) => {
                 bytes.truncate(KEPT_OF_TOO_LONG_BYTES);

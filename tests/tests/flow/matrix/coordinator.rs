@@ -12,7 +12,7 @@ use assay_store::{StoreUrl, create_database, drop_database};
 use assay_tests::assay::Workplace;
 use assay_tests::fleet::{Process, World};
 use assay_tests::scenes::{assert_says, provider};
-use assay_worker::{Environment, Keys, Serve, Shutdown};
+use assay_worker::{Environment, Keys, Serve, Shutdown, Wire};
 use nix::sys::signal::Signal;
 use uuid::Uuid;
 
@@ -83,6 +83,7 @@ async fn row_21_a_wall_clock_that_jumps_an_hour() {
             pid: 1,
             seed: 1,
             tracer: Tracer::default(),
+            wire: Wire::Network,
         },
         Serve::OpenRuns,
         shutdown.clone(),

@@ -80,7 +80,7 @@ async fn ask_at(base_url: &str, timeout: Duration) -> Observation {
     std::fs::write(&file, KEY).unwrap();
     let config = Config::parse(&toml.replace("KEY", file.to_str().unwrap())).unwrap();
     let keys = Keys::resolve(&config, ["p"]).unwrap();
-    let openai = OpenAi::new(&settings, keys.of("p"), 4, Clock::system()).unwrap();
+    let openai = OpenAi::new(&settings, keys.of("p"), 4, Clock::system(), &Wire::Network).unwrap();
     let model =
         Model { provider: "p".into(), model: "m".into(), sampling: Sampling::default(), recording: None };
     let case = Case { id: "c".into(), cluster: None, tags: Default::default(), vars: Vars::new() };

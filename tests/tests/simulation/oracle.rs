@@ -1,0 +1,295 @@
+//! The oracle: what must hold of a run that is over, from its rows and the providers' bill; and at every look before.
+
+use std::collections::BTreeMap;
+
+use assay_common::outcome::{ErrorKind, Outcome};
+use assay_store::{ResultRow, Run, RunState};
+
+use crate::provider::Job;
+
+/// Claims of a job that must have ended with their member before it may be called poison.
+const DEATHS_OF_POISON: u32 = 3;
+
+/// A call as the oracle judges it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub(crate) job: Job,
+    pub(crate) attempt: u32,
+    /// What it cost, in nano-dollars.
+    pub(crate) cost: i64,
+    /// Whether a reply said so.
+    pub(crate) told: bool,
+    /// Whether its end was seen by whoever asked.
+    pub(crate) seen: bool,
+    /// Whether it brought an answer.
+    pub(crate) answered: bool,
+    /// Whether anything befell the process that asked: what it knew may be lost.
+    pub(crate) troubled: bool,
+    /// Whether that process began after the run's cancellation had answered.
+    pub(crate) after_cancel: bool,
+}
+
+/// What must hold of a run at every moment: I2, I7.
+pub(crate) fn look(run: &Run) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut must = |holds: bool, what: &str| {
+        if !holds {
+            wrong.push(format!("run {}: {what}: {run:?}", run.id));
+        }
+    };
+    must(run.done() <= run.cursor && run.cursor <= run.planned, "I2: terminal ≤ expanded ≤ planned");
+    must(run.cost.0 >= 0 && run.reserved.0 >= 0, "I7: nothing is owed");
+    let bound = run.budget.is_none_or(|budget| run.cost.0 + run.reserved.0 <= budget.0);
+    must(bound, "I7: spent + set aside ≤ budget");
+    wrong
+}
+
+/// What befell a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Circumstances {
+    /// Whether a provider gave it any reason to err.
+    pub(crate) errors: bool,
+    /// Lives of processes that anything befell.
+    pub(crate) troubled: u32,
+}
+
+/// What must hold of a run that is over. `expected`: what its answers are worth.
+pub(crate) fn judge(
+    run: &Run,
+    rows: &[ResultRow],
+    calls: &[Call],
+    expected: impl Fn(&ResultRow) -> Outcome,
+    befell: Circumstances,
+) -> Vec<String> {
+    let mut wrong = look(run);
+    let mut fail = |what: String| wrong.push(format!("run {}: {what}", run.id));
+    let counts =
+        |outcome: fn(&Outcome) -> bool| rows.iter().filter(|row| outcome(&row.row.outcome)).count() as u64;
+    let recount = [
+        counts(|outcome| *outcome == Outcome::Passed),
+        counts(|outcome| *outcome == Outcome::Failed),
+        counts(|outcome| matches!(outcome, Outcome::Errored(_))),
+        counts(|outcome| *outcome == Outcome::Cancelled),
+    ];
+    if recount != [run.passed, run.failed, run.errored, run.cancelled] {
+        fail(format!("I15: its rows are {recount:?}, its counts are not: {run:?}"));
+    }
+    let ordinals: Vec<_> = rows.iter().map(|row| row.row.ordinal).collect();
+    if ordinals != (0..run.cursor).collect::<Vec<_>>() {
+        fail(format!("I1: of {} expanded jobs these have an outcome: {ordinals:?}", run.cursor));
+    }
+    if run.state == RunState::Completed && (run.cursor < run.planned || run.cancelled > 0) {
+        fail(format!("I1: complete with less than was planned: {run:?}"));
+    }
+    let mut by_job: BTreeMap<Job, Vec<&Call>> = BTreeMap::new();
+    calls.iter().for_each(|call| by_job.entry(call.job).or_default().push(call));
+    for row in rows {
+        let job = (run.id, row.row.ordinal, row.row.generation);
+        let calls = by_job.remove(&job).unwrap_or_default();
+        for what in judge_job(row, &calls, expected(row), befell) {
+            fail(format!("job {}: {what}", row.row.ordinal));
+        }
+    }
+    for job in by_job.into_keys() {
+        fail(format!("I5: {job:?} was called and is no job"));
+    }
+    if calls.iter().any(|call| call.after_cancel) {
+        fail("I16: a process that began after the cancellation made a call of it".to_owned());
+    }
+    let surely: i64 =
+        calls.iter().filter(|call| call.told && call.seen && !call.troubled).map(|call| call.cost).sum();
+    let at_most: i64 = calls.iter().filter(|call| call.told).map(|call| call.cost).sum();
+    if !(surely..=at_most).contains(&run.cost.0) {
+        fail(format!("I6: {} is on its books, the bill says {surely} to {at_most}", run.cost.0));
+    }
+    wrong
+}
+
+fn judge_job(row: &ResultRow, calls: &[&Call], expected: Outcome, befell: Circumstances) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let outcome = row.row.outcome;
+    match outcome {
+        Outcome::Passed | Outcome::Failed if outcome != expected => {
+            wrong.push(format!("I9: it {} and should have {}", outcome.word(), expected.word()));
+        }
+        Outcome::Passed | Outcome::Failed if !calls.iter().any(|call| call.answered) => {
+            wrong.push("I5: it has a result and was never answered".to_owned());
+        }
+        // A job whose claims keep ending with their members may be what kills them.
+        Outcome::Errored(ErrorKind::Poison) if row.crash_claims >= DEATHS_OF_POISON => {}
+        Outcome::Errored(ErrorKind::Poison) => {
+            wrong.push(format!("I17: it is called poison after {} deaths", row.crash_claims));
+        }
+        Outcome::Errored(_) if !befell.errors => {
+            wrong.push(format!("I9: nothing failed, and it is {outcome:?}"));
+        }
+        _ => {}
+    }
+    if row.crash_claims > befell.troubled {
+        wrong.push(format!(
+            "I17: {} of its claims are said to have ended with their member, and {} members were in trouble",
+            row.crash_claims, befell.troubled
+        ));
+    }
+    if calls.iter().any(|call| call.attempt == 0 || call.attempt > row.claims) {
+        wrong.push(format!("I5: it was called under a claim that is not among its {}", row.claims));
+    }
+    let surely = calls.iter().filter(|call| call.seen && !call.troubled).count() as u64;
+    if row.calls < surely || row.calls > calls.len() as u64 {
+        wrong.push(format!(
+            "I4: {} calls are on its ledger, the bill says {surely} to {}",
+            row.calls,
+            calls.len()
+        ));
+    }
+    // An answer that reached a process which lived on is kept or recorded: nobody pays for it again.
+    let kept = calls.iter().position(|call| call.answered && !call.troubled);
+    if kept.is_some_and(|kept| calls[kept + 1..].iter().any(|call| call.attempt > calls[kept].attempt)) {
+        wrong.push("I26: it was answered, and asked again".to_owned());
+    }
+    wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use assay_common::clock::Micros;
+    use assay_common::id::{Digest, RunId};
+    use assay_common::money::NanoUsd;
+    use assay_common::suite::Priority;
+    use assay_store::OutcomeRow;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn run_id() -> RunId {
+        RunId::new(Uuid::from_u128(1))
+    }
+
+    /// A run of two jobs that passed, at 5 nano-dollars each.
+    fn run() -> Run {
+        Run {
+            id: run_id(),
+            suite_name: "lucky".to_owned(),
+            revision: Digest::of(b"lucky"),
+            state: RunState::Completed,
+            reason: None,
+            seed: [0; 32],
+            planned: 2,
+            cursor: 2,
+            expanded: true,
+            passed: 2,
+            failed: 0,
+            errored: 0,
+            cancelled: 0,
+            cost: NanoUsd(10),
+            budget: Some(NanoUsd(20)),
+            reserved: NanoUsd(0),
+            short: None,
+            priority: Priority::Normal,
+            created_at: Micros(0),
+            started_at: None,
+            finished_at: None,
+            deadline_at: Micros(1),
+            pruned_at: None,
+            trace: None,
+            stopped_early: false,
+        }
+    }
+
+    fn row(ordinal: u64) -> ResultRow {
+        let row = OutcomeRow {
+            ordinal,
+            generation: 0,
+            variant: 0,
+            trial: 1,
+            position: ordinal,
+            case_id: ordinal.to_string(),
+            cluster: None,
+            tags: BTreeMap::new(),
+            outcome: Outcome::Passed,
+            score: None,
+            scores: Vec::new(),
+            usage: Default::default(),
+            cost: Some(NanoUsd(5)),
+            latency_us: None,
+        };
+        ResultRow {
+            row,
+            error_kind: None,
+            error: None,
+            output: None,
+            finish_reason: None,
+            attempts: 1,
+            claims: 1,
+            crash_claims: 0,
+            calls: 1,
+            finished_at: None,
+        }
+    }
+
+    fn call(ordinal: u64) -> Call {
+        Call {
+            job: (run_id(), ordinal, 0),
+            attempt: 1,
+            cost: 5,
+            told: true,
+            seen: true,
+            answered: true,
+            troubled: false,
+            after_cancel: false,
+        }
+    }
+
+    /// Each way in which a history is wrong is found, under the name of what it breaks.
+    #[test]
+    fn every_broken_promise_is_found() {
+        type Books = (Run, Vec<ResultRow>, Vec<Call>);
+        let check = |broken: &[&str], change: fn(&mut Books)| {
+            let mut books = (run(), vec![row(0), row(1)], vec![call(0), call(1)]);
+            change(&mut books);
+            let (run, rows, calls) = books;
+            let befell = Circumstances { errors: false, troubled: 1 };
+            let found = judge(&run, &rows, &calls, |_| Outcome::Passed, befell);
+            for name in broken {
+                assert!(found.iter().any(|what| what.contains(name)), "{name} is not among {found:?}");
+            }
+            assert_eq!(found.is_empty(), broken.is_empty(), "{found:?}");
+        };
+        check(&[], |_| ());
+        check(&["I1:", "I15:"], |(_, rows, _)| _ = rows.pop());
+        check(&["I1:"], |(run, _, _)| run.planned = 3);
+        check(&["I2:"], |(run, _, _)| run.failed = 1);
+        check(&["I4:"], |(_, rows, _)| rows[0].calls = 2);
+        check(&["I4:"], |(_, rows, _)| rows[0].calls = 0);
+        check(&["I5:"], |(_, _, calls)| calls[0].attempt = 2);
+        check(&["I5:"], |(_, _, calls)| calls[0].job.1 = 7);
+        check(&["I5:", "I6:"], |(_, _, calls)| _ = calls.remove(0));
+        check(&["I6:"], |(run, _, _)| run.cost = NanoUsd(9));
+        check(&["I6:"], |(run, _, _)| run.cost = NanoUsd(11));
+        check(&["I7:"], |(run, _, _)| run.reserved = NanoUsd(11));
+        check(&["I9:"], |(run, rows, _)| {
+            rows[0].row.outcome = Outcome::Failed;
+            (run.passed, run.failed) = (1, 1);
+        });
+        check(&["I9:"], |(run, rows, _)| {
+            rows[0].row.outcome = Outcome::Errored(ErrorKind::Provider);
+            (run.passed, run.errored) = (1, 1);
+        });
+        check(&["I17:"], |(run, rows, _)| {
+            rows[0].row.outcome = Outcome::Errored(ErrorKind::Poison);
+            (run.passed, run.errored) = (1, 1);
+        });
+        check(&["I17:"], |(_, rows, _)| rows[0].crash_claims = 2);
+        check(&["I16:"], |(_, _, calls)| calls[0].after_cancel = true);
+        check(&["I26:"], |(run, rows, calls)| {
+            calls.push(Call { attempt: 2, ..call(0) });
+            (rows[0].claims, rows[0].calls, run.cost) = (2, 2, NanoUsd(15));
+        });
+        // Paid for twice, since whoever was answered first died with it.
+        check(&[], |(_, rows, calls)| {
+            calls[0].troubled = true;
+            calls.push(Call { attempt: 2, ..call(0) });
+            rows[0].claims = 2;
+        });
+    }
+}
