@@ -39,7 +39,8 @@ impl Store {
     }
 }
 
-const TOUCH: &str = "UPDATE runs SET cursor = cursor WHERE id = $1";
+// There and back: a row that is written as it stands is not written at all by SQLite.
+const TOUCH: &str = "UPDATE runs SET cursor = cursor + $2 WHERE id = $1";
 
 impl Store {
     /// Writes a run as it stands: whether anything can be written at all is found out in no other way.
@@ -49,7 +50,9 @@ impl Store {
     pub async fn touch(&self, run: RunId) -> Result<(), StoreError> {
         let id = run.to_string();
         writing!(self, Durability::Process, |conn| {
-            sqlx::query(TOUCH).bind(&id).execute(&mut *conn).await?;
+            for by in [1_i64, -1] {
+                sqlx::query(TOUCH).bind(&id).bind(by).execute(&mut *conn).await?;
+            }
             Ok(())
         })
     }
