@@ -60,6 +60,7 @@ async fn row_18_a_long_reader_and_a_backup() {
 
     reader.execute("COMMIT").await.unwrap();
     assert_eq!(count(&mut reader).await, 58);
+    drop(reader);
     write(&pools, 20).await;
     assert!(size(&log) < 34 * MIB, "{} MiB are left of the log", size(&log) / MIB);
     pools.close().await;
