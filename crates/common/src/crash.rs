@@ -92,15 +92,6 @@ fn parsed(text: &str) -> Option<(Point, u64)> {
     Some((point, passing.parse().ok().filter(|passing| *passing > 0)?))
 }
 
-/// Marks a point. Where debug assertions are off nothing is left of it.
-#[macro_export]
-macro_rules! crash_point {
-    ($point:ident) => {
-        #[cfg(debug_assertions)]
-        $crate::crash::reach($crate::crash::Point::$point);
-    };
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -42,3 +42,12 @@ pub mod trace;
 pub mod usage;
 pub mod verdict;
 pub mod visible;
+
+/// Marks a point of a job's path at which a test may let its process die (`crash`). Where debug assertions are off nothing is left of it.
+#[macro_export]
+macro_rules! crash_point {
+    ($point:ident) => {
+        #[cfg(debug_assertions)]
+        $crate::crash::reach($crate::crash::Point::$point);
+    };
+}

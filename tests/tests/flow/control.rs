@@ -135,7 +135,7 @@ async fn an_old_run_leaves_its_report() {
     let run = run.as_str().unwrap();
     let before = place.assay(&["status", run, "--json"]).expect(0).stdout;
     let none = place.assay(&["prune", "--older-than", "1d", "--json"]).expect(0).json();
-    assert_eq!(none, json!({"runs": 0, "jobs": 0, "datasets": 0, "cases": 0}));
+    assert_eq!(none, json!({"runs": 0, "jobs": 0, "datasets": 0, "cases": 0, "events": 0}));
     let dry = place.assay(&["prune", "--older-than", "0s", "--dry-run", "--json"]).expect(0).json();
     assert_eq!((&dry["runs"], &dry["jobs"]), (&json!(1), &json!(30)));
     assert_eq!(place.assay(&["results", run]).expect(0).stdout.lines().count(), 30);

@@ -63,7 +63,7 @@ async fn row_24_an_account_without_a_valid_key() {
             .until("somebody is told", async || !world.store.account_problems().await.unwrap().is_empty())
             .await;
         let status = world.client(&["status", &run.to_string()]).await.expect(0).stdout;
-        assert_says(&status, &["fake needs attention since 2", "help: "]);
+        assert_says(&status, &["fake/small needs attention since 2", "help: "]);
         let at_first = world.run(run).await;
         assert_eq!((at_first.errored, at_first.done()), (0, 0), "{refusal:?}");
         let calls = provider.bill().totals().calls;
