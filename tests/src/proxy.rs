@@ -195,7 +195,10 @@ mod tests {
         }
         proxy.set(Weather::CutAfter(4));
         let back = said_back(&proxy).await.unwrap_or_default();
-        assert!(b"0123".starts_with(&back), "what was on its way when it was cut may be lost, no more: {back:?}");
+        assert!(
+            b"0123".starts_with(&back),
+            "what was on its way when it was cut may be lost, no more: {back:?}"
+        );
         proxy.set(Weather::Reset);
         assert_ne!(kind(&proxy).await, Ok(b"0123456789".to_vec()));
         proxy.shut().await;

@@ -31,6 +31,8 @@ pub(crate) struct Granted {
     pub(crate) delivery: Delivery,
     /// Held until the job is recorded.
     pub(crate) lane: Lane,
+    /// The life of this member in which it was claimed.
+    pub(crate) joined: u64,
     /// The job's span, until it is recorded.
     pub(crate) span: Span,
 }
@@ -62,6 +64,7 @@ pub(crate) async fn consume(pool: Arc<Pool>, grants: mpsc::Sender<Granted>) -> R
             lane = pool.lanes.shared() => lane,
         };
         let tracer = &pool.environment.tracer;
+        let joined = pool.alive.joined();
         let claiming = Shared::claim(tracer, &pool.name, fresh.values().map(Delivery::trace));
         let Some(answers) = claim(&pool, &hints).await? else {
             // Stopped while the store was away. What the last attempt claimed after all is given back on leaving.
@@ -80,7 +83,7 @@ pub(crate) async fn consume(pool: Arc<Pool>, grants: mpsc::Sender<Granted>) -> R
                     let span = spans::job(tracer, delivery.trace(), &grant);
                     claiming.serves(&span);
                     // The executor takes every grant until this sender is gone.
-                    let _ = grants.send(Granted { grant, delivery, lane: lane.clone(), span }).await;
+                    let _ = grants.send(Granted { grant, delivery, lane: lane.clone(), joined, span }).await;
                 }
                 Answer::Declined(Decline::Suspect, _) => suspects.push(delivery),
                 Answer::Declined(decline, committed) => {
@@ -112,6 +115,7 @@ async fn claim_alone(
         }
         lane = pool.lanes.alone() => lane,
     };
+    let joined = pool.alive.joined();
     let claimed = persist("claim a job alone", &pool.dice, &pool.stop, || {
         environment.store.claim_alone(environment.member, hint, environment.clock.now())
     });
@@ -126,7 +130,7 @@ async fn claim_alone(
                 hint.run,
                 SUSPECTED_AFTER
             );
-            let _ = grants.send(Granted { grant, delivery, lane, span }).await;
+            let _ = grants.send(Granted { grant, delivery, lane, joined, span }).await;
         }
         Some(Answer::Declined(decline, committed)) => {
             tracing::trace!(job.run.id = %hint.run, job.ordinal = hint.ordinal, ?decline, "declined a claim");

@@ -151,7 +151,15 @@ async fn prepare(pool: &Pool, mut granted: Granted) -> Result<Result<Ready, Give
     };
     let wait_us = micros(before_gate.elapsed());
     tracing::trace!(parent: &granted.span, limit.wait_us = wait_us, "waited for the account's limits");
+    // Whoever was buried meanwhile, cut off from the store or frozen, would pay for what others were given; and what was
+    // cancelled or paused meanwhile is not asked any more.
+    let still_held = tokio::select! {
+        biased;
+        () = pool.stop.cancelled() => false,
+        still_held = pool.alive.may_call(granted.joined, run) => still_held,
+    };
     match entered {
+        Ok(_) if !still_held => Ok(Err(unstarted(granted))),
         Ok(pass) => {
             assay_common::crash_point!(Permitted);
             Ok(Ok(Ready { granted, planned, turn: Turn::Ask(prompt, pass) }))
@@ -165,7 +173,7 @@ async fn prepare(pool: &Pool, mut granted: Granted) -> Result<Result<Ready, Give
 
 /// Executes a job under its span; `None` when the end came first.
 async fn work(pool: &Pool, hands: &(Purse, Keeper), ready: Ready) -> Result<Option<GivenBack>, WorkerError> {
-    let Ready { granted: Granted { grant, delivery, lane, span }, planned, turn } = ready;
+    let Ready { granted: Granted { grant, delivery, lane, span, .. }, planned, turn } = ready;
     let Ok(plan) = &*planned else { return Ok(None) };
     let work = Work::new(pool, &grant);
     let (settlement, slot) = match turn {

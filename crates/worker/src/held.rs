@@ -1,8 +1,9 @@
 //! The jobs in this process's hands, and the further hints that arrive for them meanwhile.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use assay_common::id::RunId;
 use assay_common::job::Hint;
 use assay_queue::Delivery;
 
@@ -32,6 +33,11 @@ impl Held {
         self.lock().remove(&hint).unwrap_or_default()
     }
 
+    /// The runs whose jobs are held.
+    pub(crate) fn runs(&self) -> BTreeSet<RunId> {
+        self.lock().keys().map(|hint| hint.run).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Hint, Vec<Delivery>>> {
         // A panic while the lock is held leaves a map of whole entries: still sound.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -41,7 +47,6 @@ impl Held {
 #[cfg(test)]
 mod tests {
     use assay_common::committed::Committed;
-    use assay_common::id::RunId;
     use assay_queue::Queue;
 
     use super::*;

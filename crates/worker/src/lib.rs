@@ -64,6 +64,7 @@ use tokio_util::task::AbortOnDropHandle;
 use execute::Onward;
 use held::Held;
 use keep::Keeper;
+use member::{Alive, Life};
 use pool::Opener;
 use purse::Purse;
 
@@ -129,9 +130,10 @@ pub async fn run(environment: Environment, serve: Serve, shutdown: Shutdown) -> 
     tracing::info!(member.id = %environment.member, "worker {} joined", environment.member);
     let (give_back, given_back) = mpsc::channel(GIVEN_BACK);
     let gone = CancellationToken::new();
-    let beat = member::beat(Arc::clone(&environment), kind, offer, gone.clone());
+    let (living, life) = watch::channel(Life::new());
+    let beat = member::beat(Arc::clone(&environment), kind, (offer, Arc::clone(&held)), living, gone.clone());
     let beating = AbortOnDropHandle::new(tokio::spawn(beat));
-    let opener = Opener::new(Arc::clone(&environment), Arc::clone(&held), hard.clone());
+    let opener = Opener::new(Arc::clone(&environment), Arc::clone(&held), Alive::new(life), hard.clone());
     let recorder = record::record(Arc::clone(&environment), held, given_back, hard.clone());
     let (keeper, keeping) = Keeper::new(Arc::clone(&environment), hard.clone());
     let (purse, reserving) = Purse::new(Arc::clone(&environment), hard.clone());

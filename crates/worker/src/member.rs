@@ -1,20 +1,82 @@
 //! This process as a member: the holder of its claims, alive for as long as its beat goes on.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use assay_store::{Offer, StoreError};
+use assay_common::id::RunId;
+use assay_store::{Offer, RunState, StoreError};
 use tokio::sync::watch;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::WorkerError;
 use crate::environment::Environment;
+use crate::held::Held;
 use crate::persist::{persist, with_sources};
 use crate::pool::Dice;
 
 const BEAT: Duration = Duration::from_secs(1);
+/// How long a beat vouches for what is held: whoever has not beaten for longer may have been buried.
+const VOUCHED: Duration = Duration::from_secs(2);
+
+/// What the beat knows of this process.
+#[derive(Clone, Debug)]
+pub(crate) struct Life {
+    /// How often it has joined. What was claimed in an earlier life belongs to others.
+    joined: u64,
+    /// When the last beat that was answered was sent.
+    beat_at: Instant,
+    /// Those of the runs in hand that are paused, cancelled or over: nothing more is called for them.
+    closed: Arc<BTreeSet<RunId>>,
+}
+
+impl Life {
+    /// Of a process that has just joined.
+    pub(crate) fn new() -> Self {
+        Self { joined: 1, beat_at: Instant::now(), closed: Arc::default() }
+    }
+}
+
+/// Says whether this process still holds what it has claimed, and whether it is still wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct Alive(watch::Receiver<Life>);
+
+impl Alive {
+    pub(crate) fn new(life: watch::Receiver<Life>) -> Self {
+        Self(life)
+    }
+
+    /// In which of its lives it is, for what it claims now.
+    pub(crate) fn joined(&self) -> u64 {
+        self.0.borrow().joined
+    }
+
+    /// Whether a run goes on, as far as the last beat knows.
+    pub(crate) fn is_open(&self, run: RunId) -> bool {
+        !self.0.borrow().closed.contains(&run)
+    }
+
+    /// Whether a job of `run` that was claimed in that life may be called. Who has not beaten for long waits for the next
+    /// beat to tell.
+    pub(crate) async fn may_call(&self, joined: u64, run: RunId) -> bool {
+        let mut life = self.0.clone();
+        loop {
+            let now = life.borrow_and_update().clone();
+            if now.joined != joined || now.closed.contains(&run) {
+                return false;
+            }
+            if now.beat_at.elapsed() < VOUCHED {
+                return true;
+            }
+            if life.changed().await.is_err() {
+                return false;
+            }
+        }
+    }
+}
+
 /// Joins, however long the store is away; from here on claims can be made. `false`: told to stop first.
 pub(crate) async fn join(
     environment: &Environment,
@@ -36,7 +98,8 @@ async fn join_once(environment: &Environment, kind: &'static str) -> Result<(), 
 pub(crate) async fn beat(
     environment: Arc<Environment>,
     kind: &'static str,
-    mut offer: watch::Receiver<Offer>,
+    (mut offer, held): (watch::Receiver<Offer>, Arc<Held>),
+    life: watch::Sender<Life>,
     gone: CancellationToken,
 ) {
     let member = environment.member;
@@ -53,9 +116,18 @@ pub(crate) async fn beat(
             Ok(()) = offer.changed() => {}
         }
         let offered = offer.borrow_and_update().clone();
+        let beat_at = Instant::now();
         match environment.store.beat(member, &offered).await {
-            Ok(true) => failing = false,
+            Ok(true) => {
+                failing = false;
+                let closed = closed(&environment, &held, &life).await;
+                life.send_modify(|life| *life = Life { beat_at, closed, ..*life });
+            }
             Ok(false) => {
+                life.send_modify(|life| {
+                    life.joined += 1;
+                    life.beat_at = beat_at;
+                });
                 tracing::warn!(member.id = %member, "member {member} was declared dead; it joins again");
                 if let Err(error) = join_once(&environment, kind).await {
                     tracing::warn!(member.id = %member, error = %with_sources(&error), "failed to join again");
@@ -68,6 +140,21 @@ pub(crate) async fn beat(
             Err(_) => {}
         }
     }
+}
+
+/// Which of the runs in hand are not running. Where the store does not say, those of before.
+async fn closed(environment: &Environment, held: &Held, life: &watch::Sender<Life>) -> Arc<BTreeSet<RunId>> {
+    let mut closed = BTreeSet::new();
+    for run in held.runs() {
+        let is_closed = match environment.store.run(run).await {
+            Ok(row) => row.is_none_or(|row| row.state != RunState::Running),
+            Err(_) => life.borrow().closed.contains(&run),
+        };
+        if is_closed {
+            closed.insert(run);
+        }
+    }
+    Arc::new(closed)
 }
 
 /// Leaves, once the last beat is over: what is still held goes back to the store.
@@ -85,4 +172,33 @@ pub(crate) async fn leave(
         tracing::info!(jobs = freed, "gave back {freed} jobs that were not done");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_claimed_before_a_burial_is_held_no_more() {
+        let (living, life) = watch::channel(Life::new());
+        let alive = Alive::new(life);
+        let (joined, run) = (alive.joined(), RunId::new(Default::default()));
+        assert!(alive.may_call(joined, run).await);
+        tokio::time::sleep(VOUCHED).await;
+        let beats = async {
+            tokio::time::sleep(BEAT).await;
+            living.send_modify(|life| life.beat_at = Instant::now());
+        };
+        let (still_held, ()) = tokio::join!(alive.may_call(joined, run), beats);
+        assert!(still_held, "the next beat was answered");
+        living.send_modify(|life| life.joined += 1);
+        assert!(!alive.may_call(joined, run).await);
+        assert!(alive.may_call(alive.joined(), run).await);
+        living.send_modify(|life| life.closed = Arc::new(BTreeSet::from([run])));
+        assert!(!alive.is_open(run) && !alive.may_call(alive.joined(), run).await, "it was cancelled");
+        living.send_modify(|life| life.closed = Arc::default());
+        tokio::time::sleep(VOUCHED).await;
+        drop(living);
+        assert!(!alive.may_call(alive.joined(), run).await, "nobody beats any more");
+    }
 }

@@ -16,6 +16,7 @@ use crate::environment::{Environment, PoolSpec};
 use crate::held::Held;
 use crate::lane::Lanes;
 use crate::limit::gate::{Account, Gate};
+use crate::member::Alive;
 use crate::plan::Plans;
 use crate::provider::Provider;
 use crate::{ProviderError, WorkerError};
@@ -33,6 +34,7 @@ pub(crate) struct Pool {
     pub(crate) held: Arc<Held>,
     /// Those of the whole process.
     pub(crate) lanes: Lanes,
+    pub(crate) alive: Alive,
     pub(crate) dice: Dice,
     /// How old a job that keeps failing may get.
     pub(crate) give_up_after: Duration,
@@ -64,6 +66,7 @@ pub(crate) struct Opener {
     environment: Arc<Environment>,
     held: Arc<Held>,
     lanes: Lanes,
+    alive: Alive,
     plans: Arc<Plans>,
     accounts: BTreeMap<String, (Settings, Arc<Account>, Arc<Provider>)>,
     /// Pools opened so far.
@@ -72,10 +75,15 @@ pub(crate) struct Opener {
 }
 
 impl Opener {
-    pub(crate) fn new(environment: Arc<Environment>, held: Arc<Held>, hard: CancellationToken) -> Self {
+    pub(crate) fn new(
+        environment: Arc<Environment>,
+        held: Arc<Held>,
+        alive: Alive,
+        hard: CancellationToken,
+    ) -> Self {
         let plans = Arc::new(Plans::new(environment.store.clone(), Arc::clone(&environment.config)));
         let lanes = Lanes::default();
-        Self { environment, held, lanes, plans, accounts: BTreeMap::new(), opened: 0, hard }
+        Self { environment, held, lanes, alive, plans, accounts: BTreeMap::new(), opened: 0, hard }
     }
 
     /// Opens a pool that takes work until `stop`.
@@ -104,6 +112,7 @@ impl Opener {
             plans: Arc::clone(&self.plans),
             held: Arc::clone(&self.held),
             lanes: self.lanes.clone(),
+            alive: self.alive.clone(),
             dice: Dice::new(environment.seed.wrapping_add(self.opened)),
             give_up_after: environment.config.give_up_after.map_or(DEFAULT_GIVE_UP_AFTER, |span| span.0),
             waiting_room,

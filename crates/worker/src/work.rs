@@ -67,6 +67,9 @@ impl<'w> Work<'w> {
         let (pool, grant) = (self.pool, self.grant);
         let question = Question::new(grant, plan.model(grant.variant), prompt, plan.label(grant.variant));
         loop {
+            if !pool.alive.is_open(grant.key.run) {
+                return Ok(Some(self.parked(Duration::ZERO)));
+            }
             let reserved = match self.set_aside(plan, prompt, purse).await {
                 Some(Purchase::Unlimited) => false,
                 Some(Purchase::Reserved) => true,

@@ -15,7 +15,7 @@ use crate::environment::Environment;
 use crate::verdict::{Aggregation, Ruling};
 
 /// The most results that are read in one look.
-pub const RESULTS_A_LOOK: u32 = 500;
+pub const RESULTS_A_LOOK: u32 = 250;
 /// How many pages at most, once all results are in.
 const LAST_PAGES: u32 = 10;
 /// The pause after a look that saw nothing new: behind a job that takes long the same page would be read again and again.

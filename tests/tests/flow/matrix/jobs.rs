@@ -80,12 +80,11 @@ async fn row_28_a_cancellation_in_each_phase() {
 
     let busy = world.submit_sums().await;
     world.done(busy, 50).await;
-    let before = provider.bill().totals().calls;
+    provider.set_script(Script::answering(Answer::Expression).latency(Duration::from_millis(500)));
     let (more, over) = cancel(&world, busy).await;
-    // What was claimed before: in flight, before the gate, and waiting for it.
-    assert!(more <= IN_FLIGHT + 3 * 64, "{more} calls after the cancellation");
+    // Two a second in each slot for two heartbeats, and those in flight; many more were claimed.
+    assert!(more <= 5 * IN_FLIGHT, "{more} calls after the cancellation");
     assert!(over.passed >= 50 && over.passed < 3_000, "{over:?}");
-    assert!(provider.bill().totals().calls >= before);
     world.end(vec![coordinator, worker]).await;
 }
 
