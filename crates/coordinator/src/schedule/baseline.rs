@@ -142,7 +142,7 @@ impl Sweeper<'_> {
         schedule: &Schedule,
         target: &Target,
     ) -> Result<Option<Reference>, StoreError> {
-        let releases = self.store.releases(&target.prompt, None, u32::MAX).await?;
+        let releases = self.store.releases(&target.prompt, None).await?;
         let mut runs: Vec<_> = releases
             .into_iter()
             .filter(|release| release.digest == target.digest)
