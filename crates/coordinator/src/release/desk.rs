@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::channel;
 use super::document::{RehearsalDocument, ReleaseEntry};
 use super::error::ReleaseError;
-use super::registry::{VERDICTS, Which, find, find_version, named, named_live, nothing_live, pull};
+use super::registry::{VERDICTS, Which, find, find_version, named, named_live, nothing_live, served};
 use super::rules::evidence;
 use crate::judge::catch_up;
 use crate::report::civil;
@@ -97,6 +97,7 @@ impl<'s> Desk<'s> {
         reason: &str,
     ) -> Result<ReleaseEntry, ReleaseError> {
         let why = reason_of(reason)?;
+        channel::named(on)?;
         let prompt = find(self.store, prompt).await?;
         let Some(live) = self.store.live(&prompt.name, on, None).await? else {
             channel::known(self.store, on).await?;
@@ -111,6 +112,7 @@ impl<'s> Desk<'s> {
 
     /// Rolls back what is live on a channel on a scratch channel, and says how long it took until the older content was served.
     pub async fn rehearse(&mut self, prompt: &str, on: &str) -> Result<RehearsalDocument, ReleaseError> {
+        channel::named(on)?;
         let prompt = find(self.store, prompt).await?;
         let Some(live) = self.store.live(&prompt.name, on, None).await? else {
             channel::known(self.store, on).await?;
@@ -129,7 +131,7 @@ impl<'s> Desk<'s> {
         let staged = staged.ok_or_else(|| nothing_live(&prompt.name, &scratch))?;
         let below = self.before(&staged).await?;
         self.put(self.back(&staged, &below, ReleaseKind::Rehearsal), None, None).await?;
-        let served = pull(self.store, &scratch, &prompt.name).await?;
+        let served = served(self.store, &scratch, &prompt.name).await?;
         let seconds = began.elapsed().as_secs_f64();
         if served.digest != before.digest {
             return Err(ReleaseError::Raced("somebody else rehearses the same; try again".to_owned()));

@@ -38,6 +38,7 @@ impl Desk<'_> {
         reason: &str,
     ) -> Result<IncidentDocument, ReleaseError> {
         let summary = reason_of(reason)?;
+        channel::named(on)?;
         let prompt = find(self.store, prompt).await?;
         let Some(live) = self.store.live(&prompt.name, on, None).await? else {
             channel::known(self.store, on).await?;

@@ -121,6 +121,12 @@ pub async fn history(
 
 /// What is live of a prompt on a channel, with its content: what applications read.
 pub async fn pull(store: &Store, on: &str, name: &str) -> Result<LiveDocument, ReleaseError> {
+    channel::named(on)?;
+    served(store, on, name).await
+}
+
+/// The same of any channel, a scratch one too.
+pub(super) async fn served(store: &Store, on: &str, name: &str) -> Result<LiveDocument, ReleaseError> {
     let prompt = find(store, name).await?;
     let Some(release) = store.live(&prompt.name, on, None).await? else {
         channel::known(store, on).await?;

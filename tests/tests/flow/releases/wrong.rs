@@ -55,6 +55,17 @@ fn what_is_not_there_is_named_with_what_is_near() {
     check(&["incident", "ack", "4"], 2, &["no incident 4"]);
     check(&["incident", "link", "4"], 2, &["no incident 4"]);
     check(&["incident", "open", "support", "--channel", "stagng", "--reason", "x"], 2, &["stagng"]);
+    // The channels of rehearsals are nobody's.
+    let scratch = ["--channel", "rehearsal~production"];
+    for command in [
+        &["prompt", "pull", "support"][..],
+        &["prompt", "rehearse", "support"],
+        &["prompt", "rollback", "support", "--reason", "x"],
+        &["prompt", "verify", "prompts/1.md"],
+        &["incident", "open", "support", "--reason", "x"],
+    ] {
+        check(&[command, &scratch].concat(), 2, &["`rehearsal~production` is no name of a channel"]);
+    }
     assert_eq!(team.ann(&["incident", "list"]).expect(0).stdout, "no incident is open\n");
 }
 
