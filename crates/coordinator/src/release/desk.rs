@@ -14,7 +14,7 @@ use super::channel;
 use super::document::{RehearsalDocument, ReleaseEntry};
 use super::error::ReleaseError;
 use super::registry::{VERDICTS, Which, find, find_version, named, named_live, nothing_live, served};
-use super::rules::evidence;
+use super::rules::{Why, evidence};
 use crate::judge::catch_up;
 use crate::report::civil;
 
@@ -145,8 +145,17 @@ impl<'s> Desk<'s> {
         // A run may have ended a moment ago.
         catch_up(self.store, self.clock.now()).await?;
         let verdicts = self.store.verdicts_on(&version.prompt, &version.digest, VERDICTS).await?;
-        let live = live.map(named_live);
-        Ok(evidence(&named(version), live.as_ref(), &verdicts, self.clock.now())?.clone())
+        let on = live.map(named_live);
+        let found = evidence(&named(version), on.as_ref(), &verdicts, self.clock.now());
+        let verdict = found.map_err(|mut refusal| {
+            if let (Why::Foreign { run, since, .. }, Some(live)) = (&mut refusal.why, live) {
+                let judged = verdicts.iter().find(|verdict| verdict.run == *run);
+                let is_newer = judged.is_some_and(|verdict| verdict.created_at <= live.released_at);
+                *since = is_newer.then(|| told(live));
+            }
+            refusal
+        })?;
+        Ok(verdict.clone())
     }
 
     /// What a rollback from `live` returns to.
