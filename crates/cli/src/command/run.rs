@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::conclude::{exit_of, print};
-use super::session::{Session, needs_attention, stopped, tell_stopping, worker_failed};
+use super::session::{Again, Session, needs_attention, stopped, tell_stopping, worker_failed};
 use super::{estimate, files, keys, live};
 use crate::args::{Files, RunArgs};
 use crate::audit::entry;
@@ -150,10 +150,10 @@ impl Session {
                 // What was in flight has been recorded since.
                 let run =
                     store.run(run.id).await?.ok_or_else(|| Exit::Unfinished(anyhow!("the run is gone")))?;
-                return Err(Exit::Unfinished(stopped(&run)));
+                return Err(Exit::Unfinished(stopped(Again::WithoutNew, &run)));
             }
             Ended::NeedsAttention(run, problems) => {
-                return Err(Exit::Unfinished(needs_attention(&run, problems)));
+                return Err(Exit::Unfinished(needs_attention(Again::WithoutNew, &run, problems)));
             }
         };
         let report = report.ok_or_else(|| Exit::Unfinished(anyhow!("the run has no report")))?;

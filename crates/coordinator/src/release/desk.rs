@@ -286,9 +286,14 @@ fn told(release: &Release) -> String {
 
 /// A reason that says something.
 pub(crate) fn reason_of(text: &str) -> Result<String, ReleaseError> {
+    line_of(text, "a reason says why")
+}
+
+/// A text that says something; `wanted` is what it is for.
+pub(crate) fn line_of(text: &str, wanted: &str) -> Result<String, ReleaseError> {
     let text = text.trim();
     if (1..=MAX_REASON_CHARS).contains(&text.chars().count()) {
         return Ok(text.to_owned());
     }
-    Err(ReleaseError::Input(format!("a reason says why, in 1 to {MAX_REASON_CHARS} characters")))
+    Err(ReleaseError::Input(format!("{wanted}, in 1 to {MAX_REASON_CHARS} characters")))
 }
