@@ -16,6 +16,9 @@ reason='half the tokens, for the demo'
 
 command -v "$assay" >/dev/null || { echo "$assay is not there: set ASSAY to the binary" >&2; exit 2; }
 
+# A word as a shell reads it back.
+quoted() { printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")"; }
+
 say() { printf '\n== %s\n' "$1"; }
 
 # What a person would type, then what comes of it. The exit code has to be the first argument.
@@ -89,10 +92,10 @@ simulate)
 A customer writes: "I asked in German where my parcel is, and billing answered."
 It is about the prompt \`routing\` on the channel \`production\`. You have ten minutes. Every command needs
 
-    export ASSAY_STORE=$store
+    export ASSAY_STORE=$(quoted "$store")
 
 Find out what is live since when, and who put it there; take the incident up; bring back what worked; check that it is live; close the
-incident with its cause. Then: $0 debrief
+incident with its cause. Then: $(quoted "$0") debrief
 TEXT
     ;;
 debrief)

@@ -131,12 +131,14 @@ impl Releases {
         digest: &Digest,
         channel: &str,
         prompt: Option<&str>,
+        new_channel: bool,
     ) -> Result<VerifyDocument, Exit> {
         match self {
             Self::Store(store) => {
-                verify(store, digest, channel, prompt, Clock::system().now()).await.map_err(exit)
+                let now = Clock::system().now();
+                verify(store, digest, channel, prompt, new_channel, now).await.map_err(exit)
             }
-            Self::Server(client) => Ok(client.verify(digest, channel, prompt).await?),
+            Self::Server(client) => Ok(client.verify(digest, channel, prompt, new_channel).await?),
         }
     }
 

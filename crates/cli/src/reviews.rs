@@ -2,6 +2,7 @@
 
 use assay_common::clock::{Clock, Micros};
 use assay_common::config::Config;
+use assay_coordinator::judge::catch_up;
 use assay_coordinator::notify::desk::{DeliveryEntry, list as deliveries};
 use assay_coordinator::review::ranges::{self, RangeEntry};
 use assay_coordinator::review::risks::{self, RiskAsked, RiskEntry};
@@ -17,6 +18,8 @@ impl Releases {
         match self {
             Self::Store(store) => {
                 let now = Clock::system().now();
+                // Nobody leads here: what sweeps have come to is not written down yet.
+                catch_up(store, now).await?;
                 compile(store, span, at.unwrap_or(now), now).await.map_err(exit)
             }
             Self::Server(client) => Ok(client.review(span, at).await?),
@@ -49,7 +52,11 @@ impl Releases {
 
     pub(crate) async fn ranges(&self) -> Result<Vec<RangeEntry>, Exit> {
         match self {
-            Self::Store(store) => Ok(ranges::standing(store, Clock::system().now()).await?),
+            Self::Store(store) => {
+                let now = Clock::system().now();
+                catch_up(store, now).await?;
+                Ok(ranges::standing(store, now).await?)
+            }
             Self::Server(client) => Ok(client.ranges().await?),
         }
     }

@@ -25,16 +25,19 @@ pub struct NewBaseline {
     pub terms: Digest,
     /// The run that measures it.
     pub run: NewRun,
+    /// The run that measured it before, and is not believed.
+    pub replaces: Option<RunId>,
 }
 
-// One that was cancelled is measured anew.
+// One that was cancelled or is not believed is measured anew.
 const ASK: &str = "
     INSERT INTO baselines (prompt, digest, terms, run_id, asked_at) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (prompt, digest, terms) DO UPDATE SET run_id = excluded.run_id, asked_at = excluded.asked_at
-    WHERE EXISTS (SELECT 1 FROM runs WHERE runs.id = baselines.run_id AND runs.state = 'cancelled')";
+    WHERE baselines.run_id = CAST($6 AS TEXT)
+        OR EXISTS (SELECT 1 FROM runs WHERE runs.id = baselines.run_id AND runs.state = 'cancelled')";
 
 impl Store {
-    /// Makes the run of a baseline, unless there is one that was not cancelled; `false` then.
+    /// Makes the run of a baseline, unless there is one that was not cancelled and is not to be replaced; `false` then.
     ///
     /// # Errors
     /// [`StoreError::Deposed`] when the mandate has ended; nothing is done then.
@@ -46,9 +49,10 @@ impl Store {
     ) -> Result<bool, StoreError> {
         writing!(self, |conn| {
             assert_mandate!(conn, mandate);
-            let NewBaseline { prompt, digest, terms, run } = &baseline;
+            let NewBaseline { prompt, digest, terms, run, replaces } = &baseline;
             let query = sqlx::query(ASK).bind(prompt).bind(digest.as_str()).bind(terms.as_str());
             let query = query.bind(run.id.to_string()).bind(run.created_at.0);
+            let query = query.bind(replaces.map(|run| run.to_string()));
             if query.execute(&mut *conn).await?.rows_affected() == 0 {
                 return Ok(false);
             }

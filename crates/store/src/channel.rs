@@ -234,19 +234,18 @@ impl Store {
 
 const RELEASES: &str = "
     SELECT prompt, channel, seq, kind, number, digest, previous, released_at, released_by, origin, reason, verdict_run
-    FROM releases WHERE prompt = $1 AND (CAST($2 AS TEXT) IS NULL OR channel = $2)
-    ORDER BY released_at DESC, seq DESC LIMIT $3";
+    FROM releases WHERE prompt = $1 AND kind <> 'rehearsal' AND (CAST($2 AS TEXT) IS NULL OR channel = $2)
+    ORDER BY released_at DESC, seq DESC";
 
 impl Store {
-    /// The latest releases of a prompt, on one channel or on all, newest first.
+    /// The releases of a prompt, on one channel or on all, newest first; rehearsals are none.
     pub async fn releases(
         &self,
         prompt: &str,
         channel: Option<&str>,
-        limit: u32,
     ) -> Result<Vec<Release>, StoreError> {
         let rows: Vec<ReleaseRow> = reading!(self, |conn| {
-            let query = sqlx::query_as(RELEASES).bind(prompt).bind(channel).bind(i64::from(limit));
+            let query = sqlx::query_as(RELEASES).bind(prompt).bind(channel);
             Ok(query.fetch_all(&mut *conn).await?)
         })?;
         rows.into_iter().map(ReleaseRow::into_release).collect()

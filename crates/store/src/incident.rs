@@ -403,7 +403,7 @@ pub(crate) const INCIDENT: &str = "
 const INCIDENTS: &str = "
     SELECT number, prompt, channel, version, digest, kind, summary, owner, began_at, opened_at, opened_by,
         acknowledged_at, recovered_at, rollback, resolved_at, cause
-    FROM incidents WHERE $1 = TRUE OR resolved_at IS NULL ORDER BY number DESC LIMIT $2";
+    FROM incidents WHERE $1 = TRUE OR resolved_at IS NULL ORDER BY number DESC";
 
 const OPEN_REGRESSIONS: &str = "
     SELECT number, prompt, channel, version, digest, kind, summary, owner, began_at, opened_at, opened_by,
@@ -432,10 +432,10 @@ impl Store {
         row.map(IncidentRow::into_incident).transpose()
     }
 
-    /// The latest incidents, newest first; `all`: also those that are resolved.
-    pub async fn incidents(&self, all: bool, limit: u32) -> Result<Vec<Incident>, StoreError> {
+    /// The incidents, newest first; `all`: also those that are resolved.
+    pub async fn incidents(&self, all: bool) -> Result<Vec<Incident>, StoreError> {
         let rows: Vec<IncidentRow> = reading!(self, |conn| {
-            Ok(sqlx::query_as(INCIDENTS).bind(all).bind(i64::from(limit)).fetch_all(&mut *conn).await?)
+            Ok(sqlx::query_as(INCIDENTS).bind(all).fetch_all(&mut *conn).await?)
         })?;
         rows.into_iter().map(IncidentRow::into_incident).collect()
     }

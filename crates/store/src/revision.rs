@@ -5,21 +5,24 @@ use assay_common::id::Digest;
 use assay_common::prompt::PromptEntry;
 use assay_common::suite::Suite;
 
+use crate::audit::{AuditEntry, append_audit};
 use crate::error::StoreError;
 use crate::open::Store;
 use crate::pools::{reading, writing};
 use crate::row::{json, to_json};
 
-pub(crate) const SQL: &[&str] = &[FREEZE_REVISION, FREEZE_PROMPT, FREEZE_VERSION, VERSION_NUMBER, SUITE];
+pub(crate) const SQL: &[&str] = &[FREEZE_REVISION, FREEZE_PROMPT, PUT_OWNER, FREEZE_VERSION, VERSION_NUMBER, SUITE];
 
 const FREEZE_REVISION: &str = "
     INSERT INTO suite_revisions (revision, suite_name, dataset, frozen_at, content) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT DO NOTHING";
 
-// Also the lock under which a prompt's versions are numbered: the update keeps a second freezer waiting.
+// Also the lock under which a prompt's versions are numbered: the update keeps a second freezer waiting. Says who owned it.
 const FREEZE_PROMPT: &str = "
     INSERT INTO prompts (name, owner, created_at) VALUES ($1, $2, $3)
-    ON CONFLICT (name) DO UPDATE SET owner = COALESCE(excluded.owner, prompts.owner)";
+    ON CONFLICT (name) DO UPDATE SET owner = prompts.owner RETURNING owner";
+
+const PUT_OWNER: &str = "UPDATE prompts SET owner = $2 WHERE name = $1";
 
 const FREEZE_VERSION: &str = "
     INSERT INTO prompt_versions (prompt, number, digest, body, frozen_at)
@@ -30,6 +33,17 @@ impl Store {
     /// Freezes a suite: its revision, its prompts, and their versions, each numbered in the order in which this store
     /// first saw it. Freezing it again changes nothing.
     pub async fn freeze_suite(&self, suite: Suite, now: Micros) -> Result<Digest, StoreError> {
+        self.freeze_suite_by(suite, Vec::new(), now).await
+    }
+
+    /// The same, with what the audit says of each prompt (its subject) if that has another owner from now on. Whose it was is
+    /// added, as `before`.
+    pub async fn freeze_suite_by(
+        &self,
+        suite: Suite,
+        owned: Vec<AuditEntry>,
+        now: Micros,
+    ) -> Result<Digest, StoreError> {
         let revision = suite.revision();
         let content = to_json(&suite)?;
         let frozen = revision.clone();
@@ -43,8 +57,18 @@ impl Store {
                 .execute(&mut *conn)
                 .await?;
             for prompt in in_lock_order(&suite.prompts) {
-                let query = sqlx::query(FREEZE_PROMPT).bind(&prompt.name).bind(&prompt.owner).bind(now.0);
-                query.execute(&mut *conn).await?;
+                let query = sqlx::query_scalar(FREEZE_PROMPT).bind(&prompt.name);
+                let query = query.bind(&prompt.owner).bind(now.0);
+                let before: Option<String> = query.fetch_one(&mut *conn).await?;
+                if prompt.owner.is_some() && prompt.owner != before {
+                    let query = sqlx::query(PUT_OWNER).bind(&prompt.name).bind(&prompt.owner);
+                    query.execute(&mut *conn).await?;
+                    if let Some(entry) = owned.iter().find(|entry| entry.subject == prompt.name) {
+                        let mut entry = entry.clone();
+                        entry.detail["before"] = before.into();
+                        append_audit!(conn, &entry);
+                    }
+                }
                 sqlx::query(FREEZE_VERSION)
                     .bind(&prompt.name)
                     .bind(prompt.digest.as_str())

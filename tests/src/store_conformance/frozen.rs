@@ -1,10 +1,12 @@
 //! What is frozen before a run exists: suites and prompt versions, datasets, recordings. All of it idempotent.
 
 use assay_common::case::{Case, Recording};
-use assay_common::id::Digest;
+use assay_common::id::{AuditId, Digest};
 use assay_common::suite::Suite;
 use assay_common::usage::Usage;
-use assay_store::{CaseName, StoreUrl, TaggedUnit};
+use assay_store::{AuditEntry, CaseName, StoreUrl, TaggedUnit};
+use serde_json::json;
+use uuid::Uuid;
 
 use super::fixture::{NOW, case, open, put_dataset, suite};
 
@@ -35,6 +37,30 @@ pub async fn versions_are_numbered_by_prompt(place: StoreUrl) {
     assert_eq!(numbers(&[("p", "two"), ("q", "two")]).await, [Some(2), Some(1)]);
     assert_eq!(numbers(&[("p", "one"), ("p", "three"), ("p", "two")]).await, [Some(1), Some(3), Some(2)]);
     assert_eq!(numbers(&[("q", "one"), ("q", "two")]).await, [Some(2), Some(1)]);
+}
+
+/// A prompt's owner is who was named last, and the audit says from whom to whom.
+pub async fn a_new_owner_is_a_row_of_the_audit(place: StoreUrl) {
+    let store = open(&place).await;
+    for owner in ["ann", "ann", "bob"] {
+        let mut suite = suite("s", &[("p", "one")], 3);
+        suite.prompts[0].owner = Some(owner.to_owned());
+        let entry = AuditEntry {
+            id: AuditId::new(Uuid::now_v7()),
+            at: NOW,
+            actor: "eve".to_owned(),
+            action: "prompt.owner".to_owned(),
+            subject: "p".to_owned(),
+            detail: json!({"owner": owner}),
+        };
+        store.freeze_suite_by(suite, vec![entry], NOW).await.unwrap();
+    }
+    // Who says nothing of it changes nothing.
+    store.freeze_suite(suite("s", &[("p", "one")], 3), NOW).await.unwrap();
+    assert_eq!(store.prompt("p").await.unwrap().unwrap().owner.as_deref(), Some("bob"));
+    let audit = store.audit(None, 9).await.unwrap();
+    let details: Vec<_> = audit.iter().map(|row| (row.actor.as_str(), &row.detail)).collect();
+    assert_eq!(details, [("eve", &json!({"owner": "bob", "before": "ann"}))]);
 }
 
 /// Freezers that come at once agree on the numbers.

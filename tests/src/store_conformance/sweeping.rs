@@ -261,15 +261,17 @@ pub async fn a_baseline_is_measured_once(place: StoreUrl) {
     let fixture = with_schedule(&place).await;
     let store = &fixture.store;
     let (digest, terms) = (Digest::of(b"one"), Digest::of(b"terms"));
-    let ask = async |run| {
+    let ask_over = async |run, replaces| {
         let baseline = NewBaseline {
             prompt: "capital".to_owned(),
             digest: digest.clone(),
             terms: terms.clone(),
             run: new_run(run, fixture.suite.revision(), 1),
+            replaces,
         };
         store.ask_baseline(Mandate::Own, baseline, entry("baseline.ask")).await.unwrap()
     };
+    let ask = async |run| ask_over(run, None).await;
     let known = async || {
         let found = store.baseline("capital", &digest, &terms).await.unwrap();
         found.map(|(run, _)| run)
@@ -279,7 +281,9 @@ pub async fn a_baseline_is_measured_once(place: StoreUrl) {
     assert_eq!((known().await, store.run(run_id(6)).await.unwrap()), (Some(run_id(5)), None));
     store.cancel(run_id(5), "no".into(), NOW).await.unwrap();
     store.finish(Mandate::Own, run_id(5), NOW).await.unwrap();
-    assert!(ask(run_id(7)).await && !ask(run_id(8)).await);
+    assert!(ask(run_id(9)).await && !ask(run_id(8)).await);
+    // One that is not believed, once.
+    assert!(ask_over(run_id(7), Some(run_id(9))).await && !ask_over(run_id(8), Some(run_id(9))).await);
     assert_eq!(known().await, Some(run_id(7)));
     store.cancel(run_id(7), "no".into(), NOW).await.unwrap();
     store.finish(Mandate::Own, run_id(7), NOW).await.unwrap();

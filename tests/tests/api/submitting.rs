@@ -62,6 +62,12 @@ pub(super) async fn a_suite_becomes_one_run(place: StoreUrl) {
     let made: Vec<_> = audit.iter().filter(|row| row.action == "run.submit").collect();
     assert_eq!((made.len(), made[1].actor.as_str(), made[1].subject.as_str()), (2, "ci", id.as_str()));
     assert_eq!(audit.iter().filter(|row| row.action == "dataset.upload").count(), 1);
+    // Another owner is told by whom.
+    other["prompts"][0]["owner"] = json!("bob@example.com");
+    api.submit(&token, "k3", &other).await.expect(201);
+    let audit = api.store.audit(None, 100).await.unwrap();
+    let owned = audit.iter().find(|row| row.action == "prompt.owner").unwrap();
+    assert_eq!((owned.actor.as_str(), &owned.detail["owner"]), ("ci", &json!("bob@example.com")));
 }
 
 /// The run keeps the trace that a submission belongs to, also where no span is exported; what is no trace is passed over.

@@ -30,6 +30,7 @@ conforms!(
     opening::accounts_have_one_problem_at_a_time,
     frozen::freezing_is_idempotent,
     frozen::versions_are_numbered_by_prompt,
+    frozen::a_new_owner_is_a_row_of_the_audit,
     frozen::freezers_at_once_agree,
     frozen::a_dataset_counts_once_sealed,
     frozen::single_cases_are_read_by_position,

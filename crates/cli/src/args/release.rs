@@ -151,6 +151,9 @@ Exit codes:
         /// The prompt it has to be a version of; any when absent
         #[arg(long, value_name = "NAME")]
         prompt: Option<String>,
+        /// Nothing was released to the channel yet: a verdict on the version alone suffices
+        #[arg(long)]
+        new_channel: bool,
     },
 }
 

@@ -117,10 +117,14 @@ impl Client {
         digest: &Digest,
         channel: &str,
         prompt: Option<&str>,
+        new_channel: bool,
     ) -> Result<VerifyDocument, ClientError> {
         let mut url = self.beneath(&["channels", channel, "verify", digest.as_str()]);
         if let Some(prompt) = prompt {
             url.query_pairs_mut().append_pair("prompt", prompt);
+        }
+        if new_channel {
+            url.query_pairs_mut().append_pair("new_channel", "true");
         }
         self.json(self.http.get(url)).await
     }

@@ -83,9 +83,10 @@ pub(crate) async fn call(settings: &Settings, command: PromptCommand) -> Result<
             }
             Ok(Exit::Done)
         }
-        PromptCommand::Verify { file, channel, prompt } => {
+        PromptCommand::Verify { file, channel, prompt, new_channel } => {
             let digest = read_prompt(&file).map_err(Exit::input)?.digest();
-            let verified = releases().await?.verify(&digest, &channel, prompt.as_deref()).await?;
+            let releases = releases().await?;
+            let verified = releases.verify(&digest, &channel, prompt.as_deref(), new_channel).await?;
             let said = format!("{}: {}", file.display(), verified.reason);
             if settings.json || verified.verified {
                 put(settings, &verified, |_| format!("{}\n", visible(&said)))?;

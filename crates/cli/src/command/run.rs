@@ -12,7 +12,7 @@ use assay_coordinator::judge::record;
 use assay_coordinator::report::{Reader, Report};
 use assay_coordinator::run::begin::Draw;
 use assay_coordinator::run::{Begun, Driver, Ended, begin};
-use assay_coordinator::suite::{FreezeError, Loaded, load_with};
+use assay_coordinator::suite::{FreezeError, Loaded, load_with, owned};
 use assay_store::{Provenance, Run};
 use futures_util::future::OptionFuture;
 use rand::RngExt as _;
@@ -20,9 +20,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::conclude::{exit_of, print};
-use super::session::{Session, needs_attention, stopped, tell_stopping, worker_failed};
+use super::session::{Again, Session, needs_attention, stopped, tell_stopping, worker_failed};
 use super::{estimate, files, keys, live};
 use crate::args::{Files, RunArgs};
+use crate::audit::entry;
 use crate::exit::Exit;
 use crate::provenance::provenance;
 use crate::render::{Progress, warn};
@@ -76,7 +77,8 @@ impl Session {
     /// Freezes the suite, and finds or makes its run.
     async fn begin(&mut self, loaded: &Loaded, fresh: bool, source: Provenance) -> Result<Begun, Exit> {
         let Environment { store, clock, tracer, .. } = &self.environment;
-        loaded.freeze(store, clock.now()).await.map_err(|error| match error {
+        let owned = owned(&loaded.suite, entry)?;
+        loaded.freeze(store, owned, clock.now()).await.map_err(|error| match error {
             FreezeError::Store(error) => Exit::unfinished(error),
             changed => Exit::input(changed),
         })?;
@@ -148,10 +150,10 @@ impl Session {
                 // What was in flight has been recorded since.
                 let run =
                     store.run(run.id).await?.ok_or_else(|| Exit::Unfinished(anyhow!("the run is gone")))?;
-                return Err(Exit::Unfinished(stopped(&run)));
+                return Err(Exit::Unfinished(stopped(Again::WithoutNew, &run)));
             }
             Ended::NeedsAttention(run, problems) => {
-                return Err(Exit::Unfinished(needs_attention(&run, problems)));
+                return Err(Exit::Unfinished(needs_attention(Again::WithoutNew, &run, problems)));
             }
         };
         let report = report.ok_or_else(|| Exit::Unfinished(anyhow!("the run has no report")))?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use assay_common::clock::Clock;
+use assay_coordinator::judge::catch_up;
 use assay_coordinator::schedule::desk::find;
 use assay_coordinator::schedule::document::{ScheduleDocument, SweepEntry};
 use assay_coordinator::schedule::{Fired, NewSchedule, Sweeper, list, show};
@@ -140,6 +141,7 @@ async fn swept(
         sweeper.confirm(schedule).await?;
         planned = Some(sweep.planned_at);
     }
+    catch_up(&store, clock.now()).await?;
     let planned = planned.map(assay_coordinator::report::civil);
     let shown: ScheduleDocument = show(&store, &schedule.name, clock.now()).await.map_err(exit)?;
     Ok(shown.sweeps.into_iter().filter(|sweep| Some(&sweep.planned_at) == planned.as_ref()).rev().collect())

@@ -87,8 +87,10 @@ impl Session {
         progress.end();
         match ended? {
             Ended::Finished(_) => Ok(()),
-            Ended::Interrupted(run) => Err(Exit::Unfinished(stopped(&run))),
-            Ended::NeedsAttention(run, problems) => Err(Exit::Unfinished(needs_attention(&run, problems))),
+            Ended::Interrupted(run) => Err(Exit::Unfinished(stopped(Again::Same, &run))),
+            Ended::NeedsAttention(run, problems) => {
+                Err(Exit::Unfinished(needs_attention(Again::Same, &run, problems)))
+            }
         }
     }
 
@@ -122,9 +124,9 @@ fn worker(environment: &Environment, keys: Keys, rng: &mut StdRng) -> assay_work
 }
 
 /// Why a run stands still, and how it goes on.
-pub(super) fn needs_attention(run: &Run, problems: Vec<(String, AccountProblem)>) -> anyhow::Error {
+pub(super) fn needs_attention(again: Again, run: &Run, problems: Vec<(String, AccountProblem)>) -> anyhow::Error {
     let what: Vec<_> = problems.into_iter().map(|(account, problem)| told(&account, problem)).collect();
-    anyhow!("{}\n{}", what.join("\n"), how_to_resume(run))
+    anyhow!("{}\n{}", what.join("\n"), again.told(run))
 }
 
 /// A problem as `assay status` tells it, and what to do about it.
@@ -133,15 +135,30 @@ fn told(account: &str, problem: AccountProblem) -> String {
     hint.map_or_else(|| detail.clone(), |hint| format!("{detail}\n  help: {hint}"))
 }
 
-pub(super) fn stopped(run: &Run) -> anyhow::Error {
-    anyhow!("stopped: {} of {} jobs are done. {}", run.done(), run.planned, how_to_resume(run))
+pub(super) fn stopped(again: Again, run: &Run) -> anyhow::Error {
+    anyhow!("stopped: {} of {} jobs are done. {}", run.done(), run.planned, again.told(run))
 }
 
-fn how_to_resume(run: &Run) -> String {
-    format!(
-        "Run {} is kept; the same command goes on with it (without --new) and pays for no answer twice.",
-        run.id
-    )
+/// How a run that stands still goes on.
+#[derive(Clone, Copy)]
+pub(super) enum Again {
+    /// With the command that made it, but for the flag that makes another.
+    WithoutNew,
+    /// With the same command.
+    Same,
+}
+
+impl Again {
+    fn told(self, run: &Run) -> String {
+        let without = match self {
+            Self::WithoutNew => " (without --new)",
+            Self::Same => "",
+        };
+        format!(
+            "Run {} is kept; the same command goes on with it{without} and pays for no answer twice.",
+            run.id
+        )
+    }
 }
 
 pub(super) fn worker_failed(worked: Result<Result<(), WorkerError>, JoinError>) -> Exit {

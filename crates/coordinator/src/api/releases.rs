@@ -115,11 +115,13 @@ pub(super) async fn live(
     })
 }
 
-/// Which prompt a content has to be of.
+/// Which prompt a content has to be of, and whether the channel may be new.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Of {
     prompt: Option<String>,
+    #[serde(default)]
+    new_channel: bool,
 }
 
 /// Whether a content may be deployed.
@@ -129,9 +131,9 @@ pub(super) async fn verified(
     ChannelDigest(channel, digest): ChannelDigest,
     of: Result<Query<Of>, QueryRejection>,
 ) -> Result<Json<VerifyDocument>, ApiError> {
-    let Query(Of { prompt }) = of.map_err(bad_query)?;
+    let Query(Of { prompt, new_channel }) = of.map_err(bad_query)?;
     let store = &api.environment.store;
-    Ok(Json(verify(store, &digest, &channel, prompt.as_deref(), api.now()).await?))
+    Ok(Json(verify(store, &digest, &channel, prompt.as_deref(), new_channel, api.now()).await?))
 }
 
 /// A promotion.

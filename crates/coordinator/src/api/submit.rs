@@ -23,7 +23,7 @@ use super::{Api, body, random};
 use crate::estimate::{Estimate, estimate, sample};
 use crate::run::begin::{Draw, new_run};
 use crate::run::extent::sights;
-use crate::suite::{Objection, admit};
+use crate::suite::{Objection, admit, owned};
 
 /// The header under which a submission may be sent again.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -67,7 +67,10 @@ pub(super) async fn submit(
         }]));
     }
     let sights = sights(store, &suite).await?;
-    let revision = store.freeze_suite(suite.clone(), api.now()).await?;
+    let owned = owned(&suite, |action, name, detail| {
+        api.entry(&submitter.name, action, name.to_owned(), detail)
+    })?;
+    let revision = store.freeze_suite_by(suite.clone(), owned, api.now()).await?;
     let source = Provenance { author: source.author.or_else(|| Some(submitter.name.clone())), ..source };
     store.attribute_versions(&suite, source).await?;
     let jobs = suite.first_jobs().unwrap_or(u64::MAX);

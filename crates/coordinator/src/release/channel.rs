@@ -28,8 +28,8 @@ pub(crate) async fn known(store: &Store, name: &str) -> Result<(), ReleaseError>
     Err(ReleaseError::Unknown { what: format!("nothing was released to a channel `{name}`"), hint })
 }
 
-/// A channel to release to: one that is there, or a new one whose name is no slip of the finger.
-pub(super) async fn writable(store: &Store, name: &str, new: bool) -> Result<(), ReleaseError> {
+/// A name that a channel can have; that of a scratch channel is none.
+pub(super) fn named(name: &str) -> Result<(), ReleaseError> {
     let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let fits = name.bytes().all(|byte| letter(byte) || matches!(byte, b'.' | b'_' | b'-'));
     if !fits || !name.bytes().next().is_some_and(letter) || name.len() > MAX_NAME_BYTES {
@@ -37,6 +37,12 @@ pub(super) async fn writable(store: &Store, name: &str, new: bool) -> Result<(),
             "`{name}` is no name of a channel: 1 to {MAX_NAME_BYTES} of a–z, 0–9, `.`, `_` and `-`, beginning with a letter or digit"
         )));
     }
+    Ok(())
+}
+
+/// A channel to release to: one that is there, or a new one whose name is no slip of the finger.
+pub(super) async fn writable(store: &Store, name: &str, new: bool) -> Result<(), ReleaseError> {
+    named(name)?;
     match misspelt(store, name).await? {
         Some(near) if !new => Err(ReleaseError::Unknown {
             what: format!("there is no channel `{name}`"),

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::channel;
 use super::document::{RehearsalDocument, ReleaseEntry};
 use super::error::ReleaseError;
-use super::registry::{VERDICTS, Which, find, find_version, named, named_live, nothing_live, pull};
-use super::rules::evidence;
+use super::registry::{VERDICTS, Which, find, find_version, named, named_live, nothing_live, served};
+use super::rules::{Why, evidence};
 use crate::judge::catch_up;
 use crate::report::civil;
 
@@ -97,6 +97,7 @@ impl<'s> Desk<'s> {
         reason: &str,
     ) -> Result<ReleaseEntry, ReleaseError> {
         let why = reason_of(reason)?;
+        channel::named(on)?;
         let prompt = find(self.store, prompt).await?;
         let Some(live) = self.store.live(&prompt.name, on, None).await? else {
             channel::known(self.store, on).await?;
@@ -111,6 +112,7 @@ impl<'s> Desk<'s> {
 
     /// Rolls back what is live on a channel on a scratch channel, and says how long it took until the older content was served.
     pub async fn rehearse(&mut self, prompt: &str, on: &str) -> Result<RehearsalDocument, ReleaseError> {
+        channel::named(on)?;
         let prompt = find(self.store, prompt).await?;
         let Some(live) = self.store.live(&prompt.name, on, None).await? else {
             channel::known(self.store, on).await?;
@@ -129,7 +131,7 @@ impl<'s> Desk<'s> {
         let staged = staged.ok_or_else(|| nothing_live(&prompt.name, &scratch))?;
         let below = self.before(&staged).await?;
         self.put(self.back(&staged, &below, ReleaseKind::Rehearsal), None, None).await?;
-        let served = pull(self.store, &scratch, &prompt.name).await?;
+        let served = served(self.store, &scratch, &prompt.name).await?;
         let seconds = began.elapsed().as_secs_f64();
         if served.digest != before.digest {
             return Err(ReleaseError::Raced("somebody else rehearses the same; try again".to_owned()));
@@ -143,8 +145,17 @@ impl<'s> Desk<'s> {
         // A run may have ended a moment ago.
         catch_up(self.store, self.clock.now()).await?;
         let verdicts = self.store.verdicts_on(&version.prompt, &version.digest, VERDICTS).await?;
-        let live = live.map(named_live);
-        Ok(evidence(&named(version), live.as_ref(), &verdicts, self.clock.now())?.clone())
+        let on = live.map(named_live);
+        let found = evidence(&named(version), on.as_ref(), &verdicts, self.clock.now());
+        let verdict = found.map_err(|mut refusal| {
+            if let (Why::Foreign { run, since, .. }, Some(live)) = (&mut refusal.why, live) {
+                let judged = verdicts.iter().find(|verdict| verdict.run == *run);
+                let is_newer = judged.is_some_and(|verdict| verdict.created_at <= live.released_at);
+                *since = is_newer.then(|| told(live));
+            }
+            refusal
+        })?;
+        Ok(verdict.clone())
     }
 
     /// What a rollback from `live` returns to.
@@ -275,9 +286,14 @@ fn told(release: &Release) -> String {
 
 /// A reason that says something.
 pub(crate) fn reason_of(text: &str) -> Result<String, ReleaseError> {
+    line_of(text, "a reason says why")
+}
+
+/// A text that says something; `wanted` is what it is for.
+pub(crate) fn line_of(text: &str, wanted: &str) -> Result<String, ReleaseError> {
     let text = text.trim();
     if (1..=MAX_REASON_CHARS).contains(&text.chars().count()) {
         return Ok(text.to_owned());
     }
-    Err(ReleaseError::Input(format!("a reason says why, in 1 to {MAX_REASON_CHARS} characters")))
+    Err(ReleaseError::Input(format!("{wanted}, in 1 to {MAX_REASON_CHARS} characters")))
 }

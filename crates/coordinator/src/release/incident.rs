@@ -9,12 +9,9 @@ use super::document::IncidentDocument;
 use super::error::ReleaseError;
 use super::registry::{find, nothing_live};
 
-/// Incidents that are listed at most.
-const LISTED: u32 = 200;
-
-/// The latest incidents, newest first; `all`: also those that are resolved.
+/// The incidents, newest first; `all`: also those that are resolved.
 pub async fn list(store: &Store, all: bool) -> Result<Vec<IncidentDocument>, ReleaseError> {
-    let incidents = store.incidents(all, LISTED).await?;
+    let incidents = store.incidents(all).await?;
     Ok(incidents.iter().map(|incident| IncidentDocument::of(incident, &[])).collect())
 }
 
@@ -41,6 +38,7 @@ impl Desk<'_> {
         reason: &str,
     ) -> Result<IncidentDocument, ReleaseError> {
         let summary = reason_of(reason)?;
+        channel::named(on)?;
         let prompt = find(self.store, prompt).await?;
         let Some(live) = self.store.live(&prompt.name, on, None).await? else {
             channel::known(self.store, on).await?;
@@ -77,7 +75,7 @@ impl Desk<'_> {
     ) -> Result<IncidentDocument, ReleaseError> {
         let incident = one(self.store, number).await?;
         let releases =
-            self.store.releases(&incident.prompt, Some(&incident.channel), u32::MAX).await?.into_iter();
+            self.store.releases(&incident.prompt, Some(&incident.channel)).await?.into_iter();
         let mut others = releases.rev().filter(|other| {
             other.released_at >= incident.began_at
                 && other.digest != incident.digest

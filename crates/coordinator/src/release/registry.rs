@@ -22,7 +22,7 @@ use crate::suite::hint::did_you_mean;
 const MIN_PREFIX: usize = 6;
 /// Verdicts that are shown with a version, and looked through for a promotion.
 pub(super) const VERDICTS: u32 = 200;
-/// Versions and releases of a page.
+/// Versions of a page.
 const PAGE: u32 = 200;
 
 /// Which version of a prompt: its number, or its digest or the beginning of it.
@@ -95,7 +95,7 @@ pub async fn history(
         channel::known(store, on).await?;
     }
     let releases = match at {
-        None => store.releases(&prompt.name, on, PAGE).await?.into_iter().filter(shown).collect(),
+        None => store.releases(&prompt.name, on).await?,
         Some(at) => {
             let channels = match on {
                 Some(on) => vec![on.to_owned()],
@@ -121,6 +121,12 @@ pub async fn history(
 
 /// What is live of a prompt on a channel, with its content: what applications read.
 pub async fn pull(store: &Store, on: &str, name: &str) -> Result<LiveDocument, ReleaseError> {
+    channel::named(on)?;
+    served(store, on, name).await
+}
+
+/// The same of any channel, a scratch one too.
+pub(super) async fn served(store: &Store, on: &str, name: &str) -> Result<LiveDocument, ReleaseError> {
     let prompt = find(store, name).await?;
     let Some(release) = store.live(&prompt.name, on, None).await? else {
         channel::known(store, on).await?;

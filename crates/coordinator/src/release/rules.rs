@@ -58,6 +58,8 @@ pub enum Why {
         baseline: Option<Digest>,
         /// What is live.
         live: String,
+        /// How that came to be live, where it did so after the verdict.
+        since: Option<String>,
     },
     /// Nothing is live, and its gates only compare.
     NothingAbsolute {
@@ -105,13 +107,14 @@ impl fmt::Display for Why {
             Self::Missing { live: None } => f.write_str(
                 "no run has judged it; run its suite, with a gate that has a rule on it alone (`min`)",
             ),
-            Self::Foreign { run, baseline, live } => {
+            Self::Foreign { run, baseline, live, since } => {
+                let since = since.as_ref().map_or_else(String::new, |told| format!(" since ({told})"));
                 let baseline = baseline
                     .as_ref()
                     .map_or_else(|| "nothing".to_owned(), |digest| format!("version {}", digest.short()));
                 write!(
                     f,
-                    "the verdict of run {run} compares it with {baseline}, but {live} is live; run its suite with {live} as the baseline"
+                    "the verdict of run {run} compares it with {baseline}, but {live} is live{since}; run its suite with {live} as the baseline"
                 )
             }
             Self::NothingAbsolute { run } => write!(
@@ -178,7 +181,7 @@ pub fn evidence<'v>(
             rules: rules_that(open, Decision::Inconclusive),
         }
     } else if let Some(live) = live {
-        Why::Foreign { run: newest.run, baseline: newest.baseline.clone(), live: live.to_string() }
+        Why::Foreign { run: newest.run, baseline: newest.baseline.clone(), live: live.to_string(), since: None }
     } else {
         Why::NothingAbsolute { run: newest.run }
     }))

@@ -12,14 +12,27 @@ use super::rules::{Named, evidence};
 use crate::judge::catch_up;
 use crate::report::civil;
 
-/// Looks for `digest` among all prompts, or among the versions of one.
+/// Looks for `digest` among all prompts, or among the versions of one. On a channel that nothing was ever released to nothing
+/// can be compared with: only who says that it is new (`new_channel`) is answered from a verdict on the version alone.
 pub async fn verify(
     store: &Store,
     digest: &Digest,
     on: &str,
     prompt: Option<&str>,
+    new_channel: bool,
     now: Micros,
 ) -> Result<VerifyDocument, ReleaseError> {
+    channel::named(on)?;
+    let is_new = !store.channels().await?.iter().any(|known| known == on);
+    let told = format!("nothing is live on {on} yet (it is new)");
+    if is_new && !new_channel {
+        let near = channel::misspelt(store, on).await?;
+        let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+        return Err(ReleaseError::Unknown {
+            what: told,
+            hint: Some(format!("{near}`--new-channel` asks whether a verdict would carry it there all the same")),
+        });
+    }
     let mut prompts = store.prompts_with(digest).await?;
     if let Some(prompt) = prompt {
         find(store, prompt).await?;
@@ -36,15 +49,6 @@ pub async fn verify(
     let mut refusals = Vec::new();
     for name in prompts {
         let live = store.live(&name, on, None).await?;
-        if live.is_none()
-            && let Some(near) = channel::misspelt(store, on).await?
-        {
-            // An empty channel asks for less: a slip of the finger must not.
-            return Err(ReleaseError::Unknown {
-                what: format!("there is no channel `{on}`"),
-                hint: Some(format!("did you mean `{near}`?")),
-            });
-        }
         if let Some(live) = live.as_ref().filter(|live| live.digest == *digest) {
             let since = civil(live.released_at);
             return answer(true, format!("{} is live on {on} since {since}", named_live(live)));
@@ -55,10 +59,8 @@ pub async fn verify(
         match evidence(&candidate, live.as_ref().map(named_live).as_ref(), &verdicts, now) {
             Ok(verdict) => {
                 let until = civil(verdict.expires_at);
-                return answer(
-                    true,
-                    format!("{candidate} passed in run {}, which holds until {until}", verdict.run),
-                );
+                let passed = format!("{candidate} passed in run {}, which holds until {until}", verdict.run);
+                return answer(true, if is_new { format!("{told}; {passed}") } else { passed });
             }
             Err(refusal) => refusals.push(format!("{candidate}: {}", refusal.why)),
         }

@@ -7,7 +7,7 @@ use assay_store::{NewRisk, Risk, Store};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::release::desk::reason_of;
+use crate::release::desk::{line_of, reason_of};
 use crate::release::registry::{find, moment};
 use crate::release::{Desk, ReleaseError};
 use crate::report::civil;
@@ -88,7 +88,8 @@ pub struct RiskAsked {
 impl Desk<'_> {
     /// Writes a risk down.
     pub async fn add_risk(&mut self, asked: RiskAsked) -> Result<RiskEntry, ReleaseError> {
-        let (title, owner) = (reason_of(&asked.title)?, reason_of(&asked.owner)?);
+        let title = line_of(&asked.title, "a title says what may go wrong")?;
+        let owner = line_of(&asked.owner, "an owner says who answers for it")?;
         if let Some(prompt) = &asked.prompt {
             find(self.store, prompt).await?;
         }

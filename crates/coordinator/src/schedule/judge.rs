@@ -2,8 +2,9 @@
 //! One that got worse opens an incident of its owner; enough clean sweeps resolve it.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
-use assay_common::id::Digest;
+use assay_common::id::{Digest, RunId};
 use assay_common::suite::{Suite, Variant};
 use assay_store::{
     AuditEntry, IncidentKind, Judged, Look, LookOutcome, NewIncident, Opened, RunState, Schedule, StoreError,
@@ -12,9 +13,9 @@ use assay_store::{
 use serde_json::json;
 
 use super::baseline::Reference;
-use super::prompts_of;
 use super::sweeper::{Sweeper, actor};
 use super::timetable::Timetable;
+use super::{prompts_of, terms_of};
 use crate::report::civil;
 use crate::verdict::drift::{self, Held, Shares};
 use crate::verdict::stats::Drift;
@@ -30,6 +31,9 @@ const LOOKED_BACK: u32 = 400;
 /// Units of a dataset that are read at a time.
 const PAGE: u32 = 10_000;
 
+/// The clusters of a dataset, by position.
+pub(super) type Units = BTreeMap<u64, String>;
+
 impl Sweeper<'_> {
     /// Looks at a sweep whose run is over; `false` while it is not.
     pub async fn judge(&mut self, sweep: &Sweep) -> Result<bool, StoreError> {
@@ -41,10 +45,15 @@ impl Sweeper<'_> {
             return Ok(false);
         }
         let schedule = self.store.schedule(&sweep.schedule).await?;
+        let mut references = Vec::new();
         let looks = match (&schedule, run) {
             // One that was stopped says nothing.
             (Some(schedule), Some(run)) if run.state == RunState::Completed => {
-                self.looks(schedule, sweep, &run).await?
+                let units = self.units(&schedule.suite).await?;
+                for target in &sweep.targets {
+                    references.push(self.reference(schedule, target, units.as_ref()).await?);
+                }
+                self.looks(schedule, sweep, &run, &references, units.as_ref()).await?
             }
             _ => Vec::new(),
         };
@@ -58,9 +67,11 @@ impl Sweeper<'_> {
             resolves: Vec::new(),
         };
         if let Some(schedule) = &schedule {
-            for target in &sweep.targets {
-                self.open(sweep, target, &mut judged).await?;
-                self.resolve(schedule, sweep, target, &mut judged).await?;
+            for (target, reference) in sweep.targets.iter().zip(&references) {
+                self.open(schedule, sweep, target, &mut judged).await?;
+                if let Some(reference) = reference {
+                    self.resolve(schedule, sweep, (target, reference), &mut judged).await?;
+                }
             }
         }
         let told = judged.clone();
@@ -76,30 +87,28 @@ impl Sweeper<'_> {
         schedule: &Schedule,
         sweep: &Sweep,
         run: &assay_store::Run,
+        references: &[Option<Reference>],
+        units: Option<&Units>,
     ) -> Result<Vec<Look>, StoreError> {
         let missing = || StoreError::Unreadable(format!("the suite of run {} is missing", run.id));
         let suite = self.store.suite(run.revision.clone()).await?.ok_or_else(missing)?;
         let night = shares(self.store.trials(run.id).await?);
-        let units = self.units(&suite).await?;
         let threshold = self.threshold(schedule).await?;
         let mut looks = Vec::new();
-        for target in &sweep.targets {
-            let reference = self.reference(schedule, target).await?;
-            let before = match &reference {
+        for (target, reference) in sweep.targets.iter().zip(references) {
+            let before = match reference {
                 Some(reference) => shares(self.store.trials(reference.run).await?),
                 None => BTreeMap::new(),
             };
-            let known =
-                self.store.looks_on(&target.prompt, &target.channel, &schedule.name, LOOKED_BACK).await?;
+            let known = self.known(schedule, target).await?;
             for model in 0..suite.models.len() {
                 let none = Shares::new();
-                let of = |suite: &Suite, found: &BTreeMap<u32, Shares>| {
-                    let variant = variant(suite, target, model)?;
-                    Some(found.get(&variant).cloned().unwrap_or_default())
-                };
-                let now = of(&suite, &night).unwrap_or_default();
-                let then = reference.as_ref().and_then(|reference| of(&reference.suite, &before));
-                let held = drift::hold(then.as_ref().unwrap_or(&none), &now, units.as_ref());
+                let prompt = &target.prompt;
+                let now = shares_of(&suite, &night, prompt, &target.digest, model).unwrap_or_default();
+                let then = reference.as_ref().and_then(|reference| {
+                    shares_of(&reference.suite, &before, prompt, &reference.digest, model)
+                });
+                let held = drift::hold(then.as_ref().unwrap_or(&none), &now, units);
                 let mut look = Look {
                     prompt: target.prompt.clone(),
                     channel: target.channel.clone(),
@@ -127,11 +136,11 @@ impl Sweeper<'_> {
     }
 
     /// The clusters of a dataset, by position; `None` where it has none.
-    async fn units(&self, suite: &Suite) -> Result<Option<BTreeMap<u64, String>>, StoreError> {
+    async fn units(&self, suite: &Suite) -> Result<Option<Units>, StoreError> {
         if !suite.dataset.clustered {
             return Ok(None);
         }
-        let mut units = BTreeMap::new();
+        let mut units = Units::new();
         loop {
             let first = units.len() as u64;
             let page = self.store.units(suite.dataset.digest.clone(), first, PAGE).await?;
@@ -156,8 +165,33 @@ impl Sweeper<'_> {
         Ok(YEARS * yearly * streams.max(1) as f64)
     }
 
+    /// The latest looks of a schedule at a target, newest first. One that was removed and had this name asked something else:
+    /// what it found counts only if that was under the same terms.
+    async fn known(&self, schedule: &Schedule, target: &Target) -> Result<Vec<Look>, StoreError> {
+        let mut looks =
+            self.store.looks_on(&target.prompt, &target.channel, &schedule.name, LOOKED_BACK).await?;
+        let mut terms: BTreeMap<RunId, bool> = BTreeMap::new();
+        for run in looks.iter().filter_map(|look| look.baseline) {
+            if let Entry::Vacant(entry) = terms.entry(run) {
+                let suite = match self.store.run(run).await? {
+                    Some(run) => self.store.suite(run.revision).await?,
+                    None => None,
+                };
+                entry.insert(suite.is_some_and(|suite| terms_of(&suite) == schedule.terms));
+            }
+        }
+        looks.retain(|look| look.baseline.is_none_or(|run| terms[&run]));
+        Ok(looks)
+    }
+
     /// Opens an incident of a target that got worse and is still live.
-    async fn open(&mut self, sweep: &Sweep, target: &Target, judged: &mut Judged) -> Result<(), StoreError> {
+    async fn open(
+        &mut self,
+        schedule: &Schedule,
+        sweep: &Sweep,
+        target: &Target,
+        judged: &mut Judged,
+    ) -> Result<(), StoreError> {
         let worse: Vec<&Look> = judged
             .looks
             .iter()
@@ -166,8 +200,7 @@ impl Sweeper<'_> {
         let Some(first) = worse.first() else { return Ok(()) };
         let live = self.store.live(&target.prompt, &target.channel, None).await?;
         let Some(live) = live.filter(|live| live.digest == target.digest) else { return Ok(()) };
-        let known =
-            self.store.looks_on(&target.prompt, &target.channel, &sweep.schedule, LOOKED_BACK).await?;
+        let known = self.known(schedule, target).await?;
         let clean = known.iter().find(|look| {
             look.digest == target.digest && look.outcome == LookOutcome::Clean && look.model == first.model
         });
@@ -199,12 +232,13 @@ impl Sweeper<'_> {
         Ok(())
     }
 
-    /// Resolves the incidents that the schedule opened on a target's channel, after enough clean sweeps of what is live there.
+    /// Resolves the incidents that the schedule opened on a target's channel, after enough clean sweeps of what is live there,
+    /// held against what was good before the incident, or was found to be as good as that.
     async fn resolve(
         &mut self,
         schedule: &Schedule,
         sweep: &Sweep,
-        target: &Target,
+        (target, reference): (&Target, &Reference),
         judged: &mut Judged,
     ) -> Result<(), StoreError> {
         let now: Vec<_> = judged.looks.iter().filter(|look| is_of(look, target)).collect();
@@ -212,10 +246,21 @@ impl Sweeper<'_> {
             return Ok(());
         }
         let by = actor(&schedule.name);
-        let known = self.store.looks_on(&target.prompt, &target.channel, &schedule.name, LOOKED_BACK).await?;
+        let known = self.known(schedule, target).await?;
         let models = now.len();
         for incident in self.store.open_regressions(&target.prompt, &target.channel).await? {
             if incident.opened_by != by || sweep.fired_at <= incident.opened_at {
+                continue;
+            }
+            let mut found = known
+                .iter()
+                .filter(|look| look.outcome == LookOutcome::Worse && look.digest == incident.digest)
+                .peekable();
+            if found.peek().is_none() {
+                continue;
+            }
+            let is_older = reference.asked_at < incident.began_at;
+            if !reference.stood && !is_older && !found.any(|look| look.baseline == Some(reference.run)) {
                 continue;
             }
             // Newest first; the looks of a sweep stand together.
@@ -281,6 +326,8 @@ fn decide(
     }
     look.outcome = match () {
         () if alarmed => LookOutcome::Worse,
+        // The baseline was below it as well: that makes two in a row.
+        () if held.is_suspicious() && reference.doubted => LookOutcome::Worse,
         () if held.is_suspicious() => LookOutcome::Suspicious,
         () if difference < -held.slack => LookOutcome::Low,
         () => LookOutcome::Clean,
@@ -288,15 +335,21 @@ fn decide(
     Ok(())
 }
 
-/// The index of the variant that asks a model for a target.
-fn variant(suite: &Suite, target: &Target, model: usize) -> Option<u32> {
-    let is_it = |(name, digest): (&String, &Digest)| *name == target.prompt && *digest == target.digest;
-    let prompt = suite.prompts.iter().position(|entry| is_it((&entry.name, &entry.digest)))?;
-    u32::try_from(suite.variant_index(Variant { prompt, model })).ok()
+/// What a version came to on a model; `None`: it was not asked.
+pub(super) fn shares_of(
+    suite: &Suite,
+    found: &BTreeMap<u32, Shares>,
+    prompt: &str,
+    digest: &Digest,
+    model: usize,
+) -> Option<Shares> {
+    let prompt = suite.prompts.iter().position(|entry| entry.name == prompt && entry.digest == *digest)?;
+    let variant = u32::try_from(suite.variant_index(Variant { prompt, model })).ok()?;
+    Some(found.get(&variant).cloned().unwrap_or_default())
 }
 
 /// Judged trials by variant and position.
-fn shares(trials: Vec<assay_store::CaseTrials>) -> BTreeMap<u32, Shares> {
+pub(super) fn shares(trials: Vec<assay_store::CaseTrials>) -> BTreeMap<u32, Shares> {
     let mut shares: BTreeMap<u32, Shares> = BTreeMap::new();
     for case in trials {
         shares.entry(case.variant).or_default().insert(case.position, (case.passed, case.trials));
@@ -315,7 +368,7 @@ fn summary(look: &Look) -> String {
         (Some(evidence), Some(threshold)) => {
             format!("the pass rate stands {on}: evidence {evidence:.0}, alarm at {threshold:.0}")
         }
-        _ => format!("the pass rate stands {on}, in two sweeps in a row beyond chance"),
+        _ => format!("the pass rate stands {on}, twice in a row beyond chance"),
     }
 }
 

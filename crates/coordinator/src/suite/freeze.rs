@@ -1,6 +1,7 @@
 //! The second pass: what a valid suite refers to is copied into the store, chunk by chunk, each held against the
 //! first pass before it is stored.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,8 +9,9 @@ use std::sync::Arc;
 use assay_common::case::{Case, Recording, Vars};
 use assay_common::clock::Micros;
 use assay_common::id::Digest;
-use assay_common::suite::DatasetRef;
-use assay_store::{Store, StoreError};
+use assay_common::suite::{DatasetRef, Suite};
+use assay_store::{AuditEntry, Store, StoreError};
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::cases::census::Rolling;
@@ -40,16 +42,35 @@ pub enum FreezeError {
     Changed(PathBuf),
 }
 
+/// What the audit says of the prompts of a suite that have another owner by it: `entry` makes a row of an action, its subject
+/// and its detail.
+pub fn owned<E>(
+    suite: &Suite,
+    mut entry: impl FnMut(&str, &str, Value) -> Result<AuditEntry, E>,
+) -> Result<Vec<AuditEntry>, E> {
+    let owners: BTreeMap<_, _> = suite
+        .prompts
+        .iter()
+        .filter_map(|prompt| Some((prompt.name.as_str(), prompt.owner.as_deref()?)))
+        .collect();
+    owners.into_iter().map(|(name, owner)| entry("prompt.owner", name, json!({"owner": owner}))).collect()
+}
+
 impl Loaded {
     /// Stores the suite's revision with its cases and recorded answers; what the store already has is not read
-    /// again. Nothing that differs from what was validated is ever stored.
+    /// again. Nothing that differs from what was validated is ever stored. `owned` is of [`owned`].
     ///
     /// # Errors
     /// [`FreezeError::Changed`] when a file was written to in between; the store is then as if nothing had been
     /// frozen, but for chunks that no revision refers to.
-    pub async fn freeze(&self, store: &Store, now: Micros) -> Result<(), FreezeError> {
+    pub async fn freeze(
+        &self,
+        store: &Store,
+        owned: Vec<AuditEntry>,
+        now: Micros,
+    ) -> Result<(), FreezeError> {
         self.freeze_files(store, now).await?;
-        let revision = store.freeze_suite(self.suite.clone(), now).await?;
+        let revision = store.freeze_suite_by(self.suite.clone(), owned, now).await?;
         tracing::info!(suite = %self.suite.name, %revision, "froze suite {} as {}", self.suite.name, revision.short());
         Ok(())
     }

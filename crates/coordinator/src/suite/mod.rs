@@ -44,7 +44,7 @@ mod yaml;
 
 pub use admit::{Objection, admit};
 pub use diagnostic::{Diagnostic, Problems, Severity};
-pub use freeze::{FreezeError, LoadedFiles};
+pub use freeze::{FreezeError, LoadedFiles, owned};
 pub use live::{Live, Place, asked_of, live_places};
 pub use load::{Loaded, load, load_structure, load_with};
 pub use prompts::read_prompt;

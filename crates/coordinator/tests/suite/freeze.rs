@@ -31,8 +31,8 @@ async fn stores_what_was_validated_once() {
     let folder = folder();
     let loaded = folder.load().unwrap();
     let store = store(&folder).await;
-    loaded.freeze(&store, NOW).await.unwrap();
-    loaded.freeze(&store, NOW).await.unwrap();
+    loaded.freeze(&store, Vec::new(), NOW).await.unwrap();
+    loaded.freeze(&store, Vec::new(), NOW).await.unwrap();
 
     let dataset = &loaded.suite.dataset;
     assert_eq!(store.dataset(dataset.digest.clone()).await.unwrap().as_ref(), Some(dataset));
@@ -59,7 +59,7 @@ async fn refuses_files_that_changed_since() {
         let loaded = folder.load().unwrap();
         folder.write(file, text);
         let store = store(&folder).await;
-        let error = loaded.freeze(&store, NOW).await.unwrap_err();
+        let error = loaded.freeze(&store, Vec::new(), NOW).await.unwrap_err();
         let FreezeError::Changed(path) = error else { panic!("{error}") };
         assert_eq!(path, folder.path(file));
         assert_eq!(store.suite(loaded.suite.revision()).await.unwrap(), None);
@@ -72,7 +72,7 @@ async fn an_inline_dataset_needs_no_file() {
     let folder = Folder::with(&[("suite.yaml", &suite)]);
     let loaded = folder.load().unwrap();
     let store = store(&folder).await;
-    loaded.freeze(&store, NOW).await.unwrap();
+    loaded.freeze(&store, Vec::new(), NOW).await.unwrap();
     let units = store.units(loaded.suite.dataset.digest.clone(), 0, 10).await.unwrap();
     assert_eq!(units.len(), 2);
 }

@@ -3,7 +3,7 @@
 //!
 //! - `story`: that, over SQLite, over PostgreSQL, and through a coordinator; `wrong`: whatever can be wrong
 //! - `races`: two promotions at once; `fleet`: verdicts where nobody waits for them
-//! - `sweeps`: what is live is swept, and the model gets worse; `clock`: clocks that jump over planned times
+//! - `sweeps`: what is live is swept, and the model gets worse; `returned`: while a version comes back; `clock`: clocks that jump over planned times
 //! - `notify`: who is told of it; `review`: what it came to; `rehearsal`: the script for teams
 
 mod clock;
@@ -11,6 +11,7 @@ mod fleet;
 mod notify;
 mod races;
 mod rehearsal;
+mod returned;
 mod review;
 mod story;
 mod sweeps;

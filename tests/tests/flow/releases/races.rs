@@ -24,8 +24,9 @@ fn of_two_promotions_at_once_one_wins() {
     let (won, lost): (Vec<_>, Vec<_>) = ended.into_iter().partition(|ran| ran.code == Some(0));
     assert_eq!((won.len(), lost.len()), (1, 1));
     // In the same moment the loser finds the channel moved; a moment later, that he was compared with something else.
-    let live = if won[0].stdout.contains("support@2") { "support@2" } else { "support@3" };
-    says(&lost[0].stderr, &[live, "is live"]);
+    let first = won[0].stdout.contains("support@2");
+    let (live, by) = if first { ("support@2", "bob") } else { ("support@3", "eve") };
+    says(&lost[0].stderr, &[live, "is live", &format!("promotion by {by} at 2")]);
     let history = team.ann(&["prompt", "history", "support", "--json"]).expect(0).json();
     assert_eq!(history["releases"].as_array().unwrap().len(), 2, "{history}");
 }

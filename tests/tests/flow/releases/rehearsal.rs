@@ -34,7 +34,7 @@ fn a_release_goes_wrong_and_comes_back() {
     assert!(std::fs::read_to_string(place.path().join(".rehearsal/review.html")).unwrap().contains("<svg "));
 
     let told = rehearse(&place, &["simulate"]).expect(0);
-    says(&told.stdout, &["You have ten minutes", "ASSAY_STORE=sqlite:.rehearsal/assay.db"]);
+    says(&told.stdout, &["You have ten minutes", "ASSAY_STORE='sqlite:.rehearsal/assay.db'"]);
     assert_eq!(told.stderr, "", "what is wrong is for them to find");
     let store = ["--store", "sqlite:.rehearsal/assay.db"];
     for command in [

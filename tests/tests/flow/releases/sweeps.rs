@@ -16,14 +16,14 @@ const WRONG: &str = r#"{"id": "x", "object": "chat.completion", "created": 0, "m
     "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}"#;
 
 /// Answers that are right, but for those to questions that hold one of these texts.
-fn wrong_about(texts: &[&str]) -> Script {
+pub(super) fn wrong_about(texts: &[&str]) -> Script {
     let wrong = || Reaction::Reply { status: 200, headers: Vec::new(), body: WRONG.to_owned() };
     let right = Script::answering(Answer::Expression);
     texts.iter().fold(right, |script, text| script.rule(When::prompt(text), wrong()))
 }
 
 /// Writes the suite of the candidate `text` against whatever is live.
-fn suite(place: &Workplace, text: &str) {
+pub(super) fn suite(place: &Workplace, text: &str) {
     let rows: String =
         (0..40).map(|n| format!("{{\"id\": \"c{n}\", \"a\": {n}, \"sum\": {}}}\n", n + 1)).collect();
     place.write("cases.jsonl", rows).write(

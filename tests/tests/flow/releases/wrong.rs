@@ -35,6 +35,12 @@ fn what_is_not_there_is_named_with_what_is_near() {
         &["nothing was released", "`production`"],
     );
     check(&["prompt", "verify", "prompts/1.md", "--channel", "producton"], 2, &["did you mean `production`"]);
+    check(&["prompt", "verify", "prompts/1.md", "--channel", "Bad Chan"], 2, &["no name of a channel"]);
+    let verify = ["prompt", "verify", "prompts/1.md", "--channel", "nope"];
+    let new = "nothing is live on nope yet (it is new)";
+    check(&verify, 2, &[new, "--new-channel"]);
+    let passed = team.ann(&[&verify[..], &["--new-channel"]].concat()).expect(0);
+    says(&passed.stdout, &[new, "support@1 passed in run"]);
     team.ann(&["prompt", "promote", "support@1", "--channel", "production"]).expect(0);
     check(
         &["prompt", "promote", "support@1", "--channel", "production"],
@@ -55,6 +61,17 @@ fn what_is_not_there_is_named_with_what_is_near() {
     check(&["incident", "ack", "4"], 2, &["no incident 4"]);
     check(&["incident", "link", "4"], 2, &["no incident 4"]);
     check(&["incident", "open", "support", "--channel", "stagng", "--reason", "x"], 2, &["stagng"]);
+    // The channels of rehearsals are nobody's.
+    let scratch = ["--channel", "rehearsal~production"];
+    for command in [
+        &["prompt", "pull", "support"][..],
+        &["prompt", "rehearse", "support"],
+        &["prompt", "rollback", "support", "--reason", "x"],
+        &["prompt", "verify", "prompts/1.md"],
+        &["incident", "open", "support", "--reason", "x"],
+    ] {
+        check(&[command, &scratch].concat(), 2, &["`rehearsal~production` is no name of a channel"]);
+    }
     assert_eq!(team.ann(&["incident", "list"]).expect(0).stdout, "no incident is open\n");
 }
 
