@@ -33,9 +33,10 @@ pub(crate) fn releases(binaries: &Binaries, store: &StoreKind, versions: u64) ->
     fs::write(folder.path().join("assay.toml"), CONFIG)?;
     told(assay(&binaries.assay, folder.path(), store).output()?)?;
     let prompt = |arguments: &[&str]| timed(&binaries.assay, folder.path(), store, arguments);
-    prompt(&["promote", "repeat@1", "--channel", "production"])?;
+    // The first is what the others are compared with, and not judged.
+    prompt(&["promote", "repeat@2", "--channel", "production"])?;
     // Its verdict compares it with nothing: over what is live it goes by an override, to have something to roll back.
-    prompt(&["promote", "repeat@2", "--channel", "production", "--override", "--reason", "to come back"])?;
+    prompt(&["promote", "repeat@3", "--channel", "production", "--override", "--reason", "to come back"])?;
     let rollback_s = prompt(&["rollback", "repeat", "--channel", "production", "--reason", "measured"])?;
     let last = format!("repeat@{versions}");
     let promote_s = prompt(&["promote", &last, "--channel", "staging"])?;
