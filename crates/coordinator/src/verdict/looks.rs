@@ -59,7 +59,8 @@ impl Question {
         grain: f64,
         family: usize,
     ) -> Option<Self> {
-        if !gate.looks_again() || !rule.metric.higher_is_better() || extent.cases == 0 {
+        let comparable = !rule.bound.compares() || gate.nothing_live.is_none();
+        if !gate.looks_again() || !rule.metric.higher_is_better() || extent.cases == 0 || !comparable {
             return None;
         }
         let amount = rule.bound.amount().as_f64();
