@@ -30,6 +30,9 @@ pub struct Gate {
     /// How long a passing verdict may be used for a promotion, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_seconds: Option<u64>,
+    /// The channel where the baseline would be live, and nothing is: rules that compare are inconclusive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nothing_live: Option<String>,
     /// Each is judged by itself; the gate passes when all that decide pass.
     pub rules: Vec<Rule>,
 }

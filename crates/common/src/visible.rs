@@ -33,7 +33,15 @@ fn escaped(text: &str, mut write: impl FnMut(&mut String, char)) -> Cow<'_, str>
     Cow::Owned(escaped)
 }
 
-/// Control characters but the line feed, and what Unicode calls format characters (Cf) and separators of lines and
+/// `text` on one line: as [`visible`], and its line feeds are written out as well.
+pub fn visible_line(text: &str) -> Cow<'_, str> {
+    match visible(text) {
+        shown if shown.contains('\n') => Cow::Owned(shown.replace('\n', "\\u{a}")),
+        shown => shown,
+    }
+}
+
+/// Control characters but the line feed, what Unicode calls noncharacters (XML has no place for some of them), and what Unicode calls format characters (Cf) and separators of lines and
 /// paragraphs: they show nothing themselves and change how their neighbours are shown.
 fn is_hidden(character: char) -> bool {
     match character {
@@ -50,6 +58,7 @@ fn is_hidden(character: char) -> bool {
         | '\u{2028}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}'
         | '\u{feff}'
+        | '\u{fdd0}'..='\u{fdef}'
         | '\u{fff9}'..='\u{fffb}'
         | '\u{110bd}'
         | '\u{110cd}'
@@ -58,7 +67,7 @@ fn is_hidden(character: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}'
         | '\u{e0001}'
         | '\u{e0020}'..='\u{e007f}' => true,
-        other => other.is_control(),
+        other => other.is_control() || u32::from(other) & 0xfffe == 0xfffe,
     }
 }
 
@@ -75,6 +84,9 @@ mod tests {
         check("\u{202e}desrever\u{2069}", "\\u{202e}desrever\\u{2069}");
         check("zero\u{200b}width\r", "zero\\u{200b}width\\u{d}");
         check("tag\u{e0041}", "tag\\u{e0041}");
+        check("\u{fffe}\u{ffff}\u{fdd0}\u{1ffff}\u{fffd}", "\\u{fffe}\\u{ffff}\\u{fdd0}\\u{1ffff}\u{fffd}");
+        assert_eq!(visible_line("a\nb\r"), "a\\u{a}b\\u{d}");
+        assert_eq!(visible_line("a b"), "a b");
     }
 
     #[test]

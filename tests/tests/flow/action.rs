@@ -92,14 +92,19 @@ fn the_step_that_runs_a_suite_leaves_its_reports() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let read = |name: &str| std::fs::read_to_string(place.path().join(name)).unwrap();
     assert!(read("output").contains("exit-code=0\n"), "{}", read("output"));
-    let report: Value = serde_json::from_str(&read("assay-report/report.json")).unwrap();
+    let output = read("output");
+    let left = |name: &str| {
+        let path = output.lines().find_map(|line| line.strip_prefix(&format!("{name}="))).unwrap();
+        std::fs::read_to_string(path).unwrap()
+    };
+    let report: Value = serde_json::from_str(&left("json")).unwrap();
     assert_eq!(report["verdict"]["outcome"], "pass");
-    let markdown = read("assay-report/report.md");
+    let markdown = left("markdown");
     assert_eq!(read("summary.md"), markdown);
     for part in ["✅ pass", "95.4 %", "```diff\n", "\nWorse:\n\n- ", "Run `"] {
         assert!(markdown.contains(part), "{part} is missing in\n{markdown}");
     }
-    let junit = read("assay-report/junit.xml");
+    let junit = left("junit");
     let rules = report["verdict"]["versions"][0]["rules"].as_array().unwrap().len();
     assert!(junit.contains(&format!("<testsuite name=\"gate\" tests=\"{rules}\"")), "{}", &junit[..2_000]);
 }

@@ -1,6 +1,6 @@
 //! Cases that waver, a line each, and those under quarantine.
 
-use assay_common::visible::visible;
+use assay_common::visible::{visible, visible_line};
 use assay_coordinator::flakes::Ledger;
 use assay_coordinator::report::civil;
 use assay_store::Quarantine;
@@ -18,7 +18,7 @@ pub(crate) fn ledger(ledger: &Ledger) -> String {
     let mut table = table(&header, &[3, 4, 5, 6]);
     for line in &ledger.lines {
         table.add_row([
-            visible(&line.case).into_owned(),
+            visible_line(&line.case).into_owned(),
             visible(&line.label).into_owned(),
             visible(&line.model).into_owned(),
             line.trials.to_string(),
@@ -47,11 +47,11 @@ pub(crate) fn quarantines(quarantines: &[Quarantine]) -> String {
         };
         table.add_row([
             visible(&held.suite).into_owned(),
-            visible(&held.case).into_owned(),
+            visible_line(&held.case).into_owned(),
             visible(&held.model).into_owned(),
             visible(&held.owner).into_owned(),
             until,
-            visible(&held.reason).into_owned(),
+            visible_line(&held.reason).into_owned(),
         ]);
     }
     format!("{}\n", table.trim_fmt())

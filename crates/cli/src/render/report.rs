@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 use assay_common::gate::Tier;
 use assay_common::verdict::{Decision, RuleVerdict, Verdict};
-use assay_common::visible::visible;
+use assay_common::visible::{visible, visible_line};
 use assay_coordinator::flakes::Quarantined;
 use assay_coordinator::report::{Excerpt, NamedFlips, Report};
 use assay_coordinator::verdict::VariantReport;
@@ -20,7 +20,8 @@ pub(crate) fn report(report: &Report) -> String {
     let _ = writeln!(text, "{}\n", variants(&report.variants).trim_fmt());
     for error in &report.errors {
         let kind = error.kind.word();
-        let _ = writeln!(text, "{} errored ({kind}), such as {}: {}\n", error.jobs, error.case, error.sample);
+        let (jobs, case) = (error.jobs, visible_line(&error.case));
+        let _ = writeln!(text, "{jobs} errored ({kind}), such as {case}: {}\n", error.sample);
     }
     for flips in &report.flips {
         let _ = write!(text, "{}", self::flips(flips));
@@ -129,7 +130,7 @@ fn excerpt(excerpt: &Excerpt) -> String {
     };
     format!(
         "{}  {} → {}  “{}” → “{}”",
-        excerpt.case,
+        visible_line(&excerpt.case),
         word(excerpt.before),
         word(excerpt.after),
         excerpt.before_output,
@@ -164,7 +165,7 @@ fn quarantine(quarantine: &Quarantined) -> String {
             "{} on {}: {} ({}, until {})",
             held.case, held.model, held.reason, held.owner, held.expires_at
         );
-        let _ = writeln!(text, "  {}", visible(&line));
+        let _ = writeln!(text, "  {}", visible_line(&line));
     }
     text.push('\n');
     text

@@ -1,10 +1,10 @@
 //! The results of both sides are read page by page, as numbers, and folded; then the flipped cases are looked up.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use assay_common::id::RunId;
 use assay_common::suite::Suite;
-use assay_store::{CaseName, Mark, Store, StoreError};
+use assay_store::{CaseName, Mark, Run, Store, StoreError};
 use futures_util::future::try_join;
 use tokio::sync::mpsc;
 
@@ -198,7 +198,30 @@ fn warnings([before, after]: &[Side; 2]) -> Vec<String> {
             ));
         }
     }
-    warnings.dedup();
+    for side in [before, after] {
+        warnings.extend(looked_again(&side.suite, &side.run));
+    }
+    let mut told = HashSet::new();
+    warnings.retain(|warning| told.insert(warning.clone()));
+    warnings
+}
+
+/// What a gate that looked while the run went on means for figures that suppose nobody did.
+fn looked_again(suite: &Suite, run: &Run) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let round = suite.product().jobs().unwrap_or(u64::MAX).max(1);
+    let rounds = run.planned.div_ceil(round);
+    if rounds > 1 {
+        warnings.push(format!("only the first of {rounds} rounds of trials of run {} is compared", run.id));
+    }
+    if run.stopped_early {
+        let ended = run.passed + run.failed + run.errored;
+        warnings.push(format!(
+            "run {} stopped early after {ended} of {} jobs: intervals and p values suppose a number of cases that was \
+             fixed beforehand",
+            run.id, run.planned
+        ));
+    }
     warnings
 }
 

@@ -11,6 +11,8 @@ use similar::TextDiff;
 const CONTEXT: usize = 3;
 /// The longest diff that is shown, in lines.
 const MAX_LINES: usize = 400;
+/// The longest diff that is shown, in bytes: a prompt may be one line. Three of them leave room on a page of 65,536.
+const MAX_BYTES: usize = 16_000;
 
 /// How a candidate's prompt differs from its baseline's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,11 +43,17 @@ pub fn diff(before: &PromptBody, after: &PromptBody) -> String {
     let diff = TextDiff::from_lines(&*before, &*after);
     let diff = diff.unified_diff().context_radius(CONTEXT).missing_newline_hint(false).to_string();
     let lines = diff.lines().count();
-    if lines <= MAX_LINES {
+    let diff = if lines <= MAX_LINES {
+        diff
+    } else {
+        let kept: Vec<_> = diff.lines().take(MAX_LINES).collect();
+        format!("{}\n… {} more lines\n", kept.join("\n"), lines - MAX_LINES)
+    };
+    if diff.len() <= MAX_BYTES {
         return diff;
     }
-    let kept: Vec<_> = diff.lines().take(MAX_LINES).collect();
-    format!("{}\n… {} more lines\n", kept.join("\n"), lines - MAX_LINES)
+    let kept = &diff[..diff.floor_char_boundary(MAX_BYTES)];
+    format!("{kept}\n… cut: {} more bytes\n", diff.len() - kept.len())
 }
 
 /// A prompt as one text; each message under its role.
@@ -88,6 +96,12 @@ mod tests {
             &chat("Be kind."),
             "@@ -1,4 +1,4 @@\n [system]\n-Be brief.\n+Be kind.\n [user]\n {{ q }}\n",
         );
+    }
+
+    #[test]
+    fn a_long_line_is_cut() {
+        let cut = diff(&PromptBody::text("a"), &PromptBody::text(&"ä".repeat(50_000)));
+        assert!(cut.len() < MAX_BYTES + 100 && cut.contains("ää\n… cut: 84"), "{}", &cut[MAX_BYTES - 20..]);
     }
 
     #[test]

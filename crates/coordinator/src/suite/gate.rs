@@ -21,8 +21,8 @@ pub(super) struct Offer<'a> {
     pub(super) tags: BTreeSet<&'a str>,
     /// Prompt entries: one alone has no baseline.
     pub(super) prompts: usize,
-    /// Whether one was left out, because nothing is live where it asks.
-    pub(super) left_out: bool,
+    /// The channel where the baseline would be live, and nothing is.
+    pub(super) nothing_live: Option<&'a str>,
     /// Trials of each case.
     pub(super) repeats: u32,
     /// Whether answers are scored at all.
@@ -67,6 +67,7 @@ impl Loader<'_> {
             max_cases,
             max_repeats,
             expires_seconds: node.get("expires").and_then(seconds),
+            nothing_live: offer.nothing_live.map(str::to_owned),
             rules: Vec::new(),
         };
         let mut names = HashMap::new();
@@ -197,12 +198,13 @@ impl Loader<'_> {
         let amount = entry.value.share()?;
         let bound = make(Amount::from_f64(amount)?);
         let written = entry.value.text().unwrap_or_default().to_owned();
-        if bound.compares() && offer.prompts == 1 && offer.left_out {
-            self.warning(entry.at, "nothing is live to compare with: this rule is left out").hint =
-                Some("a first version is promoted on rules about it alone (`min`, `max`)".into());
-            return None;
-        }
-        if bound.compares() && offer.prompts == 1 {
+        if let (true, Some(channel)) = (bound.compares(), offer.nothing_live) {
+            let message =
+                format!("nothing is live on {channel} to compare with: this rule is always inconclusive");
+            self.warning(entry.at, message).hint = Some(
+                "a first version is promoted on a suite whose rules are about it alone (`min`, `max`)".into(),
+            );
+        } else if bound.compares() && offer.prompts == 1 {
             self.error(
                 entry.at,
                 format!("`{}` compares with a baseline, and a sole prompt has none", entry.key),

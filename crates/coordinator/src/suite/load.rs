@@ -108,7 +108,8 @@ pub fn load_with(path: &Path, config: Option<&Config>, live: &Live) -> Result<Lo
     check_map(&suite, &tree, &SUITE, &mut findings);
     let (wants, sights) = Default::default();
     let suite = Rc::new(suite);
-    let mut loader = Loader { config, live, folder, suite, findings, wants, sights, left_out: false };
+    let mut loader =
+        Loader { config, live, folder, suite, findings, wants, sights, left_out: false, nothing_live: None };
     let (suite, files, providers) = loader.suite(&tree);
     let Loader { findings, sights, .. } = loader;
     Ok(Loaded { suite, files, warnings: findings.finish(path)?, sights, providers })
@@ -128,6 +129,8 @@ pub(super) struct Loader<'a> {
     pub(super) sights: Vec<Sight>,
     /// Whether an entry was left out, because nothing is live where it asks.
     pub(super) left_out: bool,
+    /// The channel of the entry that the others would be compared with, where it was left out.
+    pub(super) nothing_live: Option<String>,
 }
 
 impl Loader<'_> {
@@ -190,12 +193,13 @@ impl Loader<'_> {
         if let Some(budget) = tree.get("budget_usd") {
             self.check_prices(budget, &models);
         }
+        let nothing_live = self.nothing_live.clone();
         let gate = tree.get("gate").map(|gate| {
             let offer = Offer {
                 metrics: metrics_of(part("score")),
                 tags: tags_of(part("cases")),
                 prompts: if self.left_out { prompts.len() } else { part("prompts").items().len() },
-                left_out: self.left_out,
+                nothing_live: nothing_live.as_deref(),
                 repeats,
                 scored: tree.get("score").is_some(),
                 census: counted.then_some(&census),
@@ -203,8 +207,6 @@ impl Loader<'_> {
             };
             self.gate(gate, &offer)
         });
-        // Nothing is left of a gate that only compares, where there is nothing to compare with.
-        let gate = gate.filter(|gate| !gate.rules.is_empty() || !self.left_out);
         let of_scores = |rule: &Rule| matches!(rule.metric, Metric::PassRate | Metric::MeanScore);
         // A rule on scores has been told that there are none.
         if matches!(tree.value, Value::Map(_))

@@ -62,6 +62,7 @@ pub fn read_prompt(path: &Path) -> Result<PromptBody, Problems> {
         wants: Wants::default(),
         sights: Vec::new(),
         left_out: false,
+        nothing_live: None,
     };
     let body = loader.content(&source);
     loader.findings.finish(path)?;
@@ -77,6 +78,9 @@ impl Loader<'_> {
         let mut digests: HashMap<_, String> = HashMap::new();
         let mut entries = Vec::new();
         let mut from_channels = Vec::new();
+        // The channels of entries that are left out, and whether each would be what the others are compared with: as it is
+        // marked so, or as the first of a channel where none is.
+        let (mut lost_mark, mut lost_first, mut lost_any) = (None, None, None);
         for node in list.items() {
             let Some(name) = node.get("name").and_then(Node::text) else { continue };
             let channel = node.get("channel").and_then(|channel| Some((channel, channel.text()?)));
@@ -87,8 +91,17 @@ impl Loader<'_> {
                     channel.at,
                     format!("nothing of `{name}` is live on {written}: this entry is left out"),
                 )
-                .hint = Some("rules that compare with it do not apply".into());
+                .hint = Some(
+                    "rules that compare with it are inconclusive; `assay prompt list` shows what is live where"
+                        .into(),
+                );
                 self.left_out = true;
+                if node.get("baseline").and_then(Node::flag) == Some(true) {
+                    lost_mark.get_or_insert(written);
+                } else if from_channels.is_empty() {
+                    lost_first.get_or_insert(written);
+                }
+                lost_any.get_or_insert(written);
                 continue;
             }
             let label_node = ["label", "file", "channel", "name"].iter().find_map(|key| node.get(key));
@@ -133,6 +146,9 @@ impl Loader<'_> {
             self.error(list.at, "nothing that `prompts` asks for is live: there is nothing to run").hint =
                 Some("`assay prompt list` shows what is live where".into());
         }
+        let lost = lost_mark.or(lost_first.filter(|_| baseline.is_none()));
+        let lost = lost.or(lost_any.filter(|_| entries.len() < 2));
+        self.nothing_live = lost.map(str::to_owned);
         // What is live is what the others are compared with.
         if let (None, Some(live)) = (baseline, from_channels.first().and_then(|at| entries.get_mut(*at))) {
             live.baseline = true;

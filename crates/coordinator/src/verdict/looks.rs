@@ -59,7 +59,8 @@ impl Question {
         grain: f64,
         family: usize,
     ) -> Option<Self> {
-        if !gate.looks_again() || !rule.metric.higher_is_better() || extent.cases == 0 {
+        let comparable = !rule.bound.compares() || gate.nothing_live.is_none();
+        if !gate.looks_again() || !rule.metric.higher_is_better() || extent.cases == 0 || !comparable {
             return None;
         }
         let amount = rule.bound.amount().as_f64();
@@ -152,10 +153,11 @@ pub(super) struct Looks {
     sequence: Option<Sequence>,
     /// ln of the wealths for a pass and a fail that earlier rounds of trials ended with.
     earlier: Vec<[f64; 2]>,
-    /// What was decided first, and after how many units.
-    decided: Option<(Decision, u64)>,
+    /// What was decided first, after how many units, and in how many rounds of trials.
+    decided: Option<(Decision, u64, usize)>,
+    /// Units of the first round of trials: a further round brings no further ones.
     units: u64,
-    /// Cases with a value, and the sum of their values.
+    /// Cases of every round with a value, and the sum of their values.
     cases: u64,
     sum: f64,
     /// The cases of the unit that is coming in.
@@ -194,15 +196,16 @@ impl Looks {
         if values.is_empty() {
             return;
         }
-        self.units += 1;
+        let is_first_round = self.earlier.is_empty();
+        self.units += u64::from(is_first_round);
         let known = values.iter().flatten();
         (self.cases, self.sum) = (self.cases + known.clone().count() as u64, self.sum + known.sum::<f64>());
-        if let (Some(sequence), [value]) = (&mut self.sequence, values.as_slice()) {
+        if let (Some(sequence), [value], true) = (&mut self.sequence, values.as_slice(), is_first_round) {
             sequence.push(*value);
         }
         self.bettors.push(&self.question, &values);
         if self.decided.is_none() {
-            self.decided = self.decide().map(|decision| (decision, self.units));
+            self.decided = self.decide().map(|decision| (decision, self.units, self.rounds()));
         }
     }
 
@@ -218,20 +221,27 @@ impl Looks {
             Bettors::Expected(population) => {
                 self.earlier.push(population.ln_wealth());
                 self.bettors = self.question.bettors();
-                // What it says is about the first round alone.
-                self.sequence = None;
+                // What it says is about the first round alone: it is told where that was enough.
+                if self.decided.is_none() {
+                    self.sequence = None;
+                }
             }
         }
     }
 
     /// What was decided.
     pub(super) fn decision(&self) -> Option<Decision> {
-        self.decided.map(|(decision, _)| decision)
+        self.decided.map(|(decision, ..)| decision)
     }
 
     /// After how many units it was decided; all so far while it is not.
     pub(super) fn looked_at(&self) -> u64 {
-        self.decided.map_or(self.units, |(_, units)| units)
+        self.decided.map_or(self.units, |(_, units, _)| units)
+    }
+
+    /// In how many rounds of trials it was decided; all so far while it is not.
+    pub(super) fn rounds(&self) -> usize {
+        self.decided.map_or(self.earlier.len() + 1, |(.., rounds)| rounds)
     }
 
     /// How many units were looked at in all.

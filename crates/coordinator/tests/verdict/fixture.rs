@@ -52,6 +52,7 @@ pub(crate) fn suite(prompts: usize, rules: Vec<Rule>) -> Suite {
             max_cases: None,
             max_repeats: None,
             expires_seconds: None,
+            nothing_live: None,
             rules,
         }),
     }

@@ -179,6 +179,32 @@ fn thinking_aloud_is_told_from_answering_at_once_by_a_tenth_of_the_questions() {
     assert!(mean < 0.1, "{mean}");
 }
 
+#[test]
+fn further_rounds_of_trials_are_no_further_cases() {
+    let (cases, rounds) = (40_u64, 3_u32);
+    let mut suite = looking(&[("pass_rate", Bound::MaxDrop, 0.1)], cases);
+    suite.gate.as_mut().unwrap().max_repeats = Some(rounds);
+    let mut aggregation = aggregation(&suite);
+    for trial in 1..=rounds {
+        for case in 0..cases {
+            for (variant, yes) in (0_u32..).zip([case % 4 != 0, case % 4 != 1]) {
+                let ordinal = u64::from(trial - 1) * 2 * cases + 2 * case + u64::from(variant);
+                aggregation.push(&row(ordinal, case, variant, trial, passed(yes)));
+            }
+        }
+    }
+    aggregation.catch_up();
+    assert_eq!(Ruling::of(&aggregation).unwrap().units, cases);
+    let planned = u64::from(rounds) * 2 * cases;
+    let aggregate = aggregation.finish(&Quantiles::default(), &[], planned);
+    let verdict = judge(&suite, &aggregate, true, &[]).unwrap();
+    let rule = &verdict.versions[0].rules[0];
+    assert_eq!((rule.outcome, rule.n, rule.interval), (Inconclusive, cases, None));
+    for part in ["after 40 cases in 3 rounds of trials", "which gives no interval"] {
+        assert!(rule.reason.contains(part), "{}", rule.reason);
+    }
+}
+
 /// A version just at the margin, whose cases differ in how hard they are, looked at after every case of up to three rounds
 /// of trials: passed, and failed, by mistake at most as often as the gate's confidence allows.
 #[test]

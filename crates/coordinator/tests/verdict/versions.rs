@@ -33,6 +33,25 @@ fn one_of_many_rules_that_fails_by_chance_does_not_fail_a_version() {
 }
 
 #[test]
+fn a_rule_that_compares_with_nothing_passes_no_version() {
+    for stop_early in [false, true] {
+        for (tier, expected) in
+            [(Tier::Critical, Inconclusive), (Tier::Supporting, Inconclusive), (Tier::Advisory, Pass)]
+        {
+            let rules = vec![rule("pass_rate", Bound::Min, 0.5), rule("pass_rate", Bound::MaxDrop, 0.02)];
+            let mut alone = suite(1, rules);
+            let gate = alone.gate.as_mut().unwrap();
+            gate.rules[1].tier = tier;
+            (gate.stop_early, gate.nothing_live) = (stop_early, Some("production".to_owned()));
+            let verdict = Run::new(alone, &["++++++++"]).verdict();
+            let [first, second] = &verdict.versions[0].rules[..] else { panic!("{verdict:?}") };
+            assert_eq!((verdict.outcome, first.outcome, second.outcome), (expected, Pass, Inconclusive));
+            assert_eq!(second.reason, "nothing is live on production: there is no version to compare with");
+        }
+    }
+}
+
+#[test]
 fn a_run_that_is_not_fit_to_be_judged_is_inconclusive() {
     let check = |answers: [&str; 2], change: fn(&mut assay_common::gate::Gate), reason: &str| {
         let mut rules = vec![rule("pass_rate", Bound::Min, 0.1), rule("pass_rate", Bound::MaxDrop, 0.9)];

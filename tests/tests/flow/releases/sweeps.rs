@@ -66,10 +66,20 @@ async fn worse(store: StoreUrl) {
         sweeps.map(|sweep| sweep["looks"][0]["outcome"].as_str().unwrap().to_owned()).collect()
     };
 
-    // Nothing is live: the gate has only what can be said of a version alone.
+    // Nothing is live: a rule that compares has not decided, and a first version ships on rules about it alone.
     suite(&place, "{{ a }} + 1");
-    let first = asks(&["run", "suite.yaml"]).expect(0);
-    says(&first.stderr, &["nothing of `sum` is live on production", "nothing is live to compare with"]);
+    let first = asks(&["run", "suite.yaml"]).expect(3);
+    says(
+        &first.stderr,
+        &["nothing of `sum` is live on production", "nothing is live on production to compare"],
+    );
+    says(&first.stdout, &["nothing is live on production: there is no version to compare with"]);
+    asks(&["prompt", "promote", "sum@1", "--channel", "production"]).expect(1);
+    let written = std::fs::read_to_string(place.path().join("suite.yaml")).unwrap();
+    let alone = written.replace("    - {metric: pass_rate, max_drop: 0.1}\n", "");
+    assert_ne!(alone, written);
+    place.write("suite.yaml", alone);
+    asks(&["run", "suite.yaml"]).expect(0);
     asks(&["prompt", "promote", "sum@1", "--channel", "production"]).expect(0);
     // From now on the version that is live is the baseline.
     suite(&place, "Say {{ a }} + 1");

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use assay_common::visible::visible;
-use assay_coordinator::compare::{Comparison, FlippedAnswer, PairReport};
+use assay_common::visible::{visible, visible_line};
+use assay_coordinator::compare::{Comparison, FlippedAnswer, MAX_FLIPS, PairReport};
 use comfy_table::ContentArrangement;
 
 use super::super::{diff, table};
@@ -62,7 +62,8 @@ fn pair(pair: &PairReport, confidence: f64) -> String {
         }
         let more = count.saturating_sub(flips.len() as u64);
         if more > 0 {
-            let _ = writeln!(text, "{heading}: {more} more; --flips shows them\n");
+            let how = if flips.len() < MAX_FLIPS { "; --flips shows them" } else { "" };
+            let _ = writeln!(text, "{heading}: {more} more{how}\n");
         }
     }
     text
@@ -102,5 +103,5 @@ fn flip(heading: &str, flip: &FlippedAnswer) -> String {
     let shown =
         |output: &Option<String>| output.as_deref().map_or_else(unknown, |text| visible(text).into_owned());
     table.add_row([shown(&flip.before_output), shown(&flip.after_output)]);
-    format!("{heading}: {}  {}\n{}\n\n", visible(&flip.case), way(flip), table.trim_fmt())
+    format!("{heading}: {}  {}\n{}\n\n", visible_line(&flip.case), way(flip), table.trim_fmt())
 }

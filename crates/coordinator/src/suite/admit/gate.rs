@@ -46,7 +46,7 @@ pub(super) fn gate(gate: &Gate, suite: &Suite, objections: &mut Objections) {
             }
             _ => {}
         }
-        if rule.bound.compares() && suite.prompts.len() < 2 {
+        if rule.bound.compares() && suite.prompts.len() < 2 && gate.nothing_live.is_none() {
             let key = rule.bound.key();
             objections.add(&place, format!("`{key}` compares with a baseline, and a sole prompt has none"));
         }

@@ -21,6 +21,9 @@ pub(super) fn judge(looks: &Looks, rule: &Rule, terms: Terms) -> Finding {
         false => words::measured(value, rule.bound.amount().as_f64()),
     };
     let mut reason = format!("{} after {}", claim(rule, decision), words::count(n, unit));
+    if looks.rounds() > 1 {
+        reason += &format!(" in {} rounds of trials", looks.rounds());
+    }
     if let Some(observed) = observed {
         // What was in flight when it was decided is looked at as well: it only narrows the bounds.
         let later = looks.units() - n;
@@ -29,6 +32,8 @@ pub(super) fn judge(looks: &Looks, rule: &Rule, terms: Terms) -> Finding {
     }
     if let Some(bounds) = looks.bounds() {
         reason += &format!(", {}", between(bounds, decision, rule, terms, shown));
+    } else if looks.rounds() > 1 {
+        reason += "; rounds of trials are averaged as evidence, which gives no interval";
     }
     let needed = (decision == Decision::Inconclusive).then(|| more(looks, n)).flatten();
     if decision == Decision::Inconclusive {

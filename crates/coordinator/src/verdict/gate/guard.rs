@@ -1,11 +1,17 @@
 //! What must hold of a run before any of its rules can decide.
 
-use assay_common::gate::Gate;
+use assay_common::gate::{Gate, Rule};
 
 use super::super::aggregate::Aggregate;
 use super::super::flips::Flips;
 use super::super::report::VariantReport;
 use super::words;
+
+/// Why a rule that compares has nothing to compare with.
+pub(super) fn nothing_live(gate: &Gate, rule: &Rule) -> Option<String> {
+    let channel = gate.nothing_live.as_ref().filter(|_| rule.bound.compares())?;
+    Some(format!("nothing is live on {channel}: there is no version to compare with"))
+}
 
 /// Why the arms that a rule looks at allow no decision, whatever their scores say.
 pub(super) fn objection(

@@ -96,7 +96,7 @@ pub fn judge(
                 rule,
                 evidence,
                 terms,
-                finding: examine(rule, evidence, terms, aggregate.stopped_early),
+                finding: examine(gate, rule, evidence, terms, aggregate.stopped_early),
             }
         });
         let mut examined: Vec<_> = examined.collect();
@@ -129,10 +129,11 @@ fn judge_rule(
     Examined { rule, evidence, finding, .. }: Examined<'_>,
     complete: bool,
 ) -> (RuleVerdict, Decision) {
-    let objection = guard::objection(gate, aggregate, evidence.candidate, evidence.baseline, complete);
+    let objection = guard::nothing_live(gate, rule)
+        .or_else(|| guard::objection(gate, aggregate, evidence.candidate, evidence.baseline, complete));
     let weight = match (rule.tier, finding.decision) {
         (Tier::Advisory, _) => Decision::Pass,
-        // What is wrong with the run is no uncertainty about the version: no tier tolerates it.
+        // What is wrong with the run, or missing from it, is no uncertainty about the version: no tier tolerates it.
         _ if objection.is_some() => Decision::Inconclusive,
         (Tier::Supporting, Decision::Inconclusive) => Decision::Pass,
         (_, decision) => decision,
@@ -160,7 +161,10 @@ fn judge_rule(
     (verdict, weight)
 }
 
-fn examine(rule: &Rule, evidence: &Evidence, terms: Terms, stopped_early: bool) -> Finding {
+fn examine(gate: &Gate, rule: &Rule, evidence: &Evidence, terms: Terms, stopped_early: bool) -> Finding {
+    if let Some(why) = guard::nothing_live(gate, rule) {
+        return Finding::unknown(0, why);
+    }
     if evidence.cases == 0 {
         return Finding::unknown(0, words::nothing_scored(rule, evidence.baseline.is_some()));
     }

@@ -108,7 +108,8 @@ impl<'a> Side<'a> {
                 }
             }
         }
-        let jobs = planned / u64::from(self.suite.product().variants).max(1);
+        // Of further rounds nothing is shown.
+        let jobs = planned.min(self.first_round) / u64::from(self.suite.product().variants).max(1);
         let row = |(variant, tally): (&u32, &Tally)| {
             let version = versions.get(self.suite.variant(*variant).prompt).copied().flatten();
             tally.report(self.suite, *variant, self.scale, version, &quantiles, jobs)
