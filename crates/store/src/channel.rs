@@ -239,11 +239,7 @@ const RELEASES: &str = "
 
 impl Store {
     /// The releases of a prompt, on one channel or on all, newest first; rehearsals are none.
-    pub async fn releases(
-        &self,
-        prompt: &str,
-        channel: Option<&str>,
-    ) -> Result<Vec<Release>, StoreError> {
+    pub async fn releases(&self, prompt: &str, channel: Option<&str>) -> Result<Vec<Release>, StoreError> {
         let rows: Vec<ReleaseRow> = reading!(self, |conn| {
             let query = sqlx::query_as(RELEASES).bind(prompt).bind(channel);
             Ok(query.fetch_all(&mut *conn).await?)
@@ -257,7 +253,7 @@ const CHANNELS: &str = "SELECT DISTINCT channel FROM releases WHERE kind <> 'reh
 const LIVE_EVERYWHERE: &str = "
     SELECT prompt, channel, seq, kind, number, digest, previous, released_at, released_by, origin, reason, verdict_run
     FROM releases
-    WHERE (CAST($1 AS TEXT) IS NULL OR prompt = $1)
+    WHERE kind <> 'rehearsal' AND (CAST($1 AS TEXT) IS NULL OR prompt = $1)
         AND seq = (SELECT MAX(seq) FROM releases AS all_of
             WHERE all_of.prompt = releases.prompt AND all_of.channel = releases.channel)
     ORDER BY prompt, channel";

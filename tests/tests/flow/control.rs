@@ -140,7 +140,7 @@ async fn an_old_run_leaves_its_report() {
     assert_eq!((&dry["runs"], &dry["jobs"]), (&json!(1), &json!(30)));
     assert_eq!(place.assay(&["results", run]).expect(0).stdout.lines().count(), 30);
     let done = place.assay(&["prune", "--older-than", "0s", "--json"]).expect(0).json();
-    assert_eq!(done, json!({"runs": 1, "jobs": 30, "datasets": 1, "cases": 30}));
+    assert_eq!(done, json!({"runs": 1, "jobs": 30, "datasets": 1, "cases": 30, "events": 0}));
 
     assert_eq!(place.assay(&["status", run, "--json"]).expect(0).stdout, before);
     let gone = place.assay(&["results", run]).expect(2);
