@@ -202,6 +202,7 @@ Exit codes:
 A side is one of
   RUN                   a run, all its prompts and models
   NAME@VERSION          a prompt's version, by number or digest, in the newest completed run that has it
+  NAME@CHANNEL          the version that is live on a channel, likewise
 and with :LABEL only one prompt or model of it.
 
 Examples:
@@ -232,7 +233,7 @@ Exit codes:
         #[arg(long, value_name = "NAME")]
         suite: Option<String>,
         /// How many of its latest runs are added up
-        #[arg(long, value_name = "N", default_value_t = 20)]
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
         runs: u32,
     },
     /// Put flaky cases under quarantine: verdicts are shown with and without them

@@ -5,10 +5,10 @@ use assay_common::clock::Micros;
 use crate::audit::{AuditEntry, append_audit};
 use crate::error::StoreError;
 use crate::open::Store;
-use crate::pools::{reading, writing};
+use crate::pools::{Locking, Speaks as _, locking, reading, writing};
 use crate::row::{integer, plain, whole};
 
-pub(crate) const SQL: &[&str] = &[ADD, LIST, REMOVE];
+pub(crate) const SQL: &[&str] = &[LOCK_SUITE.sqlite, LOCK_SUITE.postgres, HELD, ADD, LIST, REMOVE];
 
 /// A case under quarantine on one model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,14 +43,33 @@ impl Quarantine {
     }
 }
 
+// Whoever adds holds the suite's first run until it is committed: whoever comes second counts what the first added.
+const LOCK_SUITE: Locking =
+    locking!("SELECT id FROM runs WHERE suite_name = $1 ORDER BY id LIMIT 1", "FOR UPDATE");
+
+const HELD: &str = "
+    SELECT COUNT(*) FROM quarantine
+    WHERE suite_name = $1 AND model = $2 AND added_at <= $3 AND expires_at > $3 AND (removed_at IS NULL OR removed_at > $3)";
+
 const ADD: &str = "
     INSERT INTO quarantine (suite_name, case_id, model, added_at, expires_at, owner, reason, trials, passed)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 
 impl Store {
-    /// Puts a case under quarantine.
-    pub async fn add_quarantine(&self, added: Quarantine, entry: AuditEntry) -> Result<(), StoreError> {
+    /// Puts a case under quarantine, where fewer than `most` cases of its suite are on its model; returns whether it did.
+    pub async fn add_quarantine(
+        &self,
+        added: Quarantine,
+        most: u64,
+        entry: AuditEntry,
+    ) -> Result<bool, StoreError> {
         writing!(self, |conn| {
+            sqlx::query(LOCK_SUITE.text(conn.dialect())).bind(&added.suite).execute(&mut *conn).await?;
+            let query = sqlx::query_scalar(HELD).bind(&added.suite).bind(&added.model).bind(added.added_at.0);
+            let held: i64 = query.fetch_one(&mut *conn).await?;
+            if whole::<u64>(held, "quarantine")? >= most {
+                return Ok(false);
+            }
             sqlx::query(ADD)
                 .bind(&added.suite)
                 .bind(&added.case)
@@ -64,7 +83,7 @@ impl Store {
                 .execute(&mut *conn)
                 .await?;
             append_audit!(conn, &entry);
-            Ok(())
+            Ok(true)
         })
     }
 }

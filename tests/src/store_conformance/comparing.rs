@@ -93,8 +93,12 @@ pub async fn a_quarantine_holds_for_a_time(place: StoreUrl) {
         trials: 10,
         passed: 4,
     };
-    store.add_quarantine(held("case-1", 1_000), entry(1, "quarantine.add")).await.unwrap();
-    store.add_quarantine(held("case-2", 1_050), entry(2, "quarantine.add")).await.unwrap();
+    let add = async |added: Quarantine, most: u64, n: u128| {
+        store.add_quarantine(added, most, entry(n, "quarantine.add")).await.unwrap()
+    };
+    assert!(add(held("case-1", 1_000), 1, 1).await);
+    assert!(!add(held("case-2", 1_050), 1, 9).await, "one is under it already");
+    assert!(add(held("case-2", 1_050), 2, 2).await);
     let remove = async |case: &str, now: i64, n: u128| {
         let (suite, model) = ("capitals".to_owned(), "echo/echo".to_owned());
         let entry = entry(n, "quarantine.remove");

@@ -238,10 +238,12 @@ fn a_side_that_is_not_there_is_wrong_input() {
     check(&run, "production", &["`production`", "NAME@VERSION"]);
     check("q@1", &run, &["there is no prompt `q`"]);
     check("p@1", "p@7", &["no version 7 of `p`", "versions 1 to 2"]);
-    check("p@1", "p@production", &["`production` is no version"]);
+    check("p@1", "p@production", &["nothing was released to a channel `production`"]);
     check(&run, &run, &["the same", ":LABEL"]);
     check(&format!("{run}:old"), &format!("{run}:odl"), &["odl", "label"]);
     place.assay(&["compare", &run]).expect(2);
+    place.assay(&["compare", "p@1", "p@2", "--flips", "5000"]).expect(2);
+    place.assay(&["flaky", "--runs", "0"]).expect(2);
     let elsewhere = Workplace::default();
     elsewhere.assay(&["compare", "p@1", "p@2"]).expect(4);
     assert!(!elsewhere.path().join(".assay").exists(), "readers create nothing");

@@ -81,9 +81,17 @@ fn a_verdict_is_shown_with_and_without_what_is_under_quarantine() {
     for (case, more, part) in [
         ("c1", &[][..], "not flaky on `c1`"),
         ("wavers", &["--expires", "31d"], "at most 30d"),
+        ("wavers", &["--expires", "0s"], "of no length"),
+        ("c99", &[], "has no case `c99`"),
+        ("wavers", &["--model", "recorded/n"], "has no model `recorded/n`; its models: recorded/m"),
         ("wavers", &["--suite", "t"], "no run of the suite"),
     ] {
         let refused = add(&place, case, more).expect(2);
+        assert!(refused.stderr.contains(part), "{}", refused.stderr);
+    }
+    for (owner, reason, part) in [(" ", "it wavers", "--owner is empty"), ("ann", "", "--reason is empty")] {
+        let add = ["quarantine", "add", "wavers", "--owner", owner, "--reason", reason];
+        let refused = place.assay(&add).expect(2);
         assert!(refused.stderr.contains(part), "{}", refused.stderr);
     }
     add(&place, "wavers", &[]).expect(0);

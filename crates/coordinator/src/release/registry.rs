@@ -233,7 +233,11 @@ pub(crate) async fn resolve(store: &Store, name: &str, text: &str) -> Result<Ver
                 version.ok_or_else(|| gone(&release))
             }
             None => {
-                channel::known(store, text).await.map_err(|_| ReleaseError::Input(no_version))?;
+                // What could be the beginning of a digest is more likely one than a channel.
+                let is_digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+                channel::known(store, text)
+                    .await
+                    .map_err(|unknown| if is_digits { ReleaseError::Input(no_version) } else { unknown })?;
                 Err(nothing_live(name, text))
             }
         },

@@ -83,8 +83,9 @@ impl Watch {
         let ruling = Ruling::of(&self.seen);
         if let Some(decision) = ruling.and_then(|ruling| ruling.settled).filter(|_| self.stops_early()) {
             let units = ruling.map_or(0, |ruling| ruling.units);
-            let unit = if self.suite.dataset.clustered { "clusters" } else { "cases" };
-            let reason = format!("its gate came to {} after {units} {unit}", decision.word());
+            let unit = if self.suite.dataset.clustered { "cluster" } else { "case" };
+            let s = if units == 1 { "" } else { "s" };
+            let reason = format!("its gate came to {} after {units} {unit}{s}", decision.word());
             tracing::info!(run.id = %run.id, reason, "stopping run {} early: {reason}", run.id);
             environment.store.stop_early(mandate, run.id, reason, environment.clock.now()).await?;
         }

@@ -125,6 +125,15 @@ impl Loader<'_> {
         let metric_node = node.get("metric")?;
         let metric = Metric::parse(metric_node.text()?);
         if let Metric::Named(name) = &metric
+            && let Some(written) = name.strip_prefix("latency_p").and_then(|rest| rest.strip_suffix("_ms"))
+            && !offer.metrics.contains(name.as_str())
+        {
+            let message =
+                format!("`{written}` is no quantile of latency: a percentage from 1 to 99 is wanted");
+            self.error(metric_node.at, message).hint = Some("write `latency_p95_ms` or another one".into());
+            return None;
+        }
+        if let Metric::Named(name) = &metric
             && !offer.metrics.contains(name.as_str())
         {
             let known = offer.metrics.iter().copied().chain(Metric::FIXED);

@@ -272,13 +272,13 @@ error: `pass_rate` lies between 0 and 1, and 92 does not
    |
    = help: write 0.92 or 92%
 
-error: no scorer has the metric `latency_p0_ms`
+error: `0` is no quantile of latency: a percentage from 1 to 99 is wanted
   --> suite.yaml:24:16
    |
 24 |     - {metric: latency_p0_ms, max: 1}
    |                ^^^^^^^^^^^^^
    |
-   = help: did you mean `latency_p50_ms`?
+   = help: write `latency_p95_ms` or another one
 
 error: `latency_p95_ms` is no share: 10% of what?
   --> suite.yaml:25:37
