@@ -239,11 +239,7 @@ const RELEASES: &str = "
 
 impl Store {
     /// The releases of a prompt, on one channel or on all, newest first; rehearsals are none.
-    pub async fn releases(
-        &self,
-        prompt: &str,
-        channel: Option<&str>,
-    ) -> Result<Vec<Release>, StoreError> {
+    pub async fn releases(&self, prompt: &str, channel: Option<&str>) -> Result<Vec<Release>, StoreError> {
         let rows: Vec<ReleaseRow> = reading!(self, |conn| {
             let query = sqlx::query_as(RELEASES).bind(prompt).bind(channel);
             Ok(query.fetch_all(&mut *conn).await?)

@@ -434,9 +434,8 @@ impl Store {
 
     /// The incidents, newest first; `all`: also those that are resolved.
     pub async fn incidents(&self, all: bool) -> Result<Vec<Incident>, StoreError> {
-        let rows: Vec<IncidentRow> = reading!(self, |conn| {
-            Ok(sqlx::query_as(INCIDENTS).bind(all).fetch_all(&mut *conn).await?)
-        })?;
+        let rows: Vec<IncidentRow> =
+            reading!(self, |conn| { Ok(sqlx::query_as(INCIDENTS).bind(all).fetch_all(&mut *conn).await?) })?;
         rows.into_iter().map(IncidentRow::into_incident).collect()
     }
 

@@ -11,7 +11,8 @@ use crate::open::Store;
 use crate::pools::{reading, writing};
 use crate::row::{json, to_json};
 
-pub(crate) const SQL: &[&str] = &[FREEZE_REVISION, FREEZE_PROMPT, PUT_OWNER, FREEZE_VERSION, VERSION_NUMBER, SUITE];
+pub(crate) const SQL: &[&str] =
+    &[FREEZE_REVISION, FREEZE_PROMPT, PUT_OWNER, FREEZE_VERSION, VERSION_NUMBER, SUITE];
 
 const FREEZE_REVISION: &str = "
     INSERT INTO suite_revisions (revision, suite_name, dataset, frozen_at, content) VALUES ($1, $2, $3, $4, $5)

@@ -124,7 +124,11 @@ fn worker(environment: &Environment, keys: Keys, rng: &mut StdRng) -> assay_work
 }
 
 /// Why a run stands still, and how it goes on.
-pub(super) fn needs_attention(again: Again, run: &Run, problems: Vec<(String, AccountProblem)>) -> anyhow::Error {
+pub(super) fn needs_attention(
+    again: Again,
+    run: &Run,
+    problems: Vec<(String, AccountProblem)>,
+) -> anyhow::Error {
     let what: Vec<_> = problems.into_iter().map(|(account, problem)| told(&account, problem)).collect();
     anyhow!("{}\n{}", what.join("\n"), again.told(run))
 }

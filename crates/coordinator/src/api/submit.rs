@@ -67,9 +67,8 @@ pub(super) async fn submit(
         }]));
     }
     let sights = sights(store, &suite).await?;
-    let owned = owned(&suite, |action, name, detail| {
-        api.entry(&submitter.name, action, name.to_owned(), detail)
-    })?;
+    let owned =
+        owned(&suite, |action, name, detail| api.entry(&submitter.name, action, name.to_owned(), detail))?;
     let revision = store.freeze_suite_by(suite.clone(), owned, api.now()).await?;
     let source = Provenance { author: source.author.or_else(|| Some(submitter.name.clone())), ..source };
     store.attribute_versions(&suite, source).await?;

@@ -74,8 +74,7 @@ impl Desk<'_> {
         release: Option<i64>,
     ) -> Result<IncidentDocument, ReleaseError> {
         let incident = one(self.store, number).await?;
-        let releases =
-            self.store.releases(&incident.prompt, Some(&incident.channel)).await?.into_iter();
+        let releases = self.store.releases(&incident.prompt, Some(&incident.channel)).await?.into_iter();
         let mut others = releases.rev().filter(|other| {
             other.released_at >= incident.began_at
                 && other.digest != incident.digest

@@ -181,7 +181,12 @@ pub fn evidence<'v>(
             rules: rules_that(open, Decision::Inconclusive),
         }
     } else if let Some(live) = live {
-        Why::Foreign { run: newest.run, baseline: newest.baseline.clone(), live: live.to_string(), since: None }
+        Why::Foreign {
+            run: newest.run,
+            baseline: newest.baseline.clone(),
+            live: live.to_string(),
+            since: None,
+        }
     } else {
         Why::NothingAbsolute { run: newest.run }
     }))

@@ -30,7 +30,9 @@ pub async fn verify(
         let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
         return Err(ReleaseError::Unknown {
             what: told,
-            hint: Some(format!("{near}`--new-channel` asks whether a verdict would carry it there all the same")),
+            hint: Some(format!(
+                "{near}`--new-channel` asks whether a verdict would carry it there all the same"
+            )),
         });
     }
     let mut prompts = store.prompts_with(digest).await?;

@@ -54,7 +54,10 @@ async fn month(place: StoreUrl) {
         "support",
     ];
     says(&team.ann(&risk).expect(0).stdout, &["risk 1 is open", "2099-01-31T23:59:59.999Z"]);
-    says(&team.ann(&["risk", "add", "", "--owner", "bob", "--deadline", "2099-01-31"]).expect(2).stderr, &["a title says"]);
+    says(
+        &team.ann(&["risk", "add", "", "--owner", "bob", "--deadline", "2099-01-31"]).expect(2).stderr,
+        &["a title says"],
+    );
 
     let review = team.ann(&["review", "--month", "--json"]).expect(0).json();
     let counts = |review: &Value| {
