@@ -1,6 +1,7 @@
 //! A version that comes back while the model is broken, and a schedule that comes back with another suite: neither ends an
-//! incident.
+//! incident. What was swept without a coordinator counts at once.
 
+use assay_store::{Schema, Store, StoreUrl};
 use assay_tests::assay::{Ran, Workplace};
 use fake_provider::{Answer, FakeProvider, Script};
 use serde_json::Value;
@@ -95,4 +96,26 @@ async fn a_schedule_with_another_suite_resolves_nothing_of_the_one_before() {
     swept.sweeps(&["clean"]);
     swept.sweeps(&["clean"]);
     assert_eq!(swept.states(), ["open"]);
+}
+
+/// Two runs, a baseline and a sweep: nobody leads, and the review knows them all.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_swept_on_a_store_is_in_the_review() {
+    let swept = Swept::start().await;
+    let review = swept.asks(&["review", "--week", "--json"], 0).json();
+    assert_eq!(review["spend"]["runs"], 4, "{review}");
+
+    // Somebody else answers for the prompt, and the audit says since when.
+    let text = std::fs::read_to_string(swept.place.path().join("suite.yaml")).unwrap();
+    swept.place.write("suite.yaml", text.replace("ann@", "bob@").replace("Say", "Tell"));
+    swept.asks(&["run", "suite.yaml"], 0);
+    let store = Store::open(&StoreUrl::Sqlite(swept.place.path().join(".assay/assay.db")), Schema::Require)
+        .await
+        .unwrap();
+    let audit = store.audit(None, 100).await.unwrap();
+    let owned: Vec<_> = audit.iter().filter(|row| row.action == "prompt.owner").collect();
+    assert_eq!(owned.len(), 1);
+    let detail = &owned[0].detail;
+    assert_eq!((&detail["owner"], &detail["before"]), (&"bob@example.com".into(), &"ann@example.com".into()));
+    store.close().await;
 }
