@@ -35,6 +35,8 @@ export ASSAY_TEST_AMQP
 # Tests that break a broker start their own in here.
 export ASSAY_TEST_NODES=$scratch
 
+# Many tests wait for processes more than they compute.
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-3}
 status=0
 cargo test --workspace --locked --no-fail-fast "$@" 2>&1 | tee "$scratch/log" || status=$?
 
