@@ -13,7 +13,7 @@ use crate::open::Store;
 use crate::pools::{Durability, reading, writing};
 use crate::row::{before, integer, json, to_json, whole};
 
-pub(crate) const SQL: &[&str] = &[DATASET, SEAL_DATASET, UNITS, TAGGED_UNITS];
+pub(crate) const SQL: &[&str] = &[DATASET, SEAL_DATASET, TAGGED_UNITS];
 pub(crate) static BULKS: &[&Bulk] = &[&PUT_CASES, &VARS];
 
 const DATASET: &str = "SELECT cases, clustered FROM datasets WHERE digest = $1";
@@ -81,37 +81,6 @@ impl Store {
             Ok(())
         })
     }
-}
-
-// One row a page: handing over a row costs more than reading it.
-const UNITS: &str = "
-    SELECT COALESCE(STRING_AGG(OCTET_LENGTH(unit) || ':' || unit, '' ORDER BY position), '')
-    FROM (
-        SELECT position, COALESCE(cluster, case_id) AS unit FROM cases
-        WHERE dataset = $1 AND position >= $2 ORDER BY position LIMIT $3
-    ) AS page";
-
-impl Store {
-    /// The units of a dataset's cases from position `first` on, at most `limit`: the cluster of each case, else its own id.
-    pub async fn units(&self, dataset: Digest, first: u64, limit: u32) -> Result<Vec<String>, StoreError> {
-        let packed: String = reading!(self, |conn| {
-            let query = sqlx::query_scalar(UNITS).bind(dataset.as_str()).bind(integer(first));
-            Ok(query.bind(i64::from(limit)).fetch_one(&mut *conn).await?)
-        })?;
-        unpacked(&packed).ok_or_else(|| StoreError::Unreadable(format!("the units of dataset {dataset}")))
-    }
-}
-
-/// The texts of a row that holds many, each behind its length in bytes and a colon.
-fn unpacked(mut packed: &str) -> Option<Vec<String>> {
-    let mut texts = Vec::new();
-    while !packed.is_empty() {
-        let (length, rest) = packed.split_once(':')?;
-        let (text, rest) = rest.split_at_checked(length.parse().ok()?)?;
-        texts.push(text.to_owned());
-        packed = rest;
-    }
-    Some(texts)
 }
 
 /// Which unit a case belongs to, and what slices know it by.

@@ -134,12 +134,11 @@ impl Store {
         match (&*self.0.pools, &self.0.url) {
             (Pools::Sqlite { writer, .. }, StoreUrl::Sqlite(path)) => {
                 refuse_foreign(path, url).await?;
+                let mut turn = writer.ready(Durability::Machine).await.map_err(unreachable)?;
                 if schema == Schema::Require {
-                    let mut turn = writer.ready(Durability::Machine).await.map_err(unreachable)?;
                     return settled!(turn.connection(), url, schema);
                 }
                 // Of two who migrate at once the second waits, and finds it done.
-                let mut turn = writer.ready(Durability::Machine).await.map_err(unreachable)?;
                 let mut transaction = turn.begin().await.map_err(unreachable)?;
                 settled!(&mut *transaction, url, schema)?;
                 transaction.commit().await.map_err(unreachable)

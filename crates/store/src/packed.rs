@@ -13,9 +13,9 @@ use crate::error::StoreError;
 use crate::open::Store;
 use crate::outcome::OutcomeRow;
 use crate::pools::reading;
-use crate::row::{before, json, usage, whole};
+use crate::row::{before, integer, json, usage, whole};
 
-pub(crate) const SQL: &[&str] = &[MARKS, CASE_NAMES];
+pub(crate) const SQL: &[&str] = &[MARKS, CASE_NAMES, UNITS];
 
 /// How a terminal job ended, in numbers: what there is of an [`OutcomeRow`] without a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +149,30 @@ fn case_name(rest: &mut Rest<'_>) -> Result<CaseName, StoreError> {
     };
     let cluster = (lengths[1] >= 0).then(|| cluster.to_owned());
     Ok(CaseName { position, id: id.to_owned(), cluster, tags })
+}
+
+// A unit may be called anything: its length in bytes stands before it.
+const UNITS: &str = "
+    SELECT COALESCE(STRING_AGG(OCTET_LENGTH(unit) || ' ' || unit, '' ORDER BY position), '')
+    FROM (
+        SELECT position, COALESCE(cluster, case_id) AS unit FROM cases
+        WHERE dataset = $1 AND position >= $2 ORDER BY position LIMIT $3
+    ) AS page";
+
+impl Store {
+    /// The units of a dataset's cases from position `first` on, at most `limit`: the cluster of each case, else its own id.
+    pub async fn units(&self, dataset: Digest, first: u64, limit: u32) -> Result<Vec<String>, StoreError> {
+        let packed: String = reading!(self, |conn| {
+            let query = sqlx::query_scalar(UNITS).bind(dataset.as_str()).bind(integer(first));
+            Ok(query.bind(i64::from(limit)).fetch_one(&mut *conn).await?)
+        })?;
+        let (mut rest, mut units) = (Rest(&packed), Vec::new());
+        while !rest.0.is_empty() {
+            let bytes = rest.number()?;
+            units.push(rest.text(bytes)?.to_owned());
+        }
+        Ok(units)
+    }
 }
 
 /// What is left of a packed text.
