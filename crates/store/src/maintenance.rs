@@ -100,7 +100,6 @@ static BULKS: &[&[&Bulk]] = &[
     crate::claim::BULKS,
     crate::dataset::BULKS,
     crate::expand::BULKS,
-    crate::outcome::BULKS,
     crate::recording::BULKS,
     crate::release::BULKS,
     crate::reserve::BULKS,
