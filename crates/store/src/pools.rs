@@ -181,8 +181,14 @@ impl Writer {
     pub(crate) async fn ready(&self) -> Result<Turn<'_>, sqlx::Error> {
         let waiting = tokio::time::timeout(ACQUIRE_TIMEOUT, self.connection.lock());
         let mut turn = waiting.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        if let Some(connection) = turn.as_mut().filter(|connection| connection.is_in_transaction()) {
+            // The last transaction failed, and its end is on the way.
+            let _ = connection.ping().await;
+        }
         // A full disk ends a transaction behind the driver's back: it would take the connection for one inside it for ever.
-        turn.take_if(|connection| connection.is_in_transaction());
+        if let Some(lost) = turn.take_if(|connection| connection.is_in_transaction()) {
+            let _ = lost.close().await;
+        }
         if turn.is_none() {
             *turn = Some(self.options.connect().await?);
         }

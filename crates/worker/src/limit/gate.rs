@@ -12,7 +12,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::breaker::{Admission, Breaker, Evidence, Trouble};
-use super::flight::Flight;
+use super::flight::{Flight, Take};
 use super::pause::{LONGEST_WAIT, Pause};
 use super::rate::Rate;
 use super::retries::{Attempt, Retries};
@@ -282,11 +282,13 @@ impl Pool {
     /// Waits for a place in flight.
     async fn place(self: &Arc<Self>) -> Place {
         loop {
-            if lock(&self.flight).take() {
-                return Place(Arc::clone(self));
+            let take = lock(&self.flight).take(Instant::now());
+            match take {
+                Take::Taken => return Place(Arc::clone(self)),
+                // A place that was given back since is remembered.
+                Take::Full => self.landed.notified().await,
+                Take::From(then) => tokio::time::sleep_until(then).await,
             }
-            // A place that was given back since is remembered.
-            self.landed.notified().await;
         }
     }
 
@@ -313,7 +315,7 @@ impl Allowance {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        lock(&self.0.flight).give_back();
+        lock(&self.0.flight).give_back(Instant::now());
         self.0.landed.notify_one();
     }
 }
