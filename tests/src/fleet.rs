@@ -336,8 +336,8 @@ impl World {
     }
 
     /// Holds a completed run against the provider's bill: [`assert_books`].
-    pub async fn assert_books(&self, run: RunId, provider: &FakeProvider, paid_twice_at_most: u64) -> Books {
-        assert_books(&self.store, run, &[provider.bill()], paid_twice_at_most).await
+    pub async fn assert_books(&self, run: RunId, provider: &FakeProvider, in_flight_at_deaths: u64) -> Books {
+        assert_books(&self.store, run, &[provider.bill()], in_flight_at_deaths).await
     }
 
     /// Every job of the run has exactly one result.

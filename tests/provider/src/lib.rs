@@ -22,6 +22,6 @@ mod script;
 mod serve;
 
 pub use bill::{Bill, Entry, JobTag, NotAJobTag, Totals};
-pub use books::Books;
+pub use books::{Books, Recorded};
 pub use provider::FakeProvider;
 pub use script::{Answer, Latency, Price, Reaction, Rule, Script, When};
