@@ -53,10 +53,19 @@ pub(crate) struct Circumstances {
     pub(crate) troubled: u32,
 }
 
+/// How the jobs of a run ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows<'r> {
+    /// Each in its generation.
+    pub(crate) rows: &'r [ResultRow],
+    /// In generations before it.
+    pub(crate) earlier: &'r [ResultRow],
+}
+
 /// What must hold of a run that is over. `expected`: what its answers are worth.
 pub(crate) fn judge(
     run: &Run,
-    rows: &[ResultRow],
+    Rows { rows, earlier }: &Rows<'_>,
     calls: &[Call],
     expected: impl Fn(&ResultRow) -> Outcome,
     befell: Circumstances,
@@ -83,11 +92,22 @@ pub(crate) fn judge(
     }
     let mut by_job: BTreeMap<Job, Vec<&Call>> = BTreeMap::new();
     calls.iter().for_each(|call| by_job.entry(call.job).or_default().push(call));
-    for row in rows {
+    for row in *rows {
         let job = (run.id, row.row.ordinal, row.row.generation);
         let calls = by_job.remove(&job).unwrap_or_default();
-        for what in judge_job(row, &calls, expected(row), befell) {
+        let claims = judge_claims(row, &calls, befell);
+        for what in judge_job(row, &calls, expected(row), befell).into_iter().chain(claims) {
             fail(format!("job {}: {what}", row.row.ordinal));
+        }
+    }
+    for row in *earlier {
+        let (ordinal, generation) = (row.row.ordinal, row.row.generation);
+        if !matches!(row.row.outcome, Outcome::Errored(_)) {
+            fail(format!("I3: job {ordinal} was asked again and had not errored: {:?}", row.row.outcome));
+        }
+        let calls = by_job.remove(&(run.id, ordinal, generation)).unwrap_or_default();
+        for what in judge_job(row, &calls, expected(row), befell) {
+            fail(format!("job {ordinal} of generation {generation}: {what}"));
         }
     }
     for job in by_job.into_keys() {
@@ -116,23 +136,11 @@ fn judge_job(row: &ResultRow, calls: &[&Call], expected: Outcome, befell: Circum
             wrong.push("I5: it has a result and was never answered".to_owned());
         }
         // A job whose claims keep ending with their members may be what kills them.
-        Outcome::Errored(ErrorKind::Poison) if row.crash_claims >= DEATHS_OF_POISON => {}
-        Outcome::Errored(ErrorKind::Poison) => {
-            wrong.push(format!("I17: it is called poison after {} deaths", row.crash_claims));
-        }
+        Outcome::Errored(ErrorKind::Poison) => {}
         Outcome::Errored(_) if !befell.errors => {
             wrong.push(format!("I9: nothing failed, and it is {outcome:?}"));
         }
         _ => {}
-    }
-    if row.crash_claims > befell.troubled {
-        wrong.push(format!(
-            "I17: {} of its claims are said to have ended with their member, and {} members were in trouble",
-            row.crash_claims, befell.troubled
-        ));
-    }
-    if calls.iter().any(|call| call.attempt == 0 || call.attempt > row.claims) {
-        wrong.push(format!("I5: it was called under a claim that is not among its {}", row.claims));
     }
     let surely = calls.iter().filter(|call| call.seen && !call.troubled).count() as u64;
     if row.calls < surely || row.calls > calls.len() as u64 {
@@ -146,6 +154,25 @@ fn judge_job(row: &ResultRow, calls: &[&Call], expected: Outcome, befell: Circum
     let kept = calls.iter().position(|call| call.answered && !call.troubled);
     if kept.is_some_and(|kept| calls[kept + 1..].iter().any(|call| call.attempt > calls[kept].attempt)) {
         wrong.push("I26: it was answered, and asked again".to_owned());
+    }
+    wrong
+}
+
+/// What must hold of the claims of a job in the generation that it is in.
+fn judge_claims(row: &ResultRow, calls: &[&Call], befell: Circumstances) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let poison = row.row.outcome == Outcome::Errored(ErrorKind::Poison);
+    if poison && row.crash_claims < DEATHS_OF_POISON {
+        wrong.push(format!("I17: it is called poison after {} deaths", row.crash_claims));
+    }
+    if row.crash_claims > befell.troubled {
+        wrong.push(format!(
+            "I17: {} of its claims are said to have ended with their member, and {} members were in trouble",
+            row.crash_claims, befell.troubled
+        ));
+    }
+    if calls.iter().any(|call| call.attempt == 0 || call.attempt > row.claims) {
+        wrong.push(format!("I5: it was called under a claim that is not among its {}", row.claims));
     }
     wrong
 }
@@ -247,8 +274,11 @@ mod tests {
         let check = |broken: &[&str], change: fn(&mut Books)| {
             let mut books = (run(), vec![row(0), row(1)], vec![call(0), call(1)]);
             change(&mut books);
-            let (run, rows, calls) = books;
+            let (run, mut rows, calls) = books;
             let befell = Circumstances { errors: false, troubled: 1 };
+            // Whoever stands there a second time stands there in an earlier generation.
+            let earlier = rows.split_off(rows.len().min(2));
+            let rows = Rows { rows: &rows, earlier: &earlier };
             let found = judge(&run, &rows, &calls, |_| Outcome::Passed, befell);
             for name in broken {
                 assert!(found.iter().any(|what| what.contains(name)), "{name} is not among {found:?}");
@@ -284,6 +314,12 @@ mod tests {
         check(&["I26:"], |(run, rows, calls)| {
             calls.push(Call { attempt: 2, ..call(0) });
             (rows[0].claims, rows[0].calls, run.cost) = (2, 2, NanoUsd(15));
+        });
+        check(&["I3:"], |(_, rows, calls)| {
+            rows.push(row(1));
+            rows[1].row.generation = 1;
+            calls[1].job.2 = 1;
+            rows[2].calls = 0;
         });
         // Paid for twice, since whoever was answered first died with it.
         check(&[], |(_, rows, calls)| {

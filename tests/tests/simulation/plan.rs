@@ -115,6 +115,8 @@ pub(crate) enum Event {
     Resume(usize),
     /// A run is cancelled.
     Cancel(usize),
+    /// What errored in a run is asked again.
+    Retry(usize),
 }
 
 impl Plan {
@@ -171,7 +173,7 @@ fn event(chance: &Chance, processes: usize, runs: usize, provider: bool) -> Even
     let process = usize::try_from(chance.number(0..processes as u64)).unwrap_or(0);
     let run = usize::try_from(chance.number(0..runs as u64)).unwrap_or(0);
     let account = chance.one_of(&["alpha", "beta"]);
-    match chance.number(0..15) {
+    match chance.number(0..17) {
         0 | 1 => Event::Crash(process),
         2 | 3 => Event::Freeze(process, chance.millis(500..12_000)),
         4 => Event::CutOff(process, chance.millis(500..12_000)),
@@ -190,6 +192,7 @@ fn event(chance: &Chance, processes: usize, runs: usize, provider: bool) -> Even
         }
         13 => chance.one_of(&[Event::Pause(run), Event::Resume(run)]),
         14 if chance.happens(0.4) => Event::Cancel(run),
+        15 | 16 => Event::Retry(run),
         _ => Event::Purge,
     }
 }
@@ -200,6 +203,17 @@ const TEMPLATES: [&str; 2] = ["Is {{ n }} lucky?", "Say whether {{ n }} is lucky
 /// What every prompt for the nth case says, and that of no other.
 pub(crate) fn numbered(n: u64) -> String {
     format!(" {n} ")
+}
+
+/// A suite of as few jobs as there can be, with a budget.
+pub(crate) fn smallest() -> Suite {
+    let mut suite = suite(&Chance::new(0, 0), 0);
+    suite.prompts.truncate(1);
+    suite.models.truncate(1);
+    suite.dataset.cases = FEWEST_CASES;
+    suite.repeats = 1;
+    suite.budget = Some(NanoUsd(20 * DEAR));
+    suite
 }
 
 fn suite(chance: &Chance, number: usize) -> Suite {

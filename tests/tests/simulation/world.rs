@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::chance::Chance;
 use crate::line::{Line, Skies};
-use crate::oracle::{self, Call, Circumstances};
+use crate::oracle::{self, Call, Circumstances, Rows};
 use crate::plan::{Event, Plan, asked, case, numbered};
 use crate::process::{Ground, Place};
 use crate::provider::{Entry, Providers, expected};
@@ -217,6 +217,10 @@ impl World {
             Event::Storm(account, status, lasts) => providers.storm(account, status, lasts),
             Event::Pause(run) => self.steer(run, Action::Pause).await,
             Event::Resume(run) => self.steer(run, Action::Resume).await,
+            Event::Retry(run) => {
+                let run = self.runs[run].0;
+                again(async || self.people.redrive(run, None, self.entry("run.retry")).await).await;
+            }
             Event::Cancel(run) => {
                 self.steer(run, Action::Cancel).await;
                 let run = self.runs[run].0;
@@ -353,6 +357,7 @@ impl World {
                 continue;
             }
             let rows = store.results(*id, None, 1_000).await.unwrap();
+            let earlier = store.earlier_results(*id, None, 1_000).await.unwrap();
             let poison = rows.iter().filter(|row| row.row.outcome == Outcome::Errored(ErrorKind::Poison));
             self.poison.lock().unwrap().extend(poison.map(|row| row.row.case_id.clone()));
             let cancelled = self.cancelled.lock().unwrap().get(id).copied();
@@ -362,7 +367,8 @@ impl World {
                 let model = &suite.models[suite.variant(row.row.variant).model].model;
                 expected(&asked(suite, row.row.variant, &row.row.case_id), model)
             };
-            let wrong = oracle::judge(&run, &rows, &calls, expected, befell);
+            let wrong =
+                oracle::judge(&run, &Rows { rows: &rows, earlier: &earlier }, &calls, expected, befell);
             wrong.into_iter().for_each(|wrong| self.ground.tell(wrong));
             self.fenced(&run).await;
         }
