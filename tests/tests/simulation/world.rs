@@ -1,31 +1,31 @@
 //! A world: one database, one broker, providers, and a fleet that is asked for runs while its plan befalls it. Then nothing
 //! befalls it any more, every run must come to its end, and the oracle looks at the books.
 
+mod befall;
+mod judge;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use assay_common::clock::{Clock, Micros};
-use assay_common::id::{AuditId, Digest, MemberId, RunId};
-use assay_common::job::Hint;
-use assay_common::outcome::{ErrorKind, Outcome};
+use assay_common::id::{AuditId, Digest, RunId};
+use assay_common::outcome::Outcome;
 use assay_common::suite::Suite;
-use assay_coordinator::steer::{Action, SteerError, steer};
-use assay_queue::{Queue, QueueError};
-use assay_store::{
-    AuditEntry, Candidacy, Mandate, NewRun, Run, RunPool, RunState, Store, StoreError, Submission, Submitted,
-};
+use assay_coordinator::steer::Action;
+use assay_queue::Queue;
+use assay_store::{AuditEntry, NewRun, Run, RunPool, RunState, Store, StoreError, Submission, Submitted};
 use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use crate::chance::Chance;
 use crate::line::{Line, Skies};
-use crate::oracle::{self, Call, Circumstances, Rows};
-use crate::plan::{Event, Plan, asked, case, numbered};
+use crate::oracle;
+use crate::plan::{Plan, case, numbered};
 use crate::process::{Ground, Place};
-use crate::provider::{Entry, Providers, expected};
+use crate::provider::Providers;
 
 /// The wall time at which every world begins.
 const START: Micros = Micros(1_700_000_000_000_000);
@@ -191,86 +191,6 @@ impl World {
         }
     }
 
-    async fn befall(&self, event: Event) {
-        let Ground { skies, queue, providers, store, .. } = &*self.ground;
-        skies.note(&format!("{event:?}"));
-        let line = |process: usize| self.places[process].life().line;
-        match event {
-            Event::Crash(process) => line(process).die(),
-            Event::Freeze(process, lasts) => line(process).freeze(lasts),
-            Event::CutOff(process, lasts) => line(process).cut_off(lasts),
-            Event::Terminate(process) => self.places[process].terminate(),
-            Event::Jump(process, by) => self.places[process].clock.jump(by),
-            Event::Outage(lasts) => skies.outage(lasts),
-            Event::Purge => {
-                for pool in self.pools() {
-                    queue.purge(&pool).await.unwrap();
-                }
-            }
-            Event::Lose(hints) => self.lose(hints).await.unwrap(),
-            Event::Double(hints) => self.double(hints).await.unwrap(),
-            Event::EndSession => {
-                if let Ok(mut candidacy) = Candidacy::open(store).await {
-                    let _ = candidacy.depose().await;
-                }
-            }
-            Event::Storm(account, status, lasts) => providers.storm(account, status, lasts),
-            Event::Pause(run) => self.steer(run, Action::Pause).await,
-            Event::Resume(run) => self.steer(run, Action::Resume).await,
-            Event::Retry(run) => {
-                let run = self.runs[run].0;
-                again(async || self.people.redrive(run, None, self.entry("run.retry")).await).await;
-            }
-            Event::Cancel(run) => {
-                self.steer(run, Action::Cancel).await;
-                let run = self.runs[run].0;
-                self.cancelled.lock().unwrap().entry(run).or_insert_with(Instant::now);
-            }
-        }
-    }
-
-    /// Takes hints that a broker loses.
-    async fn lose(&self, hints: u32) -> Result<(), QueueError> {
-        let nobody = MemberId::new(Uuid::from_u128(9));
-        let committed = self.ground.store.settle(nobody, Vec::new(), START).await.unwrap();
-        for pool in self.pools() {
-            let mut thief = self.ground.queue.subscribe(&pool, hints).await?;
-            for _ in 0..hints {
-                if let Ok(delivery) = timeout(Duration::ZERO, thief.next()).await {
-                    delivery?.ack(committed).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends hints for jobs that are done, held, not expanded or unknown.
-    async fn double(&self, hints: u64) -> Result<(), QueueError> {
-        let unknown = RunId::new(Uuid::from_u128(77));
-        for pool in self.pools() {
-            let runs = self.runs.iter().map(|(run, _)| *run).chain([unknown]);
-            let hint = |run| (0..hints).map(move |_| run);
-            let hints: Vec<_> =
-                runs.flat_map(hint).map(|run| Hint { run, ordinal: self.chance.number(0..60) }).collect();
-            self.ground.queue.publish(&pool, &hints).await?;
-        }
-        Ok(())
-    }
-
-    async fn steer(&self, run: usize, action: Action) {
-        let run = self.runs[run].0;
-        let answer = again(async || {
-            let entry = self.entry(action.word());
-            match steer(&self.people, run, action, "the plan", entry).await {
-                Err(SteerError::Store(error)) => Err(error),
-                steered => Ok(steered),
-            }
-        });
-        if let Err(error @ SteerError::NoRun(_)) = answer.await {
-            self.ground.tell(format!("I22: {error}"));
-        }
-    }
-
     /// Nothing befalls anybody; what people paused they resume. Every run comes to its end (I27).
     async fn calm(&self) {
         let Ground { skies, providers, .. } = &*self.ground;
@@ -344,59 +264,6 @@ impl World {
         }
     }
 
-    /// What the books say in the end.
-    async fn judge(&self) {
-        let store = &self.ground.store;
-        let bill = self.ground.providers.bill();
-        let troubled = self.ground.skies.troubled();
-        let befell = Circumstances { errors: self.plan.providers_fail(), troubled };
-        for (id, suite) in &self.runs {
-            self.look_at_outcomes(*id).await;
-            let run = store.run(*id).await.unwrap().expect("what was submitted is there");
-            if !run.state.is_over() {
-                continue;
-            }
-            let rows = store.results(*id, None, 1_000).await.unwrap();
-            let earlier = store.earlier_results(*id, None, 1_000).await.unwrap();
-            let poison = rows.iter().filter(|row| row.row.outcome == Outcome::Errored(ErrorKind::Poison));
-            self.poison.lock().unwrap().extend(poison.map(|row| row.row.case_id.clone()));
-            let cancelled = self.cancelled.lock().unwrap().get(id).copied();
-            let calls = bill.iter().filter(|entry| entry.job.0 == *id);
-            let calls: Vec<_> = calls.map(|entry| judged(entry, cancelled)).collect();
-            let expected = |row: &assay_store::ResultRow| {
-                let model = &suite.models[suite.variant(row.row.variant).model].model;
-                expected(&asked(suite, row.row.variant, &row.row.case_id), model)
-            };
-            let wrong =
-                oracle::judge(&run, &Rows { rows: &rows, earlier: &earlier }, &calls, expected, befell);
-            wrong.into_iter().for_each(|wrong| self.ground.tell(wrong));
-            self.fenced(&run).await;
-        }
-        let known = store.runs(None, 100).await.unwrap().len();
-        if known != self.runs.len() {
-            self.ground.tell(format!("I22: {} runs were asked for, there are {known}", self.runs.len()));
-        }
-    }
-
-    /// A leader of the past changes nothing (I18).
-    async fn fenced(&self, run: &Run) {
-        let store = &self.ground.store;
-        let old = store.raise_epoch(MemberId::new(Uuid::from_u128(9)), START).await.unwrap();
-        store.raise_epoch(MemberId::new(Uuid::from_u128(10)), START).await.unwrap();
-        let refused = [
-            store.finish(old, run.id, START).await.err(),
-            store.expand(old, run.id, run.cursor, Vec::new(), true).await.err(),
-            store.give_up(old, run.id, String::new(), START).await.err(),
-            store.bury(old, MemberId::new(Uuid::from_u128(9)), START).await.err(),
-        ];
-        if !refused.iter().all(|error| matches!(error, Some(StoreError::Deposed { .. }))) {
-            self.ground.tell(format!("I18: {:?} was not refused: {refused:?}", Mandate::Epoch(0)));
-        }
-        if store.run(run.id).await.unwrap().as_ref() != Some(run) {
-            self.ground.tell(format!("I18: run {} was changed by a leader of the past", run.id));
-        }
-    }
-
     fn pools(&self) -> Vec<String> {
         let pools = self.runs.iter().flat_map(|(_, suite)| RunPool::all_of(suite));
         let mut pools: Vec<_> = pools.map(|pool| pool.pool).collect();
@@ -442,18 +309,5 @@ fn new_run(id: RunId, suite: &Suite, revision: Digest, now: Micros, seed: u64) -
         created_at: now,
         deadline_at: now.plus(Duration::from_secs(suite.deadline_seconds)),
         trace: None,
-    }
-}
-
-fn judged(entry: &Entry, cancelled: Option<Instant>) -> Call {
-    Call {
-        job: entry.job,
-        attempt: entry.attempt,
-        cost: entry.cost.0,
-        told: entry.told,
-        seen: entry.seen,
-        answered: entry.answered,
-        troubled: entry.line.is_troubled(),
-        after_cancel: cancelled.is_some_and(|cancelled| entry.line.born > cancelled),
     }
 }

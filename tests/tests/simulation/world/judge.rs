@@ -1,0 +1,80 @@
+//! What the books of a world say in the end.
+
+use assay_common::id::MemberId;
+use assay_common::outcome::{ErrorKind, Outcome};
+use assay_store::{Mandate, Run, StoreError};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{START, World};
+use crate::oracle::{self, Call, Circumstances, Rows};
+use crate::plan::asked;
+use crate::provider::{Entry, expected};
+
+impl World {
+    /// What the books say in the end.
+    pub(super) async fn judge(&self) {
+        let store = &self.ground.store;
+        let bill = self.ground.providers.bill();
+        let troubled = self.ground.skies.troubled();
+        let befell = Circumstances { errors: self.plan.providers_fail(), troubled };
+        for (id, suite) in &self.runs {
+            self.look_at_outcomes(*id).await;
+            let run = store.run(*id).await.unwrap().expect("what was submitted is there");
+            if !run.state.is_over() {
+                continue;
+            }
+            let rows = store.results(*id, None, 1_000).await.unwrap();
+            let earlier = store.earlier_results(*id, None, 1_000).await.unwrap();
+            let poison = rows.iter().filter(|row| row.row.outcome == Outcome::Errored(ErrorKind::Poison));
+            self.poison.lock().unwrap().extend(poison.map(|row| row.row.case_id.clone()));
+            let cancelled = self.cancelled.lock().unwrap().get(id).copied();
+            let calls = bill.iter().filter(|entry| entry.job.0 == *id);
+            let calls: Vec<_> = calls.map(|entry| judged(entry, cancelled)).collect();
+            let expected = |row: &assay_store::ResultRow| {
+                let model = &suite.models[suite.variant(row.row.variant).model].model;
+                expected(&asked(suite, row.row.variant, &row.row.case_id), model)
+            };
+            let wrong =
+                oracle::judge(&run, &Rows { rows: &rows, earlier: &earlier }, &calls, expected, befell);
+            wrong.into_iter().for_each(|wrong| self.ground.tell(wrong));
+            self.fenced(&run).await;
+        }
+        let known = store.runs(None, 100).await.unwrap().len();
+        if known != self.runs.len() {
+            self.ground.tell(format!("I22: {} runs were asked for, there are {known}", self.runs.len()));
+        }
+    }
+
+    /// A leader of the past changes nothing (I18).
+    async fn fenced(&self, run: &Run) {
+        let store = &self.ground.store;
+        let old = store.raise_epoch(MemberId::new(Uuid::from_u128(9)), START).await.unwrap();
+        store.raise_epoch(MemberId::new(Uuid::from_u128(10)), START).await.unwrap();
+        let refused = [
+            store.finish(old, run.id, START).await.err(),
+            store.expand(old, run.id, run.cursor, Vec::new(), true).await.err(),
+            store.give_up(old, run.id, String::new(), START).await.err(),
+            store.bury(old, MemberId::new(Uuid::from_u128(9)), START).await.err(),
+        ];
+        if !refused.iter().all(|error| matches!(error, Some(StoreError::Deposed { .. }))) {
+            self.ground.tell(format!("I18: {:?} was not refused: {refused:?}", Mandate::Epoch(0)));
+        }
+        if store.run(run.id).await.unwrap().as_ref() != Some(run) {
+            self.ground.tell(format!("I18: run {} was changed by a leader of the past", run.id));
+        }
+    }
+}
+
+fn judged(entry: &Entry, cancelled: Option<Instant>) -> Call {
+    Call {
+        job: entry.job,
+        attempt: entry.attempt,
+        cost: entry.cost.0,
+        told: entry.told,
+        seen: entry.seen,
+        answered: entry.answered,
+        troubled: entry.line.is_troubled(),
+        after_cancel: cancelled.is_some_and(|cancelled| entry.line.born > cancelled),
+    }
+}
