@@ -35,7 +35,7 @@ pub struct NewSchedule {
     pub zone: String,
     /// What it sweeps.
     pub channels: Vec<String>,
-    /// After so many clean sweeps in a row an incident that it opened is resolved.
+    /// So many clean sweeps in a row at least resolve an incident that it opened.
     pub clean_sweeps: u32,
 }
 

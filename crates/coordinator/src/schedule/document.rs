@@ -5,6 +5,7 @@ use assay_common::id::{Digest, RunId};
 use assay_store::{Look, LookOutcome, Schedule, Sweep};
 use serde::{Deserialize, Serialize};
 
+use super::look::evidence_of_recovery;
 use super::prompts_of;
 use crate::report::civil;
 
@@ -27,7 +28,7 @@ pub struct ScheduleDocument {
     pub time_zone: String,
     /// When it is due next; null while it is paused.
     pub next_at: Option<String>,
-    /// After so many clean sweeps in a row an incident that it opened is resolved.
+    /// So many clean sweeps in a row at least resolve an incident that it opened.
     pub clean_sweeps: u32,
     /// When it was added.
     pub created_at: String,
@@ -85,6 +86,9 @@ pub struct LookEntry {
     pub evidence: Option<f64>,
     /// From where on it is an incident.
     pub threshold: Option<f64>,
+    /// The evidence that a loss is over, over all sweeps since it was last found; null where none was. An incident ends at 20.
+    #[serde(default)]
+    pub recovery: Option<f64>,
 }
 
 /// A sweep that was asked for by hand.
@@ -149,6 +153,7 @@ impl LookEntry {
             slack: look.slack,
             evidence: look.evidence,
             threshold: look.threshold,
+            recovery: evidence_of_recovery(look),
         }
     }
 }

@@ -1,10 +1,11 @@
-//! The drift rule by simulation: how often it alarms where nothing changed, and how soon where something did.
+//! The drift rule by simulation: how often it alarms where nothing changed, how soon where something did, and how soon an incident
+//! ends where it is over, and where it is not.
 //!
 //! A short form runs with every test. The figures of docs/statistics.md are those of
 //! `ASSAY_DRIFT_YEARS=100 cargo test --release -p assay-coordinator --test verdict drifting -- --nocapture`.
 
 use assay_coordinator::verdict::drift::{Shares, hold};
-use assay_coordinator::verdict::stats::Drift;
+use assay_coordinator::verdict::stats::{Drift, Recovery};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -88,5 +89,41 @@ fn it_soon_alarms_where_something_did() {
         let median = firsts[firsts.len() / 2];
         println!("300 cases, {:.0} points down: alarm after {median} nights (median)", drop * 100.0);
         assert!(median <= within, "{drop}: {firsts:?}");
+    }
+}
+
+/// The sweep with which an incident ends, of at most so many after a loss of `left` that remains: three clean ones in a row, which
+/// rule out that it is still worse.
+fn end(seed: u64, cases: u64, left: f64, nights: u32) -> Option<u32> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let rate = |case: u64| if case.is_multiple_of(5) { 0.6 } else { 0.98 };
+    let mut sweep = |trials: u64, drop: f64| -> Shares {
+        let mut pass = |case| u64::from(rng.random::<f64>() < rate(case) - drop);
+        (0..cases).map(|case| (case, ((0..trials).map(|_| pass(case)).sum(), trials))).collect()
+    };
+    let baseline = sweep(5, 0.0);
+    let (mut recovery, mut clean) = (Recovery::new(20), 0);
+    (1..=nights).find(|_| {
+        let held = hold(&baseline, &sweep(1, left), None);
+        recovery.push(held.night.iter().copied(), held.slack);
+        clean = if held.difference.unwrap() >= -held.slack { clean + 1 } else { 0 };
+        clean >= 3 && recovery.evidence() >= 20.0
+    })
+}
+
+#[test]
+fn an_incident_ends_where_it_is_over() {
+    let runs = years().max(40);
+    for cases in [150, 300] {
+        let ends = |left| (0..runs).map(move |seed| end(u64::from(seed) + 2_000_000, cases, left, 100));
+        let wrongly = ends(0.05).flatten().count() as f64 / f64::from(runs);
+        let mut nights: Vec<_> = ends(0.0).map(|end| end.unwrap_or(101)).collect();
+        nights.sort_unstable();
+        let median = nights[nights.len() / 2];
+        println!(
+            "{cases} cases: over after {median} nights (median); of losses of 5 points that remain {wrongly:.3} end within 100"
+        );
+        assert!(wrongly <= 0.05, "{wrongly}");
+        assert!(median <= 20, "{nights:?}");
     }
 }
