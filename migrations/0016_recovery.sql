@@ -1,3 +1,3 @@
--- An incident ends once sweeps have ruled out that what is live is still worse. Conventions: migrations/README.md.
+-- Evidence that what is live is not worse any more: an incident may end on it. Conventions: migrations/README.md.
 
-ALTER TABLE looks ADD COLUMN recovery TEXT; -- the evidence for that since the last look that was worse, as JSON; NULL: none was
+ALTER TABLE looks ADD COLUMN recovery TEXT; -- that evidence since the last look that was worse, as JSON; NULL: none was

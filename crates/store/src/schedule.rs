@@ -28,7 +28,7 @@ pub struct Schedule {
     pub cron: String,
     /// The time zone of that, by its IANA name.
     pub zone: String,
-    /// So many clean sweeps in a row at least resolve an incident that it opened.
+    /// After so many clean sweeps in a row an incident that it opened is resolved.
     pub clean_sweeps: u32,
     /// Whether nothing is due.
     pub paused: bool,

@@ -41,7 +41,7 @@ Exit codes:
         /// What to call it; the suite's name when absent
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
-        /// So many clean sweeps in a row, or more where cases are few, resolve an incident that it opened
+        /// After so many clean sweeps in a row an incident that it opened is resolved
         #[arg(long, value_name = "N", default_value_t = CLEAN_SWEEPS)]
         clean_sweeps: u32,
     },

@@ -47,7 +47,7 @@ pub(crate) fn schedule(schedule: &ScheduleDocument) -> String {
     }
     let _ = writeln!(
         text,
-        "\nsweeps {} on {} with suite {}; at least {clean_sweeps} clean sweeps in a row resolve an incident",
+        "\nsweeps {} on {} with suite {}; {clean_sweeps} clean sweeps in a row resolve an incident",
         visible(&prompts.join(", ")),
         channels.join(", "),
         visible(suite)

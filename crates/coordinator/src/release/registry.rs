@@ -97,6 +97,8 @@ pub async fn history(
     let releases = match at {
         None => store.releases(&prompt.name, on).await?,
         Some(at) => {
+            // Moments are shown to the millisecond: one that was copied from there means all of it.
+            let at = Micros(at.0.div_euclid(1_000) * 1_000 + 999);
             let channels = match on {
                 Some(on) => vec![on.to_owned()],
                 None => store.channels().await?,

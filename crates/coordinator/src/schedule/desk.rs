@@ -35,7 +35,7 @@ pub struct NewSchedule {
     pub zone: String,
     /// What it sweeps.
     pub channels: Vec<String>,
-    /// So many clean sweeps in a row at least resolve an incident that it opened.
+    /// After so many clean sweeps in a row an incident that it opened is resolved.
     pub clean_sweeps: u32,
 }
 

@@ -28,7 +28,7 @@ pub struct ScheduleDocument {
     pub time_zone: String,
     /// When it is due next; null while it is paused.
     pub next_at: Option<String>,
-    /// So many clean sweeps in a row at least resolve an incident that it opened.
+    /// After so many clean sweeps in a row an incident that it opened is resolved.
     pub clean_sweeps: u32,
     /// When it was added.
     pub created_at: String,
@@ -86,7 +86,7 @@ pub struct LookEntry {
     pub evidence: Option<f64>,
     /// From where on it is an incident.
     pub threshold: Option<f64>,
-    /// The evidence that a loss is over, over all sweeps since it was last found; null where none was. An incident ends at 20.
+    /// The evidence that a loss is over, over all sweeps since it was last found; null where none was. At 20 it is ruled out that it is not.
     #[serde(default)]
     pub recovery: Option<f64>,
 }

@@ -16,9 +16,15 @@ use super::{Team, says};
 async fn who_lists_the_ranges_tells_of_what_nobody_saw() {
     let (receiver, url) = Receiver::start(200).await;
     let team = Team::new(&[]);
-    let ranges = |code: i32| {
-        tokio::task::block_in_place(|| team.ann(&["range", "list"]).expect(code));
-        receiver.kinds()
+    // Webhooks are waited for a little: on a slow machine what is left is told after the next command.
+    let told = |code: i32, messages: usize| {
+        for _ in 0..10 {
+            tokio::task::block_in_place(|| team.ann(&["range", "list"]).expect(code));
+            if receiver.kinds().len() >= messages {
+                break;
+            }
+        }
+        assert_eq!(receiver.kinds().len(), messages);
     };
     let elsewhere = |candidate, baseline| {
         team.place.write("assay.toml", "");
@@ -30,12 +36,14 @@ async fn who_lists_the_ranges_tells_of_what_nobody_saw() {
     let set = ["range", "set", "pass_rate", "--min", "0.87", "--prompt", "support"];
     says(&tokio::task::block_in_place(|| team.ann(&set).expect(0)).stdout, &["it is 95.0 %, inside"]);
     elsewhere(1, None);
-    assert_eq!(ranges(0), [""; 0], "95 and 80 of a hundred");
+    // 95 and 80 of a hundred.
+    told(0, 0);
     elsewhere(1, None);
-    assert_eq!(ranges(1), ["message"]);
-    assert_eq!(ranges(1), ["message"], "it is known");
+    told(1, 1);
+    // It is known.
+    told(1, 1);
     elsewhere(4, None);
-    assert_eq!(ranges(0), ["message", "message"]);
+    told(0, 2);
     let texts = receiver.texts();
     says(&texts[0], &["range.left", "left its range: 0.850 over 30 days, acceptable is at least 0.87"]);
     says(&texts[1], &["range.returned", "is back in its range: 0.875"]);

@@ -104,21 +104,14 @@ fn gets_worse(team: &Team, provider: &FakeProvider) {
     assert_eq!(live(), "{{ two }}\n");
     says(&asks(team, &["prompt", "verify", "prompts/2.md"], 0).stdout, &["support@2 is live on production"]);
 
-    // As many clean sweeps as were asked for may be luck with so few cases; one more rules that out.
     let state = || team.ann(&["incident", "show", "2", "--json"]).expect(0).json();
-    for _ in 0..2 {
-        assert_eq!(sweep(team, 0), ["clean"]);
-    }
+    assert_eq!(sweep(team, 0), ["clean"]);
     assert_eq!(state()["state"], "acknowledged");
     assert_eq!(sweep(team, 0), ["clean"]);
     let incident = state();
     assert_eq!(
         (&incident["state"], &incident["cause"], &incident["rollback"]),
-        (
-            &"resolved".into(),
-            &"rolled back; 3 clean sweeps in a row since rule out that it is still worse".into(),
-            &4.into()
-        )
+        (&"resolved".into(), &"rolled back; since then 2 clean sweeps in a row".into(), &4.into())
     );
     let actions: Vec<_> =
         incident["events"].as_array().unwrap().iter().map(|event| &event["action"]).collect();
@@ -168,16 +161,16 @@ fn is_looked_back_on(team: &Team) {
     }
     assert_eq!((&review["incidents_opened"], &review["incidents_closed"]), (&2.into(), &2.into()));
     // Of 200 cases version 1 passes 160, version 2 190, version 3 130 (90 in English, 40 in German), and none once the model is worse:
-    // three runs, two baselines, a clean sweep of version 3, one that was worse, and three of version 2.
-    let passed = [160.0, 160.0, 190.0, 190.0, 130.0, 130.0, 130.0, 0.0, 190.0, 190.0, 190.0, 190.0];
+    // three runs, two baselines, a clean sweep of version 3, one that was worse, and two of version 2.
+    let passed = [160.0, 160.0, 190.0, 190.0, 130.0, 130.0, 130.0, 0.0, 190.0, 190.0, 190.0];
     let signals = &review["signals"];
-    assert_eq!((&signals["regression_incidents"], &signals["cases"]), (&1.into(), &2_400.into()));
+    assert_eq!((&signals["regression_incidents"], &signals["cases"]), (&1.into(), &2_200.into()));
     assert_eq!((&signals["releases"], &signals["rollbacks"]), (&3.into(), &1.into()));
     let close = |of: &str, expected: f64| (signals[of].as_f64().unwrap() - expected).abs() < 1e-9;
-    assert!(close("pass_rate", passed.iter().sum::<f64>() / 2_400.0), "{signals}");
+    assert!(close("pass_rate", passed.iter().sum::<f64>() / 2_200.0), "{signals}");
     assert!(close("rollback_rate", 1.0 / 3.0), "{signals}");
     assert_eq!(review["prompts"][0]["points"].as_array().unwrap().len(), passed.len());
-    assert_eq!(review["spend"]["runs"], 10);
+    assert_eq!(review["spend"]["runs"], 9);
     let text = team.ann(&["review", "--month", "--html", "month.html"]).expect(0).stdout;
     says(
         &text,
@@ -233,7 +226,6 @@ async fn is_on_record(store: &Store) {
             ("release.rehearsal", "ann"),
             ("release.rollback", "ann"),
             ("baseline.ask", nightly),
-            ("schedule.fire", "ann"),
             ("schedule.fire", "ann"),
             ("schedule.fire", "ann"),
             ("incident.resolve", nightly),
