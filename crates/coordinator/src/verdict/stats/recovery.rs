@@ -26,7 +26,7 @@ impl Recovery {
     /// Adds a sweep: the differences of its cases from the baseline, in [−1, 1]; `slack` in [0, 1). A case without a result
     /// is left at −1: what is not known proves nothing.
     pub fn push(&mut self, differences: impl IntoIterator<Item = Option<f64>>, slack: f64) {
-        let mut sweep = Grid::new(self.ln.len() as u32);
+        let mut sweep = Grid::new(u32::try_from(self.ln.len()).unwrap_or(u32::MAX));
         for difference in differences {
             // x/μ − 1 = (d + slack)/(1 − slack)
             sweep.push((difference.unwrap_or(-1.0) + slack) / (1.0 - slack));
