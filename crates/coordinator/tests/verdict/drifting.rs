@@ -12,6 +12,8 @@ use rand::{RngExt as _, SeedableRng as _};
 /// Years that are simulated where nobody says how many.
 const YEARS: u32 = 3;
 const NIGHTS: u32 = 365;
+/// Nights in which an incident may end.
+const ENDING: u32 = 100;
 /// The alarm of one suite that is swept each night: once in five years.
 const THRESHOLD: f64 = 5.0 * 365.0;
 
@@ -92,9 +94,9 @@ fn it_soon_alarms_where_something_did() {
     }
 }
 
-/// The sweep with which an incident ends, of at most so many after a loss of which `left` remains: three clean ones in a row, or in all
-/// where these rule out that it is still worse.
-fn end(seed: u64, cases: u64, left: f64, nights: u32) -> Option<u32> {
+/// The sweep with which an incident ends, of at most so many after a loss of which `left` remains: `wanted` clean ones in a row, or in
+/// all where these rule out that it is still worse.
+fn end(seed: u64, cases: u64, left: f64, wanted: u32) -> Option<u32> {
     let mut rng = StdRng::seed_from_u64(seed);
     let rate = |case: u64| if case.is_multiple_of(5) { 0.6 } else { 0.98 };
     let mut sweep = |trials: u64, drop: f64| -> Shares {
@@ -103,30 +105,29 @@ fn end(seed: u64, cases: u64, left: f64, nights: u32) -> Option<u32> {
     };
     let baseline = sweep(5, 0.0);
     let (mut recovery, mut in_a_row, mut in_all) = (Recovery::new(20), 0, 0);
-    (1..=nights).find(|_| {
+    (1..=ENDING).find(|_| {
         let held = hold(&baseline, &sweep(1, left), None);
         recovery.push(held.night.iter().copied(), held.slack);
         let is_clean = held.difference.unwrap() >= -held.slack;
         in_a_row = if is_clean { in_a_row + 1 } else { 0 };
         in_all += u32::from(is_clean);
-        is_clean && (in_a_row >= 3 || (in_all >= 3 && recovery.evidence() >= 20.0))
+        is_clean && (in_a_row >= wanted || (in_all >= wanted && recovery.evidence() >= 20.0))
     })
 }
 
 #[test]
 fn an_incident_ends_where_it_is_over() {
     let runs = years().max(12);
-    for cases in [150, 300] {
-        let ends = |left| (0..runs).map(move |seed| end(u64::from(seed) + 2_000_000, cases, left, 100));
+    for (cases, wanted, by_luck) in [(150, 3, 0.4), (150, 5, 0.1), (300, 3, 0.1), (300, 5, 0.1)] {
+        let ends = |left| (0..runs).map(move |seed| end(u64::from(seed) + 2_000_000, cases, left, wanted));
         let wrongly = ends(0.05).flatten().count() as f64 / f64::from(runs);
-        let mut nights: Vec<_> = ends(0.0).map(|end| end.unwrap_or(101)).collect();
+        let mut nights: Vec<_> = ends(0.0).map(|end| end.unwrap_or(ENDING + 1)).collect();
         nights.sort_unstable();
         let median = nights[nights.len() / 2];
         println!(
-            "{cases} cases: over after {median} nights (median); of losses of 5 points that remain {wrongly:.3} end within 100"
+            "{cases} cases, {wanted} clean sweeps: over after {median} nights (median); of losses of 5 points that remain {wrongly:.2} end"
         );
-        // A short form of twelve may hold one or two.
-        assert!(wrongly <= 0.2, "{wrongly}");
+        assert!(wrongly <= by_luck, "{wrongly}");
         assert!(median <= 20, "{nights:?}");
     }
 }
