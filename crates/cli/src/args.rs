@@ -420,7 +420,9 @@ impl Command {
             Self::Incident { command } => {
                 !matches!(command, IncidentCommand::List { .. } | IncidentCommand::Show { .. })
             }
-            Self::Range { command } => matches!(command, RangeCommand::Set { .. }),
+            // Whoever asks how signals stand finds out what nobody has looked at yet.
+            Self::Range { command } => matches!(command, RangeCommand::Set { .. } | RangeCommand::List),
+            Self::Schedule { command } => matches!(command, ScheduleCommand::RunNow { .. }),
             _ => false,
         }
     }

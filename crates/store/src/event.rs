@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::account::AccountProblem;
 use crate::channel::{Release, ReleaseKind};
-use crate::incident::Incident;
+use crate::incident::{Incident, NewIncident};
 use crate::verdict::Verdict;
 
 pub(crate) const SQL: &[&str] = &[APPEND];
@@ -124,10 +124,11 @@ pub(crate) fn of_incident(
     if action == "noted" {
         return None;
     }
-    let Incident { number, prompt, channel, version, summary, owner, .. } = incident;
+    let number = incident.number;
+    let NewIncident { prompt, channel, version, digest, kind, summary, owner, .. } = &incident.opening;
     let data = json!({
-        "incident": number, "prompt": prompt, "channel": channel, "version": version, "digest": incident.digest,
-        "kind": incident.kind.word(), "what": summary, "owner": owner, "by": actor, "detail": detail,
+        "incident": number, "prompt": prompt, "channel": channel, "version": version, "digest": digest,
+        "kind": kind.word(), "what": summary, "owner": owner, "by": actor, "detail": detail,
     });
     let owned = owner.as_ref().map_or_else(String::new, |owner| format!(" (owner {owner})"));
     let why = if detail.is_empty() || detail == summary { String::new() } else { format!("; {detail}") };

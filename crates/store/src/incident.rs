@@ -67,7 +67,7 @@ impl FromStr for IncidentKind {
 
 /// An incident to open, unless one of the same version on the same channel is open, from sweeps or not from sweeps as this
 /// one.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewIncident {
     /// The prompt.
     pub prompt: String,
@@ -114,26 +114,8 @@ impl Opened {
 pub struct Incident {
     /// 1, 2, 3, …
     pub number: i64,
-    /// The prompt.
-    pub prompt: String,
-    /// Where the version is or was live.
-    pub channel: String,
-    /// The version's number.
-    pub version: i64,
-    /// The version.
-    pub digest: Digest,
-    /// What opened it.
-    pub kind: IncidentKind,
-    /// What is wrong.
-    pub summary: String,
-    /// Who answers for it.
-    pub owner: Option<String>,
-    /// When the version went live; of a regression the last clean sweep since.
-    pub began_at: Micros,
-    /// When it was opened.
-    pub opened_at: Micros,
-    /// By whom.
-    pub opened_by: String,
+    /// What is wrong with what, since when, and who says so.
+    pub opening: NewIncident,
     /// When somebody took it up.
     pub acknowledged_at: Option<Micros>,
     /// When a rollback took the version off the channel.
@@ -374,8 +356,7 @@ pub(crate) struct IncidentRow {
 
 impl IncidentRow {
     pub(crate) fn into_incident(self) -> Result<Incident, StoreError> {
-        Ok(Incident {
-            number: self.number,
+        let opening = NewIncident {
             prompt: self.prompt,
             channel: self.channel,
             version: self.version,
@@ -386,6 +367,10 @@ impl IncidentRow {
             began_at: Micros(self.began_at),
             opened_at: Micros(self.opened_at),
             opened_by: self.opened_by,
+        };
+        Ok(Incident {
+            number: self.number,
+            opening,
             acknowledged_at: self.acknowledged_at.map(Micros),
             recovered_at: self.recovered_at.map(Micros),
             rollback: self.rollback,

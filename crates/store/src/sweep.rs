@@ -202,6 +202,8 @@ pub struct Look {
     pub threshold: Option<f64>,
     /// The detector's state, as JSON.
     pub detector: Option<String>,
+    /// The evidence that a loss is over, since the last look that was worse, as JSON; `None`: none was.
+    pub recovery: Option<String>,
     /// What it came to.
     pub outcome: LookOutcome,
 }
@@ -230,8 +232,8 @@ const JUDGE: &str = "
 
 const PUT_LOOK: &str = "
     INSERT INTO looks (schedule, seq, prompt, channel, model, digest, round, fired_at, baseline, frozen, cases, missing,
-        difference, slack, z, evidence, threshold, detector, outcome)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
+        difference, slack, z, evidence, threshold, detector, recovery, outcome)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
 
 impl Store {
     /// Records what came of a sweep, once: the incidents it opened or added a note to. `None`: it was recorded before.
@@ -257,8 +259,8 @@ impl Store {
                 let query = query.bind(look.fired_at.0).bind(look.baseline.map(|run| run.to_string()));
                 let query = query.bind(look.frozen).bind(integer(look.cases)).bind(integer(look.missing));
                 let query = query.bind(look.difference).bind(look.slack).bind(look.z).bind(look.evidence);
-                let query = query.bind(look.threshold).bind(&look.detector).bind(look.outcome.word());
-                query.execute(&mut *conn).await?;
+                let query = query.bind(look.threshold).bind(&look.detector).bind(&look.recovery);
+                query.bind(look.outcome.word()).execute(&mut *conn).await?;
             }
             let mut opened = Vec::with_capacity(judged.opens.len());
             for (incident, entry) in &judged.opens {
@@ -372,6 +374,7 @@ struct LookRow {
     evidence: Option<f64>,
     threshold: Option<f64>,
     detector: Option<String>,
+    recovery: Option<String>,
     outcome: String,
 }
 
@@ -394,6 +397,7 @@ impl LookRow {
             evidence: self.evidence,
             threshold: self.threshold,
             detector: self.detector,
+            recovery: self.recovery,
             outcome: parsed(&self.outcome, "looks.outcome")?,
         })
     }
@@ -401,12 +405,12 @@ impl LookRow {
 
 const LOOKS: &str = "
     SELECT prompt, channel, model, digest, round, fired_at, baseline, frozen, cases, missing, difference, slack, z, evidence,
-        threshold, detector, outcome
+        threshold, detector, recovery, outcome
     FROM looks WHERE schedule = $1 AND seq = $2 ORDER BY prompt, channel, model";
 
 const LOOKS_ON: &str = "
     SELECT prompt, channel, model, digest, round, fired_at, baseline, frozen, cases, missing, difference, slack, z, evidence,
-        threshold, detector, outcome
+        threshold, detector, recovery, outcome
     FROM looks WHERE prompt = $1 AND channel = $2 AND schedule = $3 ORDER BY seq DESC LIMIT $4";
 
 impl Store {

@@ -77,6 +77,7 @@ fn look(outcome: LookOutcome, evidence: Option<f64>) -> Look {
         evidence,
         threshold: evidence.map(|_| 1_825.0),
         detector: evidence.map(|_| "{}".to_owned()),
+        recovery: Some("{}".to_owned()),
         outcome,
     }
 }

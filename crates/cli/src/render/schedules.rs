@@ -106,6 +106,14 @@ fn found(sweep: &SweepEntry) -> String {
 }
 
 fn evidence(look: &LookEntry) -> String {
+    let loss = evidence_of_loss(look);
+    match look.recovery {
+        Some(recovery) => format!("{loss}; that it is over {recovery:.2} of 20"),
+        None => loss,
+    }
+}
+
+fn evidence_of_loss(look: &LookEntry) -> String {
     match (look.evidence, look.threshold, look.frozen, look.baseline) {
         (Some(evidence), Some(threshold), ..) => format!("{evidence:.2} of {threshold:.0}"),
         (_, _, _, None) => "no baseline yet".to_owned(),

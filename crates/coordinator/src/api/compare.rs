@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::Deserialize;
 
 use super::Api;
 use super::authenticate::Reader;
 use super::error::ApiError;
-use super::runs::bad_query;
+use super::query::Query;
 use crate::compare::{CompareError, Comparison, DEFAULT_FLIPS, Request, compare};
 
 /// What is to be compared.
@@ -26,9 +25,8 @@ pub(super) struct Which {
 pub(super) async fn comparison(
     State(api): State<Arc<Api>>,
     _: Reader,
-    which: Result<Query<Which>, QueryRejection>,
+    Query(Which { before, after, flips }): Query<Which>,
 ) -> Result<Json<Comparison>, ApiError> {
-    let Query(Which { before, after, flips }) = which.map_err(bad_query)?;
     let request = Request { before, after, flips: flips.unwrap_or(DEFAULT_FLIPS) };
     let _turn = api.reports.acquire().await.map_err(|error| ApiError::Internal(error.to_string()))?;
     Ok(Json(Box::pin(compare(&api.environment.store, &request)).await?))

@@ -25,6 +25,13 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+impl<T> From<Vec<T>> for Page<T> {
+    /// All there are, on one page.
+    fn from(items: Vec<T>) -> Self {
+        Self { items, next: None }
+    }
+}
+
 /// What a submission came to.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Accepted {

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::Deserialize;
 
 use super::Api;
 use super::authenticate::Reader;
 use super::error::ApiError;
-use super::runs::bad_query;
+use super::query::Query;
 use crate::flakes::{self, Ledger};
 
 /// Runs that are added up where the request does not say.
@@ -30,9 +29,8 @@ pub(super) struct Which {
 pub(super) async fn ledger(
     State(api): State<Arc<Api>>,
     _: Reader,
-    which: Result<Query<Which>, QueryRejection>,
+    Query(Which { suite, runs }): Query<Which>,
 ) -> Result<Json<Ledger>, ApiError> {
-    let Query(Which { suite, runs }) = which.map_err(bad_query)?;
     let runs = runs.unwrap_or(DEFAULT_RUNS).clamp(1, MAX_RUNS);
     let _turn = api.reports.acquire().await.map_err(|error| ApiError::Internal(error.to_string()))?;
     let ledger = flakes::read(&api.environment.store, suite, runs, api.now()).await?;

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
@@ -13,29 +12,19 @@ use super::authenticate::{Reader, Releaser};
 use super::document::Page;
 use super::error::ApiError;
 use super::path::NumberPath;
+use super::query::{Listed, Query};
 use super::releases::{MAX_BODY_BYTES, desk};
-use super::runs::bad_query;
 use super::{Api, body};
 use crate::release::document::IncidentDocument;
 use crate::release::incident;
-
-/// Which incidents.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Which {
-    #[serde(default)]
-    all: bool,
-}
 
 /// The latest incidents, newest first.
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     _: Reader,
-    which: Result<Query<Which>, QueryRejection>,
+    Query(Listed { all }): Query<Listed>,
 ) -> Result<Json<Page<IncidentDocument>>, ApiError> {
-    let Query(Which { all }) = which.map_err(bad_query)?;
-    let items = incident::list(&api.environment.store, all).await?;
-    Ok(Json(Page { items, next: None }))
+    Ok(Json(incident::list(&api.environment.store, all).await?.into()))
 }
 
 /// An incident with what happened to it.

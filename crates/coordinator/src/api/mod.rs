@@ -6,7 +6,7 @@
 //! - `observe`: its id, its span, its line in the log; what was refused is written to the audit
 //! - [`hosts`]: under which name it asks, and whether a page of another site does
 //! - `authenticate`: whose it is and what that token allows; [`token`]: what a token looks like
-//! - `path`: what stands in its path, as a type; `header`: what stands there once; `body`: bounded, with a limit on silence
+//! - `path`, `query`: what stands in its path and behind it, as types; `header`: what stands there once; `body`: bounded, with a limit on silence
 //!   and slowness; `turns`: how many at once
 //! - one file a resource: `uploads`, `submit`, `runs`, `results`, `steer`, `compare`, `flakes`, `releases`, `incidents`,
 //!   [`schedules`], `reviews`, `risks`, `ranges`, `notifications`
@@ -28,6 +28,7 @@ mod notifications;
 mod observe;
 mod path;
 pub mod problem;
+mod query;
 mod ranges;
 mod releases;
 mod results;

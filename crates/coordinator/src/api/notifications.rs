@@ -4,35 +4,25 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::authenticate::{Reader, Releaser};
 use super::document::Page;
 use super::error::ApiError;
+use super::query::{Listed, Query};
 use super::releases::{MAX_BODY_BYTES, desk};
-use super::runs::bad_query;
 use super::{Api, body};
 use crate::notify::desk::{DeliveryEntry, list as deliveries};
-
-/// Which deliveries.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Which {
-    #[serde(default)]
-    all: bool,
-}
 
 /// The latest deliveries, newest first.
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     _: Reader,
-    which: Result<Query<Which>, QueryRejection>,
+    Query(Listed { all }): Query<Listed>,
 ) -> Result<Json<Page<DeliveryEntry>>, ApiError> {
-    let Query(Which { all }) = which.map_err(bad_query)?;
-    Ok(Json(Page { items: deliveries(&api.environment.store, all).await?, next: None }))
+    Ok(Json(deliveries(&api.environment.store, all).await?.into()))
 }
 
 /// One webhook, or all of them.

@@ -20,7 +20,7 @@ use crate::review::ranges::{self, RangeEntry, WINDOW};
 /// Every range, with its signal up to now.
 pub(super) async fn list(State(api): State<Arc<Api>>, _: Reader) -> Result<Json<Page<RangeEntry>>, ApiError> {
     let items = ranges::standing(&api.environment.store, api.now()).await?;
-    Ok(Json(Page { items, next: None }))
+    Ok(Json(items.into()))
 }
 
 /// A range to set.

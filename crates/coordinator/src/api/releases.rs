@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -15,7 +14,7 @@ use super::authenticate::{Reader, Releaser};
 use super::document::Page;
 use super::error::ApiError;
 use super::path::{ChannelDigest, ChannelPrompt, PromptPath, PromptVersion};
-use super::runs::bad_query;
+use super::query::Query;
 use super::{Api, body, random};
 use crate::release::document::{
     HistoryDocument, PromptDocument, RehearsalDocument, ReleaseEntry, VerifyDocument, VersionDocument,
@@ -36,7 +35,7 @@ pub(super) async fn prompts(
     _: Reader,
 ) -> Result<Json<Page<PromptDocument>>, ApiError> {
     let items = registry::prompts(&api.environment.store).await?;
-    Ok(Json(Page { items, next: None }))
+    Ok(Json(items.into()))
 }
 
 /// Which page of versions.
@@ -51,9 +50,8 @@ pub(super) async fn versions(
     State(api): State<Arc<Api>>,
     _: Reader,
     PromptPath(name): PromptPath,
-    which: Result<Query<Before>, QueryRejection>,
+    Query(Before { before }): Query<Before>,
 ) -> Result<Json<Page<VersionEntry>>, ApiError> {
-    let Query(Before { before }) = which.map_err(bad_query)?;
     let items = registry::versions(&api.environment.store, &name, before).await?;
     let next = items.last().map(|version| version.version).filter(|number| *number > 1);
     Ok(Json(Page { items, next: next.map(|number| number.to_string()) }))
@@ -82,9 +80,8 @@ pub(super) async fn history(
     State(api): State<Arc<Api>>,
     _: Reader,
     PromptPath(name): PromptPath,
-    part: Result<Query<Part>, QueryRejection>,
+    Query(Part { channel, at }): Query<Part>,
 ) -> Result<Json<HistoryDocument>, ApiError> {
-    let Query(Part { channel, at }) = part.map_err(bad_query)?;
     let at = at
         .map(|at| {
             let wanted = "`at` is a moment, such as 2026-03-01T09:00:00Z";
@@ -129,9 +126,8 @@ pub(super) async fn verified(
     State(api): State<Arc<Api>>,
     _: Reader,
     ChannelDigest(channel, digest): ChannelDigest,
-    of: Result<Query<Of>, QueryRejection>,
+    Query(Of { prompt, new_channel }): Query<Of>,
 ) -> Result<Json<VerifyDocument>, ApiError> {
-    let Query(Of { prompt, new_channel }) = of.map_err(bad_query)?;
     let store = &api.environment.store;
     Ok(Json(verify(store, &digest, &channel, prompt.as_deref(), new_channel, api.now()).await?))
 }

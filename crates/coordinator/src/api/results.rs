@@ -7,8 +7,7 @@ use assay_common::id::RunId;
 use assay_common::suite::Suite;
 use assay_store::{Store, StoreError};
 use axum::body::{Body, Bytes};
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt as _, stream};
@@ -22,7 +21,8 @@ use super::body::{JSON, NDJSON};
 use super::document::Page;
 use super::error::ApiError;
 use super::path::RunPath;
-use super::runs::{bad_query, find, suite_of};
+use super::query::Query;
+use super::runs::{find, suite_of};
 use crate::report::result_line;
 
 /// Results of a page where the request does not say.
@@ -48,10 +48,9 @@ pub(super) async fn results(
     State(api): State<Arc<Api>>,
     _: Reader,
     RunPath(id): RunPath,
-    which: Result<Query<Which>, QueryRejection>,
+    Query(which): Query<Which>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let Query(which) = which.map_err(bad_query)?;
     let run = find(&api, id).await?;
     if run.pruned_at.is_some() {
         return Err(ApiError::Pruned(id));

@@ -7,8 +7,7 @@ use std::time::Duration;
 use assay_common::clock::Micros;
 use assay_store::{Signal, Subject};
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use serde::{Deserialize, Serialize};
@@ -17,7 +16,7 @@ use super::Api;
 use super::authenticate::Reader;
 use super::document::Page;
 use super::error::ApiError;
-use super::runs::bad_query;
+use super::query::Query;
 use crate::release::registry::moment;
 use crate::report::civil;
 use crate::review::ranges::{self, WINDOW};
@@ -39,9 +38,8 @@ pub(super) struct Which {
 pub(super) async fn review(
     State(api): State<Arc<Api>>,
     _: Reader,
-    which: Result<Query<Which>, QueryRejection>,
+    Query(Which { period, at }): Query<Which>,
 ) -> Result<Json<Review>, ApiError> {
-    let Query(Which { period, at }) = which.map_err(bad_query)?;
     let now = api.now();
     let wanted = || ApiError::BadRequest("`at` is a moment, such as 2026-03-01".to_owned());
     let at = at.map_or(Some(now), |at| moment(&at)).ok_or_else(wanted)?;
@@ -70,9 +68,8 @@ pub(super) struct SignalsEntry {
 pub(super) async fn signals(
     State(api): State<Arc<Api>>,
     _: Reader,
-    over: Result<Query<Over>, QueryRejection>,
+    Query(Over { days }): Query<Over>,
 ) -> Result<Json<Page<SignalsEntry>>, ApiError> {
-    let Query(Over { days }) = over.map_err(bad_query)?;
     let days = days.unwrap_or(30);
     if !(1..=MAX_DAYS).contains(&days) {
         return Err(ApiError::BadRequest(format!("`days` is 1 to {MAX_DAYS}")));

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use assay_common::clock::Micros;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 
@@ -14,28 +13,19 @@ use super::authenticate::{Reader, Releaser};
 use super::document::Page;
 use super::error::ApiError;
 use super::path::NumberPath;
+use super::query::{Listed, Query};
 use super::releases::{MAX_BODY_BYTES, desk};
-use super::runs::bad_query;
 use super::{Api, body};
 use crate::review::risks::{self, RiskAsked, RiskEntry};
-
-/// Which risks.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Which {
-    #[serde(default)]
-    all: bool,
-}
 
 /// Risks, the most pressing first.
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     _: Reader,
-    which: Result<Query<Which>, QueryRejection>,
+    Query(Listed { all }): Query<Listed>,
 ) -> Result<Json<Page<RiskEntry>>, ApiError> {
-    let Query(Which { all }) = which.map_err(bad_query)?;
-    let items = risks::list(&api.environment.store, Micros(api.now().0 + 1), all).await?;
-    Ok(Json(Page { items, next: None }))
+    let before = Micros(api.now().0 + 1);
+    Ok(Json(risks::list(&api.environment.store, before, all).await?.into()))
 }
 
 /// Writes a risk down.

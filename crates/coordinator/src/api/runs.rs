@@ -5,8 +5,7 @@ use std::sync::Arc;
 use assay_common::id::RunId;
 use assay_store::Run;
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use serde::Deserialize;
 
 use super::Api;
@@ -14,6 +13,7 @@ use super::authenticate::Reader;
 use super::document::{Page, RunDocument, RunEntry};
 use super::error::ApiError;
 use super::path::RunPath;
+use super::query::Query;
 use crate::judge::recorded;
 use crate::prune::kept_report;
 use crate::reasons::{Asker, reasons};
@@ -36,9 +36,8 @@ pub(super) struct Which {
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     _: Reader,
-    which: Result<Query<Which>, QueryRejection>,
+    Query(which): Query<Which>,
 ) -> Result<Json<Page<RunEntry>>, ApiError> {
-    let Query(which) = which.map_err(bad_query)?;
     let limit = which.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
     let runs = api.environment.store.runs(which.before, limit).await?;
     let full = runs.len() == limit as usize;
@@ -77,9 +76,4 @@ pub(super) async fn find(api: &Api, id: RunId) -> Result<Run, ApiError> {
 pub(super) async fn suite_of(api: &Api, run: &Run) -> Result<assay_common::suite::Suite, ApiError> {
     let suite = api.environment.store.suite(run.revision.clone()).await?;
     suite.ok_or_else(|| ApiError::Internal(format!("the store lacks suite revision {}", run.revision)))
-}
-
-/// What is wrong with a query.
-pub(super) fn bad_query(rejection: QueryRejection) -> ApiError {
-    ApiError::BadRequest(format!("the query cannot be read: {}", rejection.body_text()))
 }

@@ -53,7 +53,7 @@ pub(super) async fn list(
     _: Reader,
 ) -> Result<Json<Page<ScheduleDocument>>, ApiError> {
     let items = all(&api.environment.store, api.now()).await?;
-    Ok(Json(Page { items, next: None }))
+    Ok(Json(items.into()))
 }
 
 /// A schedule with its latest sweeps.

@@ -69,7 +69,8 @@ impl Asked {
         {
             return narrowed(rest).map(|only| Self { what: What::Run(run), only });
         }
-        // A prompt's name may hold `@` and a model's label `:`, but no version and no channel holds either.
+        // A prompt's name may hold `@` and a model's label `:`, but no version and no channel holds either. That the channel of a
+        // rehearsal is none is said by whoever looks it up.
         text.match_indices('@').find_map(|(at, _)| {
             let (prompt, rest) = (&text[..at], &text[at + 1..]);
             let (version, rest) = rest.split_at(rest.find(':').unwrap_or(rest.len()));
@@ -84,7 +85,7 @@ impl Asked {
 
 fn is_version(text: &str) -> bool {
     !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~'))
 }
 
 /// Finds both sides. Of several runs that would do, both come from one run where that is possible, else from the newest two on

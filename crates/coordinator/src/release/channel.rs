@@ -29,7 +29,7 @@ pub(crate) async fn known(store: &Store, name: &str) -> Result<(), ReleaseError>
 }
 
 /// A name that a channel can have; that of a scratch channel is none.
-pub(super) fn named(name: &str) -> Result<(), ReleaseError> {
+pub(crate) fn named(name: &str) -> Result<(), ReleaseError> {
     let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let fits = name.bytes().all(|byte| letter(byte) || matches!(byte, b'.' | b'_' | b'-'));
     if !fits || !name.bytes().next().is_some_and(letter) || name.len() > MAX_NAME_BYTES {

@@ -355,6 +355,7 @@ impl LiveDocument {
 impl IncidentDocument {
     /// An incident with what happened to it.
     pub fn of(incident: &Incident, events: &[IncidentEvent]) -> Self {
+        let opening = &incident.opening;
         let after = |from: Micros, to: Micros| to.since(from).as_secs_f64();
         let recovered = incident.recovered_at.or(incident.resolved_at);
         let state = match (incident.resolved_at, incident.acknowledged_at) {
@@ -365,24 +366,24 @@ impl IncidentDocument {
         Self {
             number: incident.number,
             state: state.to_owned(),
-            kind: incident.kind,
-            prompt: incident.prompt.clone(),
-            channel: incident.channel.clone(),
-            version: incident.version,
-            digest: incident.digest.clone(),
-            summary: incident.summary.clone(),
-            owner: incident.owner.clone(),
-            opened_by: incident.opened_by.clone(),
-            began_at: civil(incident.began_at),
-            opened_at: civil(incident.opened_at),
+            kind: opening.kind,
+            prompt: opening.prompt.clone(),
+            channel: opening.channel.clone(),
+            version: opening.version,
+            digest: opening.digest.clone(),
+            summary: opening.summary.clone(),
+            owner: opening.owner.clone(),
+            opened_by: opening.opened_by.clone(),
+            began_at: civil(opening.began_at),
+            opened_at: civil(opening.opened_at),
             acknowledged_at: incident.acknowledged_at.map(civil),
             recovered_at: incident.recovered_at.map(civil),
             rollback: incident.rollback,
             resolved_at: incident.resolved_at.map(civil),
             cause: incident.cause.clone(),
-            seconds_to_detect: after(incident.began_at, incident.opened_at),
-            seconds_to_acknowledge: incident.acknowledged_at.map(|at| after(incident.opened_at, at)),
-            seconds_to_recover: recovered.map(|at| after(incident.opened_at, at)),
+            seconds_to_detect: after(opening.began_at, opening.opened_at),
+            seconds_to_acknowledge: incident.acknowledged_at.map(|at| after(opening.opened_at, at)),
+            seconds_to_recover: recovered.map(|at| after(opening.opened_at, at)),
             events: events
                 .iter()
                 .map(|event| EventEntry {

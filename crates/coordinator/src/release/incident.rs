@@ -73,7 +73,7 @@ impl Desk<'_> {
         number: i64,
         release: Option<i64>,
     ) -> Result<IncidentDocument, ReleaseError> {
-        let incident = one(self.store, number).await?;
+        let incident = one(self.store, number).await?.opening;
         let releases = self.store.releases(&incident.prompt, Some(&incident.channel)).await?.into_iter();
         let mut others = releases.rev().filter(|other| {
             other.released_at >= incident.began_at

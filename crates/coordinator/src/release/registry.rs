@@ -97,6 +97,8 @@ pub async fn history(
     let releases = match at {
         None => store.releases(&prompt.name, on).await?,
         Some(at) => {
+            // Moments are shown to the millisecond: one that was copied from there means all of it.
+            let at = Micros(at.0.div_euclid(1_000) * 1_000 + 999);
             let channels = match on {
                 Some(on) => vec![on.to_owned()],
                 None => store.channels().await?,
@@ -227,22 +229,29 @@ pub(super) async fn find_version(
 pub(crate) async fn resolve(store: &Store, name: &str, text: &str) -> Result<Version, ReleaseError> {
     let prompt = find(store, name).await?;
     match find_version(store, &prompt, &Which(text.to_owned())).await {
-        Err(ReleaseError::Input(no_version)) => match store.live(name, text, None).await? {
-            Some(release) => {
-                let version = store.version_numbered(name, release.number).await?;
-                version.ok_or_else(|| gone(&release))
-            }
-            None => {
-                // What could be the beginning of a digest is more likely one than a channel.
-                let is_digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
-                channel::known(store, text)
-                    .await
-                    .map_err(|unknown| if is_digits { ReleaseError::Input(no_version) } else { unknown })?;
-                Err(nothing_live(name, text))
-            }
-        },
+        Err(ReleaseError::Input(no_version)) => {
+            // What could be the beginning of a digest is more likely one than a channel.
+            let is_digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            live_version(store, name, text).await.map_err(|error| match error {
+                ReleaseError::Unknown { .. } | ReleaseError::Input(_) if is_digits => {
+                    ReleaseError::Input(no_version)
+                }
+                error => error,
+            })
+        }
         found => found,
     }
+}
+
+/// The version that is live on a channel.
+async fn live_version(store: &Store, name: &str, on: &str) -> Result<Version, ReleaseError> {
+    channel::named(on)?;
+    let Some(release) = store.live(name, on, None).await? else {
+        channel::known(store, on).await?;
+        return Err(nothing_live(name, on));
+    };
+    let version = store.version_numbered(name, release.number).await?;
+    version.ok_or_else(|| gone(&release))
 }
 
 /// How a version is named.

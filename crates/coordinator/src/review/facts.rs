@@ -6,7 +6,7 @@ use assay_common::clock::Micros;
 use assay_common::id::RunId;
 use assay_common::money::NanoUsd;
 use assay_store::period::Happened;
-use assay_store::{Incident, Release, RunEnd, Store, StoreError};
+use assay_store::{Incident, NewIncident, Release, RunEnd, Store, StoreError};
 
 /// What happened from one moment until just before another.
 #[derive(Clone, Debug, Default)]
@@ -47,8 +47,9 @@ impl Facts {
     }
 
     /// The incidents that were opened in it.
-    pub(super) fn opened(&self) -> impl Iterator<Item = &Incident> {
-        self.incidents.iter().filter(|incident| incident.opened_at >= self.from)
+    pub(super) fn opened(&self) -> impl Iterator<Item = &NewIncident> {
+        let openings = self.incidents.iter().map(|incident| &incident.opening);
+        openings.filter(|opening| opening.opened_at >= self.from)
     }
 
     /// What was spent in it on a run.
@@ -95,8 +96,7 @@ mod tests {
         let words = ["opened", "acknowledged", "linked", "resolved", "reopened", "resolved"];
         let all: Vec<Happened> =
             (1..).zip(words).map(|(n, word)| (7, Micros(n * 1_000_000), word.to_owned())).collect();
-        let incident = Incident {
-            number: 7,
+        let opening = NewIncident {
             prompt: "p".to_owned(),
             channel: "c".to_owned(),
             version: 1,
@@ -107,6 +107,10 @@ mod tests {
             began_at: Micros(0),
             opened_at: Micros(1_000_000),
             opened_by: "ann".to_owned(),
+        };
+        let incident = Incident {
+            number: 7,
+            opening,
             acknowledged_at: Some(Micros(2_000_000)),
             recovered_at: Some(Micros(3_000_000)),
             rollback: Some(2),

@@ -71,8 +71,8 @@ pub(super) fn signals(facts: &Facts, owners: &Owners, subject: &Subject) -> Sign
             ReleaseKind::Rehearsal => {}
         }
     }
-    let regressions = facts.opened().filter(|incident| incident.kind != IncidentKind::Override);
-    signals.regression_incidents = regressions.filter(|incident| covers(&incident.prompt)).count() as u64;
+    let regressions = facts.opened().filter(|opening| opening.kind != IncidentKind::Override);
+    signals.regression_incidents = regressions.filter(|opening| covers(&opening.prompt)).count() as u64;
     let mut passed = 0.0;
     for sum in facts.ends.iter().flat_map(|end| &end.sums.variants).filter(|sum| covers(&sum.prompt)) {
         if let Some(rate) = sum.pass_rate {

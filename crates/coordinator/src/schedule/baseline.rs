@@ -7,7 +7,7 @@ use assay_common::suite::Suite;
 use assay_store::{LookOutcome, NewBaseline, Release, Run, RunState, Schedule, StoreError, Target};
 use serde_json::json;
 
-use super::judge::{Units, shares, shares_of};
+use super::shares::{Units, shares, shares_of};
 use super::sweeper::{Sweeper, actor};
 use super::{live, suite_of, terms_of};
 use crate::verdict::drift;
@@ -165,9 +165,10 @@ impl Sweeper<'_> {
         target: &Target,
     ) -> Result<Option<Reference>, StoreError> {
         for incident in self.store.open_regressions(&target.prompt, &target.channel).await? {
-            let known = self.store.baseline(&target.prompt, &incident.digest, &schedule.terms).await?;
-            let Some((run, _)) = known.filter(|_| incident.digest != target.digest) else { continue };
-            if let Some(found) = self.completed(run, &incident.digest, false).await? {
+            let digest = &incident.opening.digest;
+            let known = self.store.baseline(&target.prompt, digest, &schedule.terms).await?;
+            let Some((run, _)) = known.filter(|_| *digest != target.digest) else { continue };
+            if let Some(found) = self.completed(run, digest, false).await? {
                 return Ok(Some(found));
             }
         }

@@ -5,6 +5,7 @@ use assay_common::id::{Digest, RunId};
 use assay_store::{Look, LookOutcome, Schedule, Sweep};
 use serde::{Deserialize, Serialize};
 
+use super::look::evidence_of_recovery;
 use super::prompts_of;
 use crate::report::civil;
 
@@ -85,6 +86,9 @@ pub struct LookEntry {
     pub evidence: Option<f64>,
     /// From where on it is an incident.
     pub threshold: Option<f64>,
+    /// The evidence that a loss is over, over all sweeps since it was last found; null where none was. At 20 it is ruled out that it is not.
+    #[serde(default)]
+    pub recovery: Option<f64>,
 }
 
 /// A sweep that was asked for by hand.
@@ -149,6 +153,7 @@ impl LookEntry {
             slack: look.slack,
             evidence: look.evidence,
             threshold: look.threshold,
+            recovery: evidence_of_recovery(look),
         }
     }
 }

@@ -7,7 +7,9 @@
 //! ```
 //!
 //! - [`timetable`]: when a schedule is due; pure
-//! - [`sweeper`]: one step over all schedules: `fire`, `baseline`, `judge`; the leader makes them, and `assay schedule run-now`
+//! - [`sweeper`]: one step over all schedules; the leader makes them, and `assay schedule run-now`
+//!   - `baseline`: what is live and was not measured is; `fire`: what is due becomes a run
+//!   - `judge`: its run is over: `shares` of trials that passed, a `look` at each version, and the `incident` that it opens or ends
 //! - [`desk`]: added, paused, resumed, removed, fired by hand
 //! - [`document`]: the shapes that go out
 //!
@@ -18,7 +20,10 @@ mod baseline;
 pub mod desk;
 pub mod document;
 mod fire;
+mod incident;
 mod judge;
+mod look;
+mod shares;
 pub mod sweeper;
 pub mod timetable;
 

@@ -16,6 +16,7 @@ use super::load::Loader;
 use super::source::Source;
 use super::templates::{Site, Wants};
 use super::yaml::{self, Node};
+use crate::release::channel;
 
 /// The longest prompt file, in bytes.
 const MAX_PROMPT_BYTES: u64 = 4 << 20;
@@ -84,6 +85,12 @@ impl Loader<'_> {
         for node in list.items() {
             let Some(name) = node.get("name").and_then(Node::text) else { continue };
             let channel = node.get("channel").and_then(|channel| Some((channel, channel.text()?)));
+            if let Some((channel, written)) = channel
+                && let Err(wrong) = channel::named(written)
+            {
+                self.error(channel.at, wrong.to_string());
+                continue;
+            }
             if let Some((channel, written)) = channel
                 && self.live.get(name, written).is_none()
             {

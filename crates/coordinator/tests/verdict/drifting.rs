@@ -1,16 +1,19 @@
-//! The drift rule by simulation: how often it alarms where nothing changed, and how soon where something did.
+//! The drift rule by simulation: how often it alarms where nothing changed, how soon where something did, and how soon an incident
+//! ends where it is over, and where it is not.
 //!
 //! A short form runs with every test. The figures of docs/statistics.md are those of
 //! `ASSAY_DRIFT_YEARS=100 cargo test --release -p assay-coordinator --test verdict drifting -- --nocapture`.
 
 use assay_coordinator::verdict::drift::{Shares, hold};
-use assay_coordinator::verdict::stats::Drift;
+use assay_coordinator::verdict::stats::{Drift, Recovery};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 /// Years that are simulated where nobody says how many.
 const YEARS: u32 = 3;
 const NIGHTS: u32 = 365;
+/// Nights in which an incident may end.
+const ENDING: u32 = 100;
 /// The alarm of one suite that is swept each night: once in five years.
 const THRESHOLD: f64 = 5.0 * 365.0;
 
@@ -88,5 +91,43 @@ fn it_soon_alarms_where_something_did() {
         let median = firsts[firsts.len() / 2];
         println!("300 cases, {:.0} points down: alarm after {median} nights (median)", drop * 100.0);
         assert!(median <= within, "{drop}: {firsts:?}");
+    }
+}
+
+/// The sweep with which an incident ends, of at most so many after a loss of which `left` remains: `wanted` clean ones in a row, or in
+/// all where these rule out that it is still worse.
+fn end(seed: u64, cases: u64, left: f64, wanted: u32) -> Option<u32> {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let rate = |case: u64| if case.is_multiple_of(5) { 0.6 } else { 0.98 };
+    let mut sweep = |trials: u64, drop: f64| -> Shares {
+        let mut pass = |case| u64::from(rng.random::<f64>() < rate(case) - drop);
+        (0..cases).map(|case| (case, ((0..trials).map(|_| pass(case)).sum(), trials))).collect()
+    };
+    let baseline = sweep(5, 0.0);
+    let (mut recovery, mut in_a_row, mut in_all) = (Recovery::new(20), 0, 0);
+    (1..=ENDING).find(|_| {
+        let held = hold(&baseline, &sweep(1, left), None);
+        recovery.push(held.night.iter().copied(), held.slack);
+        let is_clean = held.difference.unwrap() >= -held.slack;
+        in_a_row = if is_clean { in_a_row + 1 } else { 0 };
+        in_all += u32::from(is_clean);
+        is_clean && (in_a_row >= wanted || (in_all >= wanted && recovery.evidence() >= 20.0))
+    })
+}
+
+#[test]
+fn an_incident_ends_where_it_is_over() {
+    let runs = years().max(12);
+    for (cases, wanted, by_luck) in [(150, 3, 0.4), (150, 5, 0.1), (300, 3, 0.1), (300, 5, 0.1)] {
+        let ends = |left| (0..runs).map(move |seed| end(u64::from(seed) + 2_000_000, cases, left, wanted));
+        let wrongly = ends(0.05).flatten().count() as f64 / f64::from(runs);
+        let mut nights: Vec<_> = ends(0.0).map(|end| end.unwrap_or(ENDING + 1)).collect();
+        nights.sort_unstable();
+        let median = nights[nights.len() / 2];
+        println!(
+            "{cases} cases, {wanted} clean sweeps: over after {median} nights (median); of losses of 5 points that remain {wrongly:.2} end"
+        );
+        assert!(wrongly <= by_luck, "{wrongly}");
+        assert!(median <= 20, "{nights:?}");
     }
 }

@@ -1,18 +1,23 @@
 //! A prompt's life, with the real binary: version 2 is better, passes and is promoted; version 3 is worse on a slice, fails
 //! and is refused; it is released all the same, which opens an incident, and rolled back.
 //!
-//! - `story`: that, over SQLite, over PostgreSQL, and through a coordinator; `wrong`: whatever can be wrong
+//! - `story`: that, then a model that gets worse, and the review of the month, over SQLite and over PostgreSQL; `served`: releases
+//!   through a coordinator; `wrong`: whatever can be wrong
 //! - `races`: two promotions at once; `fleet`: verdicts where nobody waits for them
-//! - `sweeps`: what is live is swept, and the model gets worse; `returned`: while a version comes back; `clock`: clocks that jump over planned times
-//! - `notify`: who is told of it; `review`: what it came to; `rehearsal`: the script for teams
+//! - `sweeps`: what is live is swept; `returned`: while a version comes back; `clock`: clocks that jump over planned times
+//! - `notify`: who is told of it; `review`: what it came to; `hostile`: what names try; `ranges`: signals that leave their range
+//! - `rehearsal`: the script for teams
 
 mod clock;
 mod fleet;
+mod hostile;
 mod notify;
 mod races;
+mod ranges;
 mod rehearsal;
 mod returned;
 mod review;
+mod served;
 mod story;
 mod sweeps;
 mod wrong;
@@ -20,7 +25,7 @@ mod wrong;
 use assay_tests::assay::{Ran, Workplace};
 
 /// The texts of versions 1, 2 and 3: each says what the case holds for it.
-const VERSIONS: [&str; 4] = ["{{ one }}\n", "{{ two }}\n", "{{ three }}\n", "{{ four }}\n"];
+const VERSIONS: [&str; 4] = ["{{ one }}\n", "{{ two }}\n", "{{ three }}, briefly\n", "{{ four }}\n"];
 /// What the first version has to satisfy: there is nothing to compare it with.
 const ALONE: &str = "gate:\n  rules:\n    - {metric: pass_rate, min: 0.7}\n";
 /// What a version has to satisfy against the one that is live.
@@ -32,14 +37,21 @@ struct Team {
     place: Workplace,
     /// Where the store is, or the coordinator: flags of every command.
     flags: Vec<String>,
+    /// Who answers: says what it is asked.
+    model: &'static str,
 }
 
 impl Team {
     /// The four versions and their cases: 1 is right four times in five, 2 nearly always, 3 nearly always but in German, 4
     /// as 2.
     fn new(flags: &[&str]) -> Self {
+        Self::of(400, "echo/echo", flags)
+    }
+
+    /// The same of so many cases, with answers of a model.
+    fn of(cases: u32, model: &'static str, flags: &[&str]) -> Self {
         let place = Workplace::default();
-        let cases: String = (0..400)
+        let cases: String = (0..cases)
             .map(|n| {
                 let language = if n % 2 == 0 { "en" } else { "de" };
                 let says = |right: bool| if right { "yes" } else { "no" };
@@ -55,7 +67,7 @@ impl Team {
         for (number, text) in (1..).zip(VERSIONS) {
             place.write(&format!("prompts/{number}.md"), text);
         }
-        Self { place, flags: flags.iter().map(|flag| (*flag).to_owned()).collect() }
+        Self { place, flags: flags.iter().map(|flag| (*flag).to_owned()).collect(), model }
     }
 
     /// Writes the suite `candidate` against `baseline`.
@@ -65,9 +77,10 @@ impl Team {
         };
         let baseline = baseline.map_or_else(String::new, |number| entry(number, ", baseline: true"));
         let text = format!(
-            "suite: support\nowner: ann@example.com\nprompts:\n{baseline}{}models: [echo/echo]\n\
-             cases:\n  - {{file: cases.jsonl, id: id, tags: [language]}}\nscore:\n  - {{type: equals, value: 'yes'}}\n{gate}",
-            entry(candidate, "")
+            "suite: support\nowner: ann@example.com\nprompts:\n{baseline}{}models: [{}]\n\
+             cases:\n  - {{file: cases.jsonl, id: id, tags: [language]}}\nscore:\n  - {{type: contains, value: 'yes'}}\n{gate}",
+            entry(candidate, ""),
+            self.model
         );
         self.place.write("suite.yaml", text);
     }

@@ -40,6 +40,12 @@ impl Receiver {
         let told = self.told.lock().unwrap();
         told.iter().map(|(_, body)| body["type"].as_str().unwrap_or("message").to_owned()).collect()
     }
+
+    /// What people were told.
+    pub(super) fn texts(&self) -> Vec<String> {
+        let told = self.told.lock().unwrap();
+        told.iter().map(|(_, body)| body["text"].as_str().unwrap_or_default().to_owned()).collect()
+    }
 }
 
 async fn take(

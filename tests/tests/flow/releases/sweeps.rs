@@ -1,17 +1,17 @@
-//! What is live is swept, and the model gets worse: an incident with an owner, a rollback, and clean sweeps that end it.
+//! What is live is swept: a sudden loss is asked about again at once, what follows is one incident, and clean sweeps end it.
 
-use assay_store::{Schema, Scope, Store, StoreUrl};
+use assay_store::Scope;
 use assay_tests::api::{Api, loaded};
 use assay_tests::assay::{Ran, Workplace};
 use assay_tests::fleet::World;
-use assay_tests::places::{on_postgres, on_sqlite};
+use assay_tests::places::on_sqlite;
 use fake_provider::{Answer, FakeProvider, Reaction, Script, When};
 use serde_json::{Value, json};
 
 use super::says;
 
 /// A good answer to nothing that was asked.
-const WRONG: &str = r#"{"id": "x", "object": "chat.completion", "created": 0, "model": "small",
+pub(super) const WRONG: &str = r#"{"id": "x", "object": "chat.completion", "created": 0, "model": "small",
     "choices": [{"index": 0, "message": {"role": "assistant", "content": "no"}, "finish_reason": "stop"}],
     "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}}"#;
 
@@ -38,28 +38,11 @@ pub(super) fn suite(place: &Workplace, text: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_model_that_got_worse_on_sqlite() {
-    on_sqlite(worse).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_model_that_got_worse_on_postgres() {
-    on_postgres(worse).await;
-}
-
-async fn worse(store: StoreUrl) {
+async fn a_sudden_loss_is_asked_about_again() {
     let provider = FakeProvider::start(wrong_about(&[])).await.unwrap();
     let place = Workplace::default();
     place.provider(provider.base_url(), "");
-    let url = match &store {
-        StoreUrl::Sqlite(path) => format!("sqlite:{}", path.display()),
-        StoreUrl::Postgres(url) => url.clone(),
-    };
-    let asks = |arguments: &[&str]| -> Ran {
-        let mut command = place.command(arguments);
-        let command = command.args(["--store", &url]).env("ASSAY_ACTOR", "ann");
-        tokio::task::block_in_place(|| command.output().unwrap().into())
-    };
+    let asks = |arguments: &[&str]| -> Ran { tokio::task::block_in_place(|| place.assay(arguments)) };
     let sweeps = |code| asks(&["schedule", "run-now", "nightly", "--json"]).expect(code).json();
     let found = |sweeps: &Value| -> Vec<String> {
         let sweeps = sweeps.as_array().unwrap().iter();
@@ -91,60 +74,34 @@ async fn worse(store: StoreUrl) {
     let more = ["--name", "nightly", "--clean-sweeps", "2"];
     let added = asks(&[&add[..], &more].concat()).expect(0);
     says(&added.stdout, &["nightly is active: 0 3 * * * UTC", "sweeps sum on production", "2 clean sweeps"]);
-    // What was promoted is measured with five trials a case, and then swept.
-    let before = provider.bill().totals().calls;
     assert_eq!(found(&sweeps(0)), ["clean"]);
-    assert_eq!(provider.bill().totals().calls - before, 6 * 40);
 
     // Eight answers of forty are wrong: too many for chance, asked again at once, and still wrong.
     provider.set_script(wrong_about(&["3 + 1", "4 + 1"]));
     assert_eq!(found(&sweeps(1)), ["suspicious", "worse"]);
-    let open = asks(&["incident", "list", "--json"]).expect(0).json();
-    let incident = &open[0];
-    assert_eq!((&incident["kind"], &incident["owner"]), (&"regression".into(), &"ann@example.com".into()));
-    assert_eq!((&incident["version"], &incident["opened_by"]), (&2.into(), &"schedule nightly".into()));
+    let incident = asks(&["incident", "list", "--json"]).expect(0).json()[0].clone();
     says(incident["summary"].as_str().unwrap(), &["-20.0 points", "fake/small", "sweep of schedule nightly"]);
     // Everything is wrong: no second sweep is needed, and it is the same incident.
     provider.set_script(Script::answering(Answer::Fixed("no".to_owned())));
     assert_eq!(found(&sweeps(1)), ["worse"]);
     assert_eq!(asks(&["incident", "list", "--json"]).expect(0).json().as_array().unwrap().len(), 1);
 
-    asks(&["incident", "ack", "1"]).expect(0);
-    let back = ["prompt", "rollback", "sum", "--channel", "production", "--reason", "the model changed"];
-    says(&asks(&back).expect(0).stdout, &["sum@1", "incident 1 is recovered from"]);
-    // The version that came back is measured as it is now, and swept until it counts as well.
+    // Nothing was rolled back, and the model is mended.
     provider.set_script(wrong_about(&[]));
-    assert_eq!(found(&sweeps(0)), ["clean"]);
-    assert_eq!(asks(&["incident", "show", "1", "--json"]).expect(0).json()["state"], "acknowledged");
-    assert_eq!(found(&sweeps(0)), ["clean"]);
+    for _ in 0..2 {
+        assert_eq!(found(&sweeps(0)), ["clean"]);
+    }
     let incident = asks(&["incident", "show", "1", "--json"]).expect(0).json();
     assert_eq!(
         (&incident["state"], &incident["cause"]),
-        (&"resolved".into(), &"rolled back; 2 clean sweeps in a row since".into())
+        (&"resolved".into(), &"2 clean sweeps in a row".into())
     );
-    let events: Vec<_> = incident["events"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|event| event["action"].as_str().unwrap())
-        .collect();
-    assert_eq!(events, ["opened", "noted", "acknowledged", "linked", "resolved"]);
-    for length in ["seconds_to_detect", "seconds_to_acknowledge", "seconds_to_recover"] {
-        assert!(incident[length].is_f64(), "{length}: {incident}");
-    }
+    assert_eq!(incident["events"].as_array().unwrap().len(), 3, "opened, noted, resolved");
     let shown = asks(&["schedule", "show", "nightly"]).expect(0);
-    says(&shown.stdout, &["asked again", "worse", "clean", "of 1825"]);
+    says(&shown.stdout, &["asked again", "worse", "clean", "of 1825; that it is over 1.", " of 20"]);
     says(&asks(&["schedule", "pause", "nightly"]).expect(0).stdout, &["nightly is paused"]);
     says(&asks(&["schedule", "resume", "nightly"]).expect(0).stdout, &["nightly is active"]);
     says(&asks(&["schedule", "remove", "nightly"]).expect(0).stdout, &["removed the schedule nightly"]);
-    let store = Store::open(&store, Schema::Require).await.unwrap();
-    let audit = store.audit(None, 100).await.unwrap();
-    for (action, times) in
-        [("schedule.fire", 6), ("baseline.ask", 2), ("incident.open", 2), ("schedule.add", 1)]
-    {
-        assert_eq!(audit.iter().filter(|row| row.action == action).count(), times, "{action}");
-    }
-    store.close().await;
 }
 
 /// `assay schedule add` with these arguments.

@@ -72,6 +72,15 @@ fn what_is_not_there_is_named_with_what_is_near() {
     ] {
         check(&[command, &scratch].concat(), 2, &["`rehearsal~production` is no name of a channel"]);
     }
+    let rehearsed = "support@rehearsal~production";
+    let no_name = "`rehearsal~production` is no name of a channel";
+    check(&["compare", rehearsed, "support@1"], 2, &[no_name]);
+    check(&["compare", "support@1", rehearsed], 2, &[no_name]);
+    team.suite(2, Some(1), super::COMPARED);
+    let asks = std::fs::read_to_string(team.place.path().join("suite.yaml")).unwrap();
+    let asks = asks.replace("label: v1, file: prompts/1.md", "channel: rehearsal~production");
+    team.place.write("suite.yaml", asks);
+    check(&["run", "suite.yaml"], 2, &[no_name, "suite.yaml:4:"]);
     assert_eq!(team.ann(&["incident", "list"]).expect(0).stdout, "no incident is open\n");
 }
 

@@ -19,7 +19,7 @@
 //! To be looked at as often as one likes:
 //!
 //! - [`sequential`]: a run while its results come in
-//! - [`Drift`]: nights against a baseline
+//! - [`Drift`]: nights against a baseline; [`Recovery`]: whether a loss is over
 //! - [`group_sequential`]: what gates do not use
 //!
 //! docs/statistics.md tells all of it without formulas.
@@ -38,6 +38,7 @@ mod order_statistics;
 pub mod power;
 pub mod quantile;
 mod ratio;
+mod recovery;
 pub mod sequential;
 mod sign_flip;
 mod tango;
@@ -54,6 +55,7 @@ pub use mcnemar::{McNemar, mcnemar, mcnemar_cases, mcnemar_power};
 pub use newcombe::{Paired, newcombe};
 pub use order_statistics::{Ranks, quantile_bounds, quantile_ranks};
 pub use ratio::{Ratio, geometric_ratio};
+pub use recovery::Recovery;
 pub use sign_flip::{Alternative, sign_flip};
 pub use tango::{Discordance, tango_interval, tango_z};
 pub use wilson::wilson;

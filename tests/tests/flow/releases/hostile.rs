@@ -1,0 +1,61 @@
+//! Whatever a name, a reason, a case or a model holds is text, wherever a review is read: in Markdown, in a page, in a spreadsheet.
+
+use fake_provider::{FakeProvider, Reaction, Script, When};
+
+use super::{ALONE, Team, says};
+
+/// What it is asked about is answered now so, now otherwise.
+fn wavers() -> Script {
+    let wrong = super::sweeps::WRONG.replace("no", "<script>alert(5)</script>");
+    let wrong = Reaction::Reply { status: 200, headers: Vec::new(), body: wrong };
+    Script::default().rule(When { share: Some(0.5), ..When::default() }, wrong)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_a_name_holds_is_text() {
+    let provider = FakeProvider::start(wavers()).await.unwrap();
+    tokio::task::block_in_place(|| is_text(&provider));
+}
+
+fn is_text(provider: &FakeProvider) {
+    let team = Team::of(20, "fake/small", &[]);
+    team.place.provider(provider.base_url(), "");
+    let name = "<script>alert(1)</script>";
+    team.suite(1, None, &ALONE.replace("0.7", "0.1"));
+    let read = |file: &str| std::fs::read_to_string(team.place.path().join(file)).unwrap();
+    let suite = read("suite.yaml")
+        .replace("name: support", &format!("name: \"{name}\""))
+        .replace("suite: support", "suite: \"=1+1\"\nrepeats: 4")
+        .replace("owner: ann@example.com", "owner: \"@SUM(A1)\"");
+    team.place.write("suite.yaml", suite);
+    team.place.write("cases.jsonl", read("cases.jsonl").replace("\"c1", "\"<img src=x onerror=alert(4)>c1"));
+    team.ann(&["run", "suite.yaml"]).expect(0);
+    team.ann(&["prompt", "promote", &format!("{name}@1"), "--channel", "production"]).expect(0);
+    let reason = "</td><img src=x onerror=alert(2)> @everyone [a](javascript:1)";
+    team.ann(&["incident", "open", name, "--channel", "production", "--reason", reason]).expect(0);
+    let risk =
+        ["risk", "add", "<svg onload=alert(3)>", "--owner", "\" onclick=\"x", "--deadline", "2099-01-01"];
+    team.ann(&risk).expect(0);
+
+    let markdown = team.ann(&["review", "--week", "--markdown", "--html", "review.html"]).expect(0).stdout;
+    for tag in ["<script", "<img", "<svg", "@everyone", "[a]("] {
+        assert!(!markdown.contains(tag), "{tag} in\n{markdown}");
+    }
+    let page = read("review.html");
+    says(
+        &page,
+        &[
+            "default-src 'none'; style-src 'sha256-",
+            "&lt;script&gt;alert(1)&lt;/script&gt;",
+            "&lt;img src=x onerror=alert(4)&gt;c1",
+            "<svg xmlns=",
+            // A quote in a cell ends no attribute: there is none with text in it.
+            "&quot; onclick=&quot;x",
+        ],
+    );
+    for tag in ["<script", "<img", "<svg onload", "href=", "src=\"", "url("] {
+        assert!(!page.contains(tag), "{tag} in\n{page}");
+    }
+    let csv = team.ann(&["review", "--week", "--csv"]).expect(0).stdout;
+    says(&csv, &[",'=1+1,", ",'@SUM(A1),"]);
+}
