@@ -14,7 +14,7 @@ fn assert_close(found: &Value, expected: &Value, what: &str) {
     assert!(off < 1e-8, "{what}: {found}, not {expected}");
 }
 
-/// tests/data/gsm8k_openai/reference.py computes the same by other means.
+/// tests/data/gsm8k_openai/reference.py computes the same with statsmodels and scipy.
 #[test]
 fn four_models_compared_pairwise_equal_the_reference() {
     let data = repository().join("tests/data/gsm8k_openai");
