@@ -256,7 +256,15 @@ fn rules_that_what_is_there_can_never_settle() {
     };
     let cases = |gate: &str| of_clusters(400, "", "echo/a", gate);
     let own = |drawn: u64, rule: &str| cases(&format!("  max_cases: {drawn}\n  rules: [{{{rule}}}]\n"));
-    assert_snapshot!(own(10, "metric: pass_rate, min: 0.9"), @r#""#);
+    assert_snapshot!(own(10, "metric: pass_rate, min: 0.9"), @r#"
+warning: 10 cases of 400 are drawn, which cannot settle that for all of them, even if all passed: this rule never passes
+  --> suite.yaml:11:36
+   |
+11 |   rules: [{metric: pass_rate, min: 0.9}]
+   |                                    ^^^
+   |
+   = help: draw more, or ask for what is to be expected of more cases with `estimand: population`
+"#);
     check(own(200, "metric: pass_rate, min: 0.9"), None);
     check(own(10, "metric: pass_rate, max: 0.1"), Some("even if none passed: this rule never passes"));
     let drop = "metric: pass_rate, max_drop: 0.02, estimand: suite";
@@ -285,7 +293,15 @@ fn clusters_tell_less_than_cases() {
         of_clusters(clusters, ", cluster: group", "echo/a", &format!("  rules: [{{{rule}}}]\n"))
     };
     let drop = "metric: pass_rate, max_drop: 0.02";
-    assert_snapshot!(told(20, drop), @r#""#);
+    assert_snapshot!(told(20, drop), @r#"
+warning: 400 cases in 20 clusters cannot see a drop below 12 points: this rule passes only a version that is better
+  --> suite.yaml:10:41
+   |
+10 |   rules: [{metric: pass_rate, max_drop: 0.02}]
+   |                                         ^^^^
+   |
+   = help: 133 clusters would do where no case changes sides, 1113 where 7 % do; or allow more
+"#);
     assert_eq!(told(200, drop), "");
     let shown = "metric: pass_rate, min: 0.9, estimand: population";
     let few = told(20, shown);

@@ -38,7 +38,15 @@ pub(super) fn judge(looks: &Looks, rule: &Rule, terms: Terms) -> Finding {
     } else if looks.rounds() > 1 {
         reason += "; rounds of trials are averaged as evidence, which gives no interval";
     }
-    let needed = (decision == Decision::Inconclusive).then(|| more(looks, n)).flatten();
+    let needed = match (decision, rule.estimand) {
+        (Decision::Inconclusive, Estimand::Population) => more(looks, n),
+        // At its end a suite's own number is known.
+        (Decision::Inconclusive, Estimand::Suite) => {
+            let left = looks.units_left();
+            Some(more(looks, n).map_or(left, |more| more.min(left))).filter(|more| *more > 0)
+        }
+        _ => None,
+    };
     if decision == Decision::Inconclusive {
         reason +=
             if looks.is_futile() { "; more cases of this suite are not expected to decide it" } else { "" };

@@ -136,9 +136,14 @@ impl Looks {
         self.decided.is_none() && population.stop().is_some_and(|stop| stop.stage == Stage::Futility)
     }
 
+    /// How many units there are that were not looked at.
+    pub(super) fn units_left(&self) -> u64 {
+        self.question.extent.units.saturating_sub(self.units)
+    }
+
     /// Whether every case that there is has been looked at: then a suite's own number is known.
     pub(super) fn is_whole(&self) -> bool {
-        self.units >= self.question.extent.units
+        self.units_left() == 0
     }
 
     /// Whether half of the risk of error was kept for a test of the complete run, and the run is complete.
