@@ -17,8 +17,8 @@ pub(super) async fn named(store: &Store, asked: [Asked; 2]) -> Result<[Asked<Nam
     Ok([one(store, before, of_after).await?, one(store, after, of_before).await?])
 }
 
-/// The names of the prompts that a side is about.
-async fn prompts_of(store: &Store, what: &What) -> Result<BTreeSet<String>, StoreError> {
+/// The names of the prompts that a side is about; a channel that is not there is an error.
+async fn prompts_of(store: &Store, what: &What) -> Result<BTreeSet<String>, CompareError> {
     Ok(match what {
         What::Named(Named::Version { prompt, .. }) => BTreeSet::from([prompt.clone()]),
         What::Named(Named::Run(id)) => {
@@ -29,7 +29,14 @@ async fn prompts_of(store: &Store, what: &What) -> Result<BTreeSet<String>, Stor
             };
             suite.into_iter().flat_map(|suite| suite.prompts).map(|prompt| prompt.name).collect()
         }
-        What::Channel(channel) => live_on(store, channel).await?,
+        What::Channel(channel) => {
+            if let Err(unknown) = channel::known(store, channel).await {
+                return Err(CompareError::Unknown(format!(
+                    "`{channel}` is neither the id of a run nor NAME@VERSION, and {unknown}"
+                )));
+            }
+            live_on(store, channel).await?
+        }
     })
 }
 
@@ -48,11 +55,6 @@ async fn one(
         What::Named(what) => return Ok(Asked { what, only }),
         What::Channel(channel) => channel,
     };
-    if let Err(unknown) = channel::known(store, &channel).await {
-        return Err(CompareError::Unknown(format!(
-            "`{channel}` is neither the id of a run nor NAME@VERSION, and {unknown}"
-        )));
-    }
     let live = live_on(store, &channel).await?;
     let mut meant = live.intersection(&others);
     match (meant.next(), meant.next()) {
