@@ -203,10 +203,12 @@ A side is one of
   RUN                   a run, all its prompts and models
   NAME@VERSION          a prompt's version, by number or digest, in the newest completed run that has it
   NAME@CHANNEL          the version that is live on a channel, likewise
+  CHANNEL               the same of the prompt that the other side is about
 and with :LABEL only one prompt or model of it.
 
 Examples:
   assay compare triage@3 triage@4
+  assay compare production staging
   assay compare 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b 0190a1b2-d5e6-7e5f-8a9b-0c1d2e3f4a5b
   assay compare 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b:openai/gpt-4.1 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b:openai/gpt-4.1-mini
 

@@ -1,7 +1,8 @@
-//! Where reviews, risks, ranges and notifications are read and made: a store, or a coordinator.
+//! Where reviews, risks, ranges, quarantines and notifications are read and made: a store, or a coordinator.
 
 use assay_common::clock::{Clock, Micros};
 use assay_common::config::Config;
+use assay_coordinator::flakes::desk::{self as flakes, QuarantineAsked, QuarantineEntry, QuarantineNamed};
 use assay_coordinator::judge::catch_up;
 use assay_coordinator::notify::desk::{DeliveryEntry, list as deliveries};
 use assay_coordinator::review::ranges::{self, RangeEntry};
@@ -86,6 +87,31 @@ impl Releases {
         match self {
             Self::Store(store) => desk(store)?.remove_range(signal, subject, reason).await.map_err(exit),
             Self::Server(client) => Ok(client.remove_range(signal, &subject, reason).await?),
+        }
+    }
+
+    pub(crate) async fn quarantines(
+        &self,
+        suite: Option<String>,
+        all: bool,
+    ) -> Result<Vec<QuarantineEntry>, Exit> {
+        match self {
+            Self::Store(store) => Ok(flakes::list(store, suite, all, Clock::system().now()).await?),
+            Self::Server(client) => Ok(client.quarantines(suite, all).await?),
+        }
+    }
+
+    pub(crate) async fn add_quarantine(&self, asked: QuarantineAsked) -> Result<QuarantineEntry, Exit> {
+        match self {
+            Self::Store(store) => desk(store)?.add_quarantine(asked).await.map_err(exit),
+            Self::Server(client) => Ok(client.add_quarantine(&asked).await?),
+        }
+    }
+
+    pub(crate) async fn remove_quarantine(&self, named: QuarantineNamed) -> Result<QuarantineEntry, Exit> {
+        match self {
+            Self::Store(store) => desk(store)?.remove_quarantine(named).await.map_err(exit),
+            Self::Server(client) => Ok(client.remove_quarantine(&named).await?),
         }
     }
 

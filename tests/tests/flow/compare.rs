@@ -14,7 +14,7 @@ fn assert_close(found: &Value, expected: &Value, what: &str) {
     assert!(off < 1e-8, "{what}: {found}, not {expected}");
 }
 
-/// tests/data/gsm8k_openai/reference.py computes the same by other means.
+/// tests/data/gsm8k_openai/reference.py computes the same with statsmodels and scipy.
 #[test]
 fn four_models_compared_pairwise_equal_the_reference() {
     let data = repository().join("tests/data/gsm8k_openai");
@@ -119,6 +119,22 @@ fn two_runs_say_what_one_run_with_both_says() {
     assert_eq!(of_versions["before"]["run"]["id"], both.as_str());
     let digest = pair["after"]["digest"].as_str().unwrap();
     assert_eq!(compared("few-shot@1", &format!("few-shot@{}", &digest[..8]))["pairs"], of_one["pairs"]);
+    // By channel, alone where it is clear what is meant.
+    for (version, channel) in [("few-shot@1", "production"), ("few-shot@2", "staging")] {
+        let promote =
+            ["prompt", "promote", version, "--channel", channel, "--override", "--reason", "a test"];
+        place.assay(&promote).expect(0);
+    }
+    for (before, after) in [
+        ("production", "staging"),
+        ("few-shot@production", "staging"),
+        ("production", "few-shot@2"),
+        ("production:answer-only", "staging:chain-of-thought"),
+    ] {
+        assert_eq!(compared(before, after)["pairs"], of_one["pairs"], "{before} {after}");
+    }
+    let wrong = place.assay(&["compare", "production", "nightly"]).expect(2).stderr;
+    assert!(wrong.contains("nothing was released to a channel `nightly`"), "{wrong}");
 }
 
 /// Two cases that change sides, one of which a model answers with what would steer a terminal or a page.
@@ -235,7 +251,8 @@ fn a_side_that_is_not_there_is_wrong_input() {
         }
     };
     check(&run, absent, &["no run", absent]);
-    check(&run, "production", &["`production`", "NAME@VERSION"]);
+    check(&run, "production", &["`production` is neither the id of a run nor NAME@VERSION", "to a channel"]);
+    check(&run, "a b", &["`a b` is neither", "NAME@VERSION nor a channel"]);
     check("q@1", &run, &["there is no prompt `q`"]);
     check("p@1", "p@7", &["no version 7 of `p`", "versions 1 to 2"]);
     check("p@1", "p@production", &["nothing was released to a channel `production`"]);

@@ -163,6 +163,13 @@ async fn where_cases_end_whole_rounds_of_trials_are_added() {
     let results = place.assay(&["results"]).expect(0).stdout;
     let third = results.lines().filter(|line| line.contains("\"trial\":3")).count();
     assert_eq!((results.lines().count(), third), (180, 60));
+    // Compared, a case is the mean over its rounds.
+    let run = report["run"]["id"].as_str().unwrap();
+    let sides = [format!("{run}:one"), format!("{run}:two")];
+    let compared = place.assay(&["compare", &sides[0], &sides[1], "--json"]).expect(0).json();
+    let pair = &compared["pairs"][0];
+    assert_eq!((&compared["warnings"], &pair["paired"]["test"]), (&json!([]), &json!("student_t")));
+    assert_eq!((&pair["paired"]["cases"], &pair["after"]["passed"]), (&json!(30), &json!(90)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

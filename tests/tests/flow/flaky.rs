@@ -1,5 +1,7 @@
 //! `assay flaky` and `assay quarantine`: cases that waver, and the verdict with and without them.
 
+use assay_store::{Scope, StoreUrl};
+use assay_tests::api::Api;
 use assay_tests::assay::{Ran, Workplace};
 use serde_json::{Value, json};
 
@@ -89,7 +91,7 @@ fn a_verdict_is_shown_with_and_without_what_is_under_quarantine() {
         let refused = add(&place, case, more).expect(2);
         assert!(refused.stderr.contains(part), "{}", refused.stderr);
     }
-    for (owner, reason, part) in [(" ", "it wavers", "--owner is empty"), ("ann", "", "--reason is empty")] {
+    for (owner, reason, part) in [(" ", "it wavers", "an owner says who"), ("ann", "", "a reason says why")] {
         let add = ["quarantine", "add", "wavers", "--owner", owner, "--reason", reason];
         let refused = place.assay(&add).expect(2);
         assert!(refused.stderr.contains(part), "{}", refused.stderr);
@@ -181,4 +183,37 @@ fn a_run_is_one_document_whoever_shows_it() {
     assert_eq!(ran["cost_usd"], Value::Null, "nobody knows what it cost");
     let listed = place.assay(&["status", "--json"]).expect(0).json();
     assert_eq!((&listed[0]["run"], &listed[0]["counts"]), (&ran["run"], &ran["counts"]));
+}
+
+/// Against a coordinator it is done as on its store: by who may release, with a row of the audit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_coordinator_does_it_for_who_may_release() {
+    let place = Workplace::default();
+    suite(&place);
+    run(&place, 1);
+    let api = Api::start(&StoreUrl::Sqlite(place.path().join(".assay/assay.db")), "").await;
+    let reader = api.token("reader", &[Scope::Read]).await;
+    let releaser = api.token("releaser", &[Scope::Read, Scope::Release]).await;
+    let asks = |token: &str, arguments: &[&str]| {
+        place.assay(&[arguments, &["--server", &api.base, "--token", token]].concat())
+    };
+    let add = |case| ["quarantine", "add", case, "--owner", "ann", "--reason", "two answers are right"];
+    assert!(asks(&reader, &add("wavers")).expect(2).stderr.contains("lacks the scope `release`"));
+    assert!(asks(&releaser, &add("c1")).expect(2).stderr.contains("not flaky on `c1`"));
+    assert!(asks(&releaser, &add("c99")).expect(2).stderr.contains("has no case `c99`"));
+    let added = asks(&releaser, &add("wavers")).expect(0);
+    assert!(added.stderr.contains("5 of 10 repeats of the baseline passed"), "{}", added.stderr);
+    assert!(asks(&releaser, &add("wavers")).expect(2).stderr.contains("already"));
+    let list = ["quarantine", "list", "--json"];
+    assert_eq!(asks(&reader, &list).expect(0).json(), place.assay(&list).expect(0).json());
+    assert_eq!(asks(&reader, &["quarantine", "list", "--suite", "t", "--json"]).expect(0).json(), json!([]));
+    asks(&releaser, &["quarantine", "remove", "c1"]).expect(2);
+    asks(&releaser, &["quarantine", "remove", "wavers"]).expect(0);
+    let listed = asks(&reader, &["quarantine", "list", "--all", "--json"]).expect(0).json();
+    assert!(listed[0]["removed_at"].is_string(), "{listed}");
+    let audit = api.store.audit(None, 100).await.unwrap();
+    let told = audit.iter().filter(|row| row.action.starts_with("quarantine."));
+    let told: Vec<_> = told.map(|row| (&*row.actor, &*row.action, &*row.subject)).collect();
+    let by = |action| ("releaser", action, "wavers");
+    assert_eq!(told, [by("quarantine.remove"), by("quarantine.add")]);
 }

@@ -7,10 +7,10 @@ use super::Pages;
 /// Two sides, and how much of their difference is shown.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CompareArgs {
-    /// What is compared with: RUN, NAME@VERSION or NAME@CHANNEL
+    /// What is compared with: RUN, NAME@VERSION, NAME@CHANNEL or CHANNEL
     #[arg(value_name = "A")]
     pub(crate) before: String,
-    /// What is compared: RUN, NAME@VERSION or NAME@CHANNEL
+    /// What is compared: RUN, NAME@VERSION, NAME@CHANNEL or CHANNEL
     #[arg(value_name = "B")]
     pub(crate) after: String,
     /// How many flipped cases to show each way, with both answers, at most 100

@@ -1,9 +1,10 @@
-//! Reviews, risks, ranges and notifications of a coordinator.
+//! Reviews, risks, ranges, quarantines and notifications of a coordinator.
 
 use std::time::Duration;
 
 use assay_common::clock::Micros;
 use assay_coordinator::api::document::Page;
+use assay_coordinator::flakes::desk::{QuarantineAsked, QuarantineEntry, QuarantineNamed};
 use assay_coordinator::notify::desk::DeliveryEntry;
 use assay_coordinator::report::civil;
 use assay_coordinator::review::ranges::RangeEntry;
@@ -87,6 +88,37 @@ impl Client {
         reason: Option<&str>,
     ) -> Result<(), ClientError> {
         self.post(&["ranges", "remove"], &of(signal, subject, reason)).await
+    }
+
+    /// What is under quarantine.
+    pub(crate) async fn quarantines(
+        &self,
+        suite: Option<String>,
+        all: bool,
+    ) -> Result<Vec<QuarantineEntry>, ClientError> {
+        let mut url = self.beneath(&["quarantine"]);
+        url.query_pairs_mut().append_pair("all", &all.to_string());
+        if let Some(suite) = suite {
+            url.query_pairs_mut().append_pair("suite", &suite);
+        }
+        let page: Page<QuarantineEntry> = self.json(self.http.get(url)).await?;
+        Ok(page.items)
+    }
+
+    /// Puts a case under quarantine.
+    pub(crate) async fn add_quarantine(
+        &self,
+        asked: &QuarantineAsked,
+    ) -> Result<QuarantineEntry, ClientError> {
+        self.post(&["quarantine"], &json!(asked)).await
+    }
+
+    /// Takes a case out of quarantine.
+    pub(crate) async fn remove_quarantine(
+        &self,
+        named: &QuarantineNamed,
+    ) -> Result<QuarantineEntry, ClientError> {
+        self.post(&["quarantine", "remove"], &json!(named)).await
     }
 
     /// What is on its way to webhooks.

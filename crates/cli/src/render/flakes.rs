@@ -2,8 +2,7 @@
 
 use assay_common::visible::{visible, visible_line};
 use assay_coordinator::flakes::Ledger;
-use assay_coordinator::report::civil;
-use assay_store::Quarantine;
+use assay_coordinator::flakes::desk::QuarantineEntry;
 
 use super::{percent, table};
 
@@ -35,15 +34,15 @@ pub(crate) fn ledger(ledger: &Ledger) -> String {
 }
 
 /// A table of quarantines.
-pub(crate) fn quarantines(quarantines: &[Quarantine]) -> String {
+pub(crate) fn quarantines(quarantines: &[QuarantineEntry]) -> String {
     if quarantines.is_empty() {
         return "nothing is under quarantine\n".to_owned();
     }
     let mut table = table(&["SUITE", "CASE", "MODEL", "OWNER", "UNTIL", "REASON"], &[]);
     for held in quarantines {
-        let until = match held.removed_at {
-            Some(removed) => format!("removed {}", civil(removed)),
-            None => civil(held.expires_at),
+        let until = match &held.removed_at {
+            Some(removed) => format!("removed {removed}"),
+            None => held.expires_at.clone(),
         };
         table.add_row([
             visible(&held.suite).into_owned(),

@@ -7,6 +7,7 @@ mod estimate;
 mod flakes;
 mod junit;
 mod markdown;
+mod page;
 mod progress;
 mod releases;
 mod report;

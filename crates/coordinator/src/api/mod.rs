@@ -8,7 +8,7 @@
 //! - `authenticate`: whose it is and what that token allows; [`token`]: what a token looks like
 //! - `path`, `query`: what stands in its path and behind it, as types; `header`: what stands there once; `body`: bounded, with a limit on silence
 //!   and slowness; `turns`: how many at once
-//! - one file a resource: `uploads`, `submit`, `runs`, `results`, `steer`, `compare`, `flakes`, `releases`, `incidents`,
+//! - one file a resource: `uploads`, `submit`, `runs`, `results`, `steer`, `compare`, `flakes`, `quarantine`, `releases`, `incidents`,
 //!   [`schedules`], `reviews`, `risks`, `ranges`, `notifications`
 //! - [`document`]: the shapes that go out, which the client reads; [`problem`]: the shape of a refusal; `error`
 //!
@@ -28,6 +28,7 @@ mod notifications;
 mod observe;
 mod path;
 pub mod problem;
+mod quarantine;
 mod query;
 mod ranges;
 mod releases;
@@ -96,6 +97,8 @@ pub fn router(environment: Environment, hosts: Hosts) -> Router {
         .route("/v1/runs/{id}", get(runs::show))
         .route("/v1/comparison", get(compare::comparison))
         .route("/v1/flakes", get(flakes::ledger))
+        .route("/v1/quarantine", get(quarantine::list).post(quarantine::add))
+        .route("/v1/quarantine/remove", post(quarantine::remove))
         .route("/v1/runs/{id}/results", get(results::results))
         .route("/v1/runs/{id}/cancel", post(steer::cancel))
         .route("/v1/runs/{id}/pause", post(steer::pause))

@@ -3,12 +3,14 @@
 //! In the order in which a comparison is made:
 //!
 //! - [`side`]: what was asked for becomes a run and some of its variants
+//! - `live`: a channel that stands alone becomes the version that is live there
 //! - `arms`: which variant of one side is held against which of the other
 //! - [`text`]: what changed in the prompts
 //! - `read`: the results of both sides are folded case by case (`verdict::paired`), and answers of flipped cases looked up
 //! - [`shape`]: what goes out
 
 mod arms;
+mod live;
 mod read;
 pub mod shape;
 pub mod side;
@@ -29,7 +31,7 @@ pub const MAX_FLIPS: usize = 100;
 #[derive(Debug, thiserror::Error)]
 pub enum CompareError {
     /// It names nothing that can be compared.
-    #[error("`{0}` is neither the id of a run nor NAME@VERSION nor NAME@CHANNEL; `assay status` lists runs")]
+    #[error("`{0}` is neither the id of a run nor NAME@VERSION nor a channel; `assay status` lists runs")]
     Unreadable(String),
     /// It names something that is not there.
     #[error("{0}")]
@@ -54,7 +56,7 @@ impl From<ReleaseError> for CompareError {
 /// What is to be compared.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The side before: a run or NAME@VERSION, each with `:LABEL` where one of its prompts or models is meant.
+    /// The side before: a run, NAME@VERSION or a channel, each with `:LABEL` where one of its prompts or models is meant.
     pub before: String,
     /// The side after.
     pub after: String,

@@ -34,7 +34,7 @@ pub async fn compare(store: &Store, request: &Request) -> Result<Comparison, Com
     let [before, after] = &sides;
     let terms = Terms {
         confidence: confidence_of(&after.suite),
-        binary: sides.iter().all(|side| side.suite.reduce.is_binary(side.suite.repeats.max(1))),
+        binary: sides.iter().all(Side::is_binary),
         clustered: sides.iter().any(|side| side.suite.dataset.clustered),
         flips: request.flips.min(MAX_FLIPS),
     };
@@ -97,7 +97,7 @@ async fn read<'s>(
     let later = (runs[0] != runs[1]).then(|| pages(store, runs[1]));
     let mut pairing = Pairing::new(pairs.iter().copied(), terms, cases(store, sides).await?);
     let [mut before, mut after] =
-        sides.each_ref().map(|side| paired::Side::new(&side.suite, side.variants.clone()));
+        sides.each_ref().map(|side| paired::Side::new(&side.suite, side.variants.clone(), side.run.planned));
     if let Some(mut later) = later {
         while let Some(page) = earlier.recv().await {
             page?.iter().filter_map(|mark| before.push(mark)).for_each(|case| pairing.before(case));
@@ -183,11 +183,8 @@ fn warnings([before, after]: &[Side; 2]) -> Vec<String> {
     if (&a.scorers, a.threshold) != (&b.scorers, b.threshold) {
         warnings.push("the sides were scored differently: a difference may be the scorers'".to_owned());
     }
-    if (a.repeats, a.reduce) != (b.repeats, b.reduce) {
-        warnings.push(format!(
-            "a case is the {} of {} trials before and the {} of {} after",
-            a.reduce, a.repeats, b.reduce, b.repeats
-        ));
+    if (a.repeats, a.reduce, before.rounds()) != (b.repeats, b.reduce, after.rounds()) {
+        warnings.push(format!("a case is {} before and {} after", made_of(before), made_of(after)));
     }
     for side in [before, after] {
         if side.run.state != assay_store::RunState::Completed {
@@ -198,31 +195,31 @@ fn warnings([before, after]: &[Side; 2]) -> Vec<String> {
             ));
         }
     }
-    for side in [before, after] {
-        warnings.extend(looked_again(&side.suite, &side.run));
-    }
+    warnings.extend([before, after].into_iter().filter_map(|side| stopped_early(&side.run)));
     let mut told = HashSet::new();
     warnings.retain(|warning| told.insert(warning.clone()));
     warnings
 }
 
-/// What a gate that looked while the run went on means for figures that suppose nobody did.
-fn looked_again(suite: &Suite, run: &Run) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let round = suite.product().jobs().unwrap_or(u64::MAX).max(1);
-    let rounds = run.planned.div_ceil(round);
-    if rounds > 1 {
-        warnings.push(format!("only the first of {rounds} rounds of trials of run {} is compared", run.id));
+/// What a case of a side is made of.
+fn made_of(side: &Side) -> String {
+    let trials = format!("the {} of {} trials", side.suite.reduce, side.suite.repeats);
+    match side.rounds() {
+        1 => trials,
+        rounds => format!("the mean over {rounds} rounds of {trials}"),
     }
-    if run.stopped_early {
-        let ended = run.passed + run.failed + run.errored;
-        warnings.push(format!(
+}
+
+/// What a gate that ended the run means for figures that suppose nobody did.
+fn stopped_early(run: &Run) -> Option<String> {
+    let ended = run.passed + run.failed + run.errored;
+    run.stopped_early.then(|| {
+        format!(
             "run {} stopped early after {ended} of {} jobs: intervals and p values suppose a number of cases that was \
              fixed beforehand",
             run.id, run.planned
-        ));
-    }
-    warnings
+        )
+    })
 }
 
 /// Flipped cases with their ids and the ends of their answers.

@@ -6,6 +6,7 @@
 //!   triage@3               version 3 of a prompt, in the newest completed run that has it
 //!   triage@9f86d081        the same by the first digits of its digest
 //!   triage@production      the version that is live on a channel
+//!   production             the same, of the prompt that the other side names, or of the only one that is live there
 //! ```
 
 use std::collections::HashMap;
@@ -14,7 +15,7 @@ use assay_common::id::{Digest, RunId};
 use assay_common::suite::Suite;
 use assay_store::{Run, Store, StoreError};
 
-use super::CompareError;
+use super::{CompareError, live};
 use crate::release::registry;
 
 /// Runs of a version that are looked at, newest first.
@@ -24,16 +25,25 @@ const RUN_CHARS: usize = 36;
 
 /// What one side was asked for as.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct Asked<T = What> {
     /// What it names.
-    pub what: What,
+    pub what: T,
     /// The label of a prompt or a model: nothing else of the side is compared.
     pub only: Option<String>,
 }
 
-/// What a side names.
+/// What a side says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
+    /// The name of what is meant.
+    Named(Named),
+    /// A channel: what is meant depends on the other side.
+    Channel(String),
+}
+
+/// What a side names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
     /// A run.
     Run(RunId),
     /// A version of a prompt.
@@ -55,8 +65,21 @@ pub(super) struct Side {
     pub(super) variants: Vec<u32>,
 }
 
+impl Side {
+    /// Rounds of trials that were planned in the end: a gate may have added some.
+    pub(super) fn rounds(&self) -> u64 {
+        let round = self.suite.product().jobs().unwrap_or(u64::MAX).max(1);
+        self.run.planned.div_ceil(round).max(1)
+    }
+
+    /// Whether a case's value is always 0 or 1.
+    pub(super) fn is_binary(&self) -> bool {
+        self.rounds() == 1 && self.suite.reduce.is_binary(self.suite.repeats.max(1))
+    }
+}
+
 impl Asked {
-    /// Reads a side. `None` where it names neither a run nor a version.
+    /// Reads a side. `None` where it names neither a run nor a version nor a channel.
     pub fn parse(text: &str) -> Option<Self> {
         let narrowed = |rest: &str| match rest {
             "" => Some(None),
@@ -67,7 +90,12 @@ impl Asked {
         if let Some((id, rest)) = text.split_at_checked(RUN_CHARS)
             && let Ok(run) = id.parse()
         {
-            return narrowed(rest).map(|only| Self { what: What::Run(run), only });
+            return narrowed(rest).map(|only| Self { what: What::Named(Named::Run(run)), only });
+        }
+        if !text.contains('@') {
+            let (channel, rest) = text.split_at(text.find(':').unwrap_or(text.len()));
+            let what = is_version(channel).then(|| What::Channel(channel.to_owned()))?;
+            return narrowed(rest).map(|only| Self { what, only });
         }
         // A prompt's name may hold `@` and a model's label `:`, but no version and no channel holds either. That the channel of a
         // rehearsal is none is said by whoever looks it up.
@@ -77,8 +105,8 @@ impl Asked {
             if prompt.is_empty() || !is_version(version) {
                 return None;
             }
-            let what = What::Version { prompt: prompt.to_owned(), version: version.to_owned() };
-            narrowed(rest).map(|only| Self { what, only })
+            let what = Named::Version { prompt: prompt.to_owned(), version: version.to_owned() };
+            narrowed(rest).map(|only| Self { what: What::Named(what), only })
         })
     }
 }
@@ -92,7 +120,9 @@ fn is_version(text: &str) -> bool {
 /// the same cases, else from the newest.
 pub(super) async fn find(store: &Store, before: &str, after: &str) -> Result<[Side; 2], CompareError> {
     let mut suites = Suites { store, known: HashMap::new() };
-    let (old, new) = (suites.candidates(before).await?, suites.candidates(after).await?);
+    let parse = |text: &str| Asked::parse(text).ok_or_else(|| CompareError::Unreadable(text.to_owned()));
+    let [old, new] = live::named(store, [parse(before)?, parse(after)?]).await?;
+    let (old, new) = (suites.candidates(before, &old).await?, suites.candidates(after, &new).await?);
     let pairs = || old.iter().flat_map(|old| new.iter().map(move |new| (old, new)));
     let same_run = |(old, new): &(&Candidate, &Candidate)| old.run.id == new.run.id;
     let same_cases =
@@ -124,10 +154,9 @@ struct Suites<'s> {
 
 impl Suites<'_> {
     /// The runs that a side could mean, newest first; at least one.
-    async fn candidates(&mut self, text: &str) -> Result<Vec<Candidate>, CompareError> {
-        let asked = Asked::parse(text).ok_or_else(|| CompareError::Unreadable(text.to_owned()))?;
+    async fn candidates(&mut self, text: &str, asked: &Asked<Named>) -> Result<Vec<Candidate>, CompareError> {
         let (runs, digest) = match &asked.what {
-            What::Run(id) => {
+            Named::Run(id) => {
                 let unknown = || {
                     CompareError::Unknown(format!("there is no run {id}; `assay status` lists the latest"))
                 };
@@ -139,7 +168,7 @@ impl Suites<'_> {
                 }
                 (vec![run], None)
             }
-            What::Version { prompt, version } => {
+            Named::Version { prompt, version } => {
                 let digest = registry::resolve(self.store, prompt, version).await?.digest;
                 let runs = self.store.runs_with_prompt(digest.clone(), MAX_RUNS).await?;
                 if runs.is_empty() {
@@ -192,10 +221,9 @@ mod tests {
     #[test]
     fn reads_runs_and_versions_with_and_without_a_label() {
         let id = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
-        let run = || What::Run(id.parse().unwrap());
-        let version = |prompt: &str, version: &str| What::Version {
-            prompt: prompt.to_owned(),
-            version: version.to_owned(),
+        let run = || What::Named(Named::Run(id.parse().unwrap()));
+        let version = |prompt: &str, version: &str| {
+            What::Named(Named::Version { prompt: prompt.to_owned(), version: version.to_owned() })
         };
         let check = |text: &str, expected: Option<(What, Option<&str>)>| {
             let expected = expected.map(|(what, only)| Asked { what, only: only.map(str::to_owned) });
@@ -212,7 +240,10 @@ mod tests {
         check("triage@a b", None);
         check("triage@", None);
         check("@3", None);
-        check("production", None);
+        let channel = || What::Channel("production".to_owned());
+        check("production", Some((channel(), None)));
+        check("production:odd", Some((channel(), Some("odd"))));
+        check("pro duction", None);
         check("", None);
     }
 }

@@ -4,7 +4,7 @@ use assay_common::gate::Rule;
 use assay_common::suite::Suite;
 use assay_store::{Store, StoreError};
 
-use crate::verdict::{Count, Extents, Sight};
+use crate::verdict::{Count, Extent, Extents, Sight};
 
 /// How many cases are read at a time.
 const PAGE: u32 = 10_000;
@@ -21,12 +21,16 @@ pub(crate) async fn extents(store: &Store, suite: &Suite) -> Result<Extents, Sto
 pub(crate) async fn sights(store: &Store, suite: &Suite) -> Result<Vec<Sight>, StoreError> {
     let Some(gate) = suite.gate.as_ref().filter(|_| suite.prompts.len() > 1) else { return Ok(Vec::new()) };
     let all = suite.dataset.cases;
-    let sliced =
-        gate.rules.iter().any(|rule| !rule.slice.is_empty() && Sight::of(gate, rule, all, all).is_some());
-    let extents = if sliced { counted(store, suite).await? } else { Extents::default() };
+    let clustered = suite.dataset.clustered;
+    let whole = Extent { cases: all, units: all, largest: 1 };
+    let takes_counting = |rule: &Rule| {
+        (clustered || !rule.slice.is_empty()) && Sight::of(gate, rule, whole, all, clustered).is_some()
+    };
+    let counts = gate.rules.iter().any(takes_counting);
+    let extents = if counts { counted(store, suite).await? } else { Extents::default() };
     let sight = |(index, rule): (usize, &Rule)| {
-        let in_slice = if rule.slice.is_empty() { all } else { extents.of(index).cases };
-        Sight::of(gate, rule, in_slice, all).map(|(sight, _)| sight)
+        let extent = if takes_counting(rule) { extents.of(index) } else { whole };
+        Sight::of(gate, rule, extent, all, clustered).map(|(sight, _)| sight)
     };
     Ok(gate.rules.iter().enumerate().filter_map(sight).collect())
 }

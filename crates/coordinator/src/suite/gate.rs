@@ -11,6 +11,7 @@ use super::cases::census::{Census, Slice};
 use super::hint::{counted, did_you_mean};
 use super::load::Loader;
 use super::models::price_of;
+use super::recordings::Lacking;
 use super::yaml::{Entry, Node};
 
 /// What the rest of the suite offers to a gate.
@@ -29,6 +30,8 @@ pub(super) struct Offer<'a> {
     pub(super) scored: bool,
     /// The cases, where all of them could be counted.
     pub(super) census: Option<&'a Census>,
+    /// Files of recorded answers that lack what rules on latency and cost look at.
+    pub(super) lacking: Vec<Lacking>,
     /// Models whose price nobody says.
     pub(super) unpriced: BTreeSet<String>,
 }
@@ -148,6 +151,11 @@ impl Loader<'_> {
             let message = format!("the price of `{name}` is unknown: this rule is always inconclusive");
             self.warning(metric_node.at, message).hint = Some(price_of(name));
         }
+        let of_all = node.get("slice").is_none();
+        let lacks = offer.lacking.iter().find_map(|file| file.told(&metric, of_all));
+        if let Some((message, hint)) = lacks {
+            self.warning(metric_node.at, message).hint = Some(hint.into());
+        }
         let slice = self.slice(node, offer);
         let bound = self.bound(node, &metric, offer)?;
         let estimand = match node.get("estimand").and_then(Node::text) {
@@ -187,7 +195,7 @@ impl Loader<'_> {
                     .or(Some("a rule on no case can never decide".into()));
             }
         }
-        if !wrong && offer.census.is_some_and(|census| census.cases_in(&slice) == 0) {
+        if !wrong && offer.census.is_some_and(|census| census.extent(&slice).cases == 0) {
             self.error(node.at, "no case has all of these tags").hint =
                 Some("each of them alone has cases; a rule on no case can never decide".into());
         }

@@ -203,6 +203,7 @@ impl Loader<'_> {
                 repeats,
                 scored: tree.get("score").is_some(),
                 census: counted.then_some(&census),
+                lacking: recordings.iter().filter_map(|file| file.lacking.clone()).collect(),
                 unpriced: self.unpriced(&models),
             };
             self.gate(gate, &offer)
@@ -237,6 +238,9 @@ impl Loader<'_> {
             deadline_seconds: tree.get("deadline").and_then(seconds).unwrap_or(DEFAULT_DEADLINE_SECONDS),
             gate,
         };
+        if counted && !self.findings.has_errors() {
+            self.check_best(tree, &suite, &census);
+        }
         if suite.product().jobs().is_none() {
             self.error(tree.at, "more jobs than can be counted: cases × prompts × models × repeats").hint =
                 Some("run a part of them".into());

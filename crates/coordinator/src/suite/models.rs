@@ -90,20 +90,25 @@ impl Loader<'_> {
 
     /// A budget can hold only where every price is known.
     pub(super) fn check_prices(&mut self, budget: &Node, models: &[ModelEntry<'_>]) {
-        for name in self.unpriced(models) {
+        let config = self.config;
+        let costs = |entry: &&ModelEntry<'_>| {
+            let known = config.and_then(|config| config.provider(&entry.model.provider));
+            known.is_some_and(|known| known.kind == ProviderKind::OpenAi)
+        };
+        for name in self.unpriced(models.iter().filter(costs)) {
             self.error(budget.at, format!("a budget needs prices, and that of `{name}` is unknown")).hint =
                 Some(price_of(&name));
         }
     }
 
-    /// The models that cost money, and nobody says how much.
-    pub(super) fn unpriced(&self, models: &[ModelEntry<'_>]) -> BTreeSet<String> {
+    /// Those of the models whose price nobody says, under the configuration they will run with.
+    pub(super) fn unpriced<'e>(
+        &self,
+        models: impl IntoIterator<Item = &'e ModelEntry<'e>>,
+    ) -> BTreeSet<String> {
         let Some(config) = self.config else { return BTreeSet::new() };
-        let costs = |model: &Model| {
-            config.provider(&model.provider).is_some_and(|known| known.kind == ProviderKind::OpenAi)
-        };
-        let costly = models.iter().filter(|entry| costs(&entry.model)).map(|entry| entry.model.name());
-        costly.filter(|name| config.price(name).is_none()).collect()
+        let names = models.into_iter().map(|entry| entry.model.name());
+        names.filter(|name| config.price(name).is_none()).collect()
     }
 }
 

@@ -1,9 +1,11 @@
 //! What the rules of a gate can be expected to see of so many cases, and warnings of those that can see nothing.
 
 use assay_common::gate::{Bound, Estimand, Gate, Metric, Rule};
+use assay_common::suite::Suite;
 
 use super::super::verdict::stats::{LEAST_BLOCKS, quantile_ranks};
-use super::super::verdict::{Sight, best_rate};
+use super::super::verdict::{Extent, Sight, best_rate, could_pass};
+use super::cases::census::Census;
 use super::gate::Offer;
 use super::hint::counted;
 use super::load::Loader;
@@ -20,9 +22,9 @@ impl Loader<'_> {
     /// that is better.
     fn check_drop(&mut self, node: &Node, gate: &Gate, rule: &Rule, offer: &Offer<'_>) {
         let Some(census) = offer.census.filter(|_| offer.prompts > 1) else { return };
-        let in_slice = if rule.slice.is_empty() { census.cases() } else { census.cases_in(&rule.slice) };
-        let Some((sight, outlook)) = Sight::of(gate, rule, in_slice, census.cases()) else { return };
-        let Sight { cases, allowed, .. } = sight;
+        let (extent, clustered) = (census.extent(&rule.slice), census.clustered());
+        let Some((sight, outlook)) = Sight::of(gate, rule, extent, census.cases(), clustered) else { return };
+        let Sight { cases, clusters, allowed, .. } = sight;
         self.sights.push(sight);
         if allowed >= outlook.least {
             return;
@@ -31,12 +33,13 @@ impl Loader<'_> {
         let points = |share: f64| (share * 1e3).ceil() / 10.0;
         let message = format!(
             "{} cannot see a drop below {} points: this rule passes only a version that is better",
-            counted(cases, "case"),
+            within(cases, clusters),
             points(outlook.least),
         );
+        let unit = if clusters.is_some() { "clusters" } else { "cases" };
         self.warning(at, message).hint = Some(match outlook.cases.is_finite() {
             true => format!(
-                "{} cases would do where no case changes sides, {} where 7 % do; or allow more",
+                "{} {unit} would do where no case changes sides, {} where 7 % do; or allow more",
                 outlook.least_cases, outlook.cases
             ),
             false => "no number of cases rules out a drop of 0: allow some".into(),
@@ -46,20 +49,20 @@ impl Loader<'_> {
     /// Warns of a rule on what is to be expected of more cases that so few cannot decide, whatever they come to.
     fn check_expected(&mut self, node: &Node, gate: &Gate, rule: &Rule, offer: &Offer<'_>) {
         let Some(census) = offer.census.filter(|_| rule.estimand == Estimand::Population) else { return };
-        let cases = if rule.slice.is_empty() { census.cases() } else { census.cases_in(&rule.slice) };
-        let cases = gate.max_cases.map_or(cases, |most| most.min(cases));
+        let Extent { cases, units, .. } = census.extent(&rule.slice).drawn(gate, census.cases());
         let (confidence, is_rate) = (gate.confidence.as_f64(), rule.metric.higher_is_better());
-        let best = best_rate(cases, confidence);
-        let amount = rule.bound.amount().as_f64();
+        // Where all cases of all clusters are alike, each cluster tells as much as one.
+        let best = best_rate(units, confidence);
+        let some = within(cases, census.clustered().then_some(units));
+        // What a gate that looks more than once takes is another matter.
+        let (amount, once) = (rule.bound.amount().as_f64(), !gate.looks_again());
         let message = match (&rule.metric, rule.bound) {
             _ if cases == 0 || (is_rate && amount > 1.0) => return,
-            (_, Bound::Min(_)) if is_rate && amount > best => format!(
-                "{} cannot show that: if all passed, more cases like these would be known to have at least {best:.3}",
-                counted(cases, "case")
+            (_, Bound::Min(_)) if is_rate && once && amount > best => format!(
+                "{some} cannot show that: if all passed, more cases like these would be known to have at least {best:.3}"
             ),
-            (_, Bound::Max(_)) if is_rate && 1.0 - amount > best => format!(
-                "{} cannot show that: if none passed, more cases like these would be known to have at most {:.3}",
-                counted(cases, "case"),
+            (_, Bound::Max(_)) if is_rate && once && 1.0 - amount > best => format!(
+                "{some} cannot show that: if none passed, more cases like these would be known to have at most {:.3}",
                 1.0 - best
             ),
             (Metric::Latency(_), Bound::Max(_) | Bound::MaxIncrease(_)) if cases < LEAST_BLOCKS => format!(
@@ -76,6 +79,9 @@ impl Loader<'_> {
                     "{calls} calls have no upper bound of their p{percent}: this rule is always inconclusive"
                 )
             }
+            (Metric::CostPerCase, _) if units < 2 => {
+                format!("{some} cannot show how cost varies: this rule is always inconclusive")
+            }
             _ => return,
         };
         let at = node.entry(rule.bound.key()).map_or(node.at, |entry| entry.value.at);
@@ -86,4 +92,48 @@ impl Loader<'_> {
             }
         });
     }
+
+    /// Warns of rules that what their gate draws of the suite can never settle, where that depends on looking again and again.
+    pub(super) fn check_best(&mut self, tree: &Node, suite: &Suite, census: &Census) {
+        let nodes = tree.get("gate").and_then(|gate| gate.get("rules")).map(Node::items).unwrap_or_default();
+        let rules = suite.gate.iter().flat_map(|gate| gate.rules.iter().map(move |rule| (gate, rule)));
+        for (node, (gate, rule)) in nodes.iter().zip(rules) {
+            // What drops may be expected has been checked, and at its best.
+            let is_checked = matches!(rule.bound, Bound::MaxDrop(_)) && rule.estimand == Estimand::Population;
+            let extent = census.extent(&rule.slice);
+            if is_checked || could_pass(suite, rule, extent, census.sizes(&rule.slice)) {
+                continue;
+            }
+            let Extent { cases, units, .. } = extent.drawn(gate, census.cases());
+            let some = within(cases, census.clustered().then_some(units));
+            let best = match rule.bound {
+                Bound::Min(_) => "even if all passed",
+                Bound::Max(_) => "even if none passed",
+                Bound::MaxDrop(_) | Bound::MaxIncrease(_) => "even if none changed sides",
+            };
+            let (message, hint) = match rule.estimand {
+                Estimand::Suite => (
+                    format!(
+                        "{some} of {} are drawn, which cannot settle that for all of them, {best}: this rule never passes",
+                        extent.cases
+                    ),
+                    "draw more, or ask for what is to be expected of more cases with `estimand: population`",
+                ),
+                Estimand::Population => (
+                    format!(
+                        "{some} cannot show that to a gate that looks as results come in, {best}: this rule never passes"
+                    ),
+                    "demand less, add cases, or look once: without `stop_early`, `max_cases` and `max_repeats`",
+                ),
+            };
+            let at = node.entry(rule.bound.key()).map_or(node.at, |entry| entry.value.at);
+            self.warning(at, message).hint = Some(hint.into());
+        }
+    }
+}
+
+/// `400 cases`, and the clusters they come in.
+fn within(cases: u64, clusters: Option<u64>) -> String {
+    let cases = counted(cases, "case");
+    clusters.map_or_else(|| cases.clone(), |clusters| format!("{cases} in {}", counted(clusters, "cluster")))
 }

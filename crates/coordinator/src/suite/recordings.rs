@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use assay_common::case::{Recording, Vars};
 use assay_common::config::ProviderKind;
+use assay_common::gate::Metric;
 use assay_common::id::Digest;
 use serde_json::Value;
 
@@ -60,6 +61,44 @@ pub(super) struct RecordingFile {
     pub(super) digest: Digest,
     pub(super) checkpoints: Vec<Digest>,
     pub(super) lines: u64,
+    pub(super) lacking: Option<Lacking>,
+}
+
+/// What the answers of a file lack for rules of a gate.
+#[derive(Clone, Debug)]
+pub(super) struct Lacking {
+    /// The file, as it is shown.
+    file: String,
+    /// Whether no answer says how long it took.
+    latency: bool,
+    /// How many do not say how many tokens they took, and whether any does.
+    usage: u64,
+    any_usage: bool,
+}
+
+impl Lacking {
+    /// What is wrong with a rule on this metric, of all cases or not, and what to do.
+    pub(super) fn told(&self, metric: &Metric, of_all: bool) -> Option<(String, &'static str)> {
+        let Self { file, latency, usage, any_usage } = self;
+        match metric {
+            Metric::Latency(_) if *latency => Some((
+                format!("no answer in {file} has a latency: this rule is always inconclusive"),
+                "record `latency_ms` with each answer",
+            )),
+            // One answer of unknown cost is enough to know no sum; it may lie outside of a slice.
+            Metric::CostPerCase if *usage > 0 && (of_all || !any_usage) => {
+                let have = if *usage == 1 { "has" } else { "have" };
+                Some((
+                    format!(
+                        "{} in {file} {have} no `usage`, so nobody knows what they cost: this rule is always inconclusive",
+                        counted(*usage, "answer")
+                    ),
+                    "record `usage` with each answer: its `input_tokens` and `output_tokens`",
+                ))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What the lines are held against.
@@ -128,7 +167,13 @@ impl Loader<'_> {
             self.weigh(file, &found, &tally, expected);
         }
         let digest = rolling.finish();
-        Some(RecordingFile { found, digest, checkpoints: rolling.checkpoints, lines: tally.lines })
+        let lacking = (!tally.timed || tally.unmetered > 0).then(|| Lacking {
+            file: found.shown.display().to_string(),
+            latency: !tally.timed,
+            usage: tally.unmetered,
+            any_usage: tally.metered,
+        });
+        Some(RecordingFile { found, digest, checkpoints: rolling.checkpoints, lines: tally.lines, lacking })
     }
 
     /// What looks wrong with a file as a whole.
@@ -174,6 +219,12 @@ struct Tally {
     unknown_lines: u64,
     unknown: Vec<String>,
     late_lines: u64,
+    /// Whether any answer says how long it took.
+    timed: bool,
+    /// How many answers that are played back do not say how many tokens they took.
+    unmetered: u64,
+    /// Whether any does.
+    metered: bool,
 }
 
 impl Tally {
@@ -190,9 +241,16 @@ impl Tally {
             let message = format!("the same case, prompt and trial as line {first}");
             return Err(Fault::of(line, "case", message, "keep one of the answers"));
         }
-        self.late_lines += u64::from(trial.is_some_and(|trial| trial > expected.repeats));
+        let is_late = trial.is_some_and(|trial| trial > expected.repeats);
+        self.late_lines += u64::from(is_late);
         if expected.census.has_case(case) {
             self.answered.insert(fingerprint(case));
+            self.timed |= recording.latency_ms.is_some();
+            let metered = recording
+                .usage
+                .is_some_and(|usage| usage.input_tokens.is_some() && usage.output_tokens.is_some());
+            self.unmetered += u64::from(!metered && !is_late);
+            self.metered |= metered;
         } else {
             self.unknown_lines += 1;
             if self.unknown.len() < MAX_NAMED {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use assay_common::gate::Rule;
+use assay_common::gate::{Gate, Rule};
 use assay_common::suite::Suite;
 use assay_store::TaggedUnit;
 
@@ -15,6 +15,22 @@ pub struct Extent {
     pub units: u64,
     /// The most of them in one unit.
     pub largest: u64,
+}
+
+impl Extent {
+    /// What is drawn of it at most, of a dataset of `all` cases: a slice of what is drawn is as large a share of its slice.
+    pub fn drawn(self, gate: &Gate, all: u64) -> Self {
+        let Some(drawn) = gate.max_cases.filter(|drawn| *drawn < all) else { return self };
+        let share = |some: u64, round_up: u128| {
+            let product = u128::from(some) * u128::from(drawn) + round_up;
+            u64::try_from(product / u128::from(all)).unwrap_or(some)
+        };
+        Self {
+            cases: share(self.cases, 0),
+            units: share(self.units, u128::from(all) - 1),
+            largest: self.largest,
+        }
+    }
 }
 
 /// The extent of each rule of a gate.

@@ -7,7 +7,8 @@
 //!   - [`report`]: the row of a variant in tables and documents
 //!   - [`flips`]: which cases changed sides against the baseline
 //!   - `evidence`: what one rule of the gate saw of one candidate
-//!   - `looks`: the same while the run goes on, for gates that look more than once; [`extent`]: what that is planned by
+//!   - `looks`: the same while the run goes on, for gates that look more than once; [`extent`]: what that is planned by;
+//!     [`could_pass`]: whether it could come to a pass at all
 //!   - [`quantiles`]: latencies that the store looks up
 //! - [`paired`]: two arms on the same cases, of one run or of two, for comparisons
 //! - [`drift`]: a sweep against a frozen baseline
@@ -32,9 +33,10 @@ pub mod report;
 pub mod stats;
 
 pub use aggregate::{Aggregate, Aggregation};
-pub use extent::{Count, Extents};
+pub use extent::{Count, Extent, Extents};
 pub use flips::{Flip, Flips};
 pub use gate::{Ruling, judge};
+pub use looks::could_pass;
 pub use outlook::{Outlook, Sight, best_rate};
 pub use quantiles::{Latencies, Quantiles};
 pub use report::{LatencyMs, VariantReport, confidence_of};

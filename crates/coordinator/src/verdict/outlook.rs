@@ -5,6 +5,7 @@ use std::fmt;
 use assay_common::gate::{Bound, Estimand, Gate, Rule};
 use serde::{Deserialize, Serialize};
 
+use super::extent::Extent;
 use super::gate::rate;
 use super::stats::power::{Plan, detectable, discordance, least_cases, least_margin};
 
@@ -27,6 +28,9 @@ pub struct Sight {
     pub rule: String,
     /// The cases that it may look at.
     pub cases: u64,
+    /// The clusters that they come in, where cases share sources: each is presumed to tell no more than one case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clusters: Option<u64>,
     /// The drop that it allows, as a share.
     pub allowed: f64,
     /// The least drop that it rules out four times in five when nothing changed, as a share: presuming that 7 % of the
@@ -35,40 +39,43 @@ pub struct Sight {
 }
 
 impl Sight {
-    /// Of a rule of `gate` that looks at `in_slice` of `all` cases; `None` where it does not look for a drop to be expected, or
-    /// at no case.
-    pub fn of(gate: &Gate, rule: &Rule, in_slice: u64, all: u64) -> Option<(Self, Outlook)> {
+    /// Of a rule of `gate` that finds so much in a dataset of `all` cases, which come in clusters or not; `None` where it does
+    /// not look for a drop to be expected, or at no case.
+    pub fn of(
+        gate: &Gate,
+        rule: &Rule,
+        extent: Extent,
+        all: u64,
+        clustered: bool,
+    ) -> Option<(Self, Outlook)> {
         let (Bound::MaxDrop(allowed), Estimand::Population) = (rule.bound, rule.estimand) else {
             return None;
         };
-        // A slice of what is drawn is as large a share of its slice.
-        let cases = match gate.max_cases.filter(|drawn| *drawn < all) {
-            Some(drawn) => {
-                u64::try_from(u128::from(in_slice) * u128::from(drawn) / u128::from(all.max(1))).ok()?
-            }
-            None => in_slice,
-        };
+        let Extent { cases, units, .. } = extent.drawn(gate, all);
         if cases == 0 {
             return None;
         }
         let allowed = allowed.as_f64();
-        let outlook = Outlook::of(cases, allowed, gate.confidence.as_f64(), gate.looks_again());
-        Some((Self { rule: rule.name.clone(), cases, allowed, detectable: outlook.detectable }, outlook))
+        let outlook = Outlook::of(units, allowed, gate.confidence.as_f64(), gate.looks_again());
+        let clusters = clustered.then_some(units);
+        let detectable = outlook.detectable;
+        Some((Self { rule: rule.name.clone(), cases, clusters, allowed, detectable }, outlook))
     }
 }
 
 impl fmt::Display for Sight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rule, cases, allowed, detectable } = self;
+        let Self { rule, cases, clusters, allowed, detectable } = self;
         let [detectable, allowed] = [detectable, allowed].map(|share| share * 100.0);
-        write!(
-            f,
-            "this suite cannot see a drop below {detectable:.1} points: {cases} cases, `{rule}` allows {allowed:.1}"
-        )
+        write!(f, "this suite cannot see a drop below {detectable:.1} points: {cases} cases")?;
+        if let Some(clusters) = clusters {
+            write!(f, " in {clusters} cluster{}", if *clusters == 1 { "" } else { "s" })?;
+        }
+        write!(f, ", `{rule}` allows {allowed:.1}")
     }
 }
 
-/// The greatest rate that `cases` can show at this confidence, one-sided: that of a run in which all of them pass. What they can
+/// The greatest rate that `cases` (independent ones) can show at this confidence, one-sided: that of a run in which all of them pass. What they can
 /// show to be rare is as far from 0.
 pub fn best_rate(cases: u64, confidence: f64) -> f64 {
     rate::interval_of(cases as f64, cases as f64, 2.0 * confidence - 1.0)[0]
@@ -89,7 +96,7 @@ pub struct Outlook {
 }
 
 impl Outlook {
-    /// Of `cases` (independent ones: clusters tell less) under a rule that allows a drop of `margin` at this confidence;
+    /// Of `cases` (independent ones: clusters, where there are any) under a rule that allows a drop of `margin` at this confidence;
     /// `again`: in a gate that looks more than once.
     pub fn of(cases: u64, margin: f64, confidence: f64, again: bool) -> Self {
         let (alpha, cases) = (1.0 - confidence, cases.max(1) as f64);
@@ -141,5 +148,18 @@ mod tests {
         // 0.05^(1/20): the rule of three; and Wilson's 300/(300 + z²).
         assert!((best_rate(20, 0.95) - 0.05_f64.powf(0.05)).abs() < 1e-9);
         assert!((best_rate(300, 0.95) - 300.0 / 302.705_543).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_cluster_is_presumed_to_tell_no_more_than_a_case() {
+        let sight = |clusters: Option<u64>, cases| {
+            let outlook = Outlook::of(clusters.unwrap_or(cases), 0.02, 0.95, false);
+            Sight { rule: "drop".into(), cases, clusters, allowed: 0.02, detectable: outlook.detectable }
+        };
+        let (clustered, alone) = (sight(Some(20), 500), sight(None, 20));
+        assert_eq!(clustered.detectable, alone.detectable);
+        let told =
+            "this suite cannot see a drop below 14.9 points: 500 cases in 20 clusters, `drop` allows 2.0";
+        assert_eq!(clustered.to_string(), told);
     }
 }

@@ -231,3 +231,102 @@ fn less_latency_and_cost_are_better() {
         assert!(told.contains(part), "{part} is missing in:\n{told}");
     }
 }
+
+/// A suite of 400 cases in so many clusters, each of which recorded answers hold.
+fn of_clusters(clusters: u64, cluster: &str, model: &str, gate: &str) -> String {
+    let each = |row: &dyn Fn(u64) -> String| (0..400).map(row).collect::<String>();
+    let rows =
+        each(&|n| format!("{{\"id\": \"c{n}\", \"question\": \"x\", \"group\": \"g{}\"}}\n", n % clusters));
+    let bare = each(&|n| format!("{{\"case\": \"c{n}\", \"output\": \"x\"}}\n"));
+    let usage = "\"usage\": {\"input_tokens\": 1, \"output_tokens\": 1}";
+    let full = each(&|n| format!("{{\"case\": \"c{n}\", \"output\": \"x\", \"latency_ms\": 1, {usage}}}\n"));
+    let suite = format!(
+        "suite: s\nprompts:\n  - {{name: ask, label: old, text: '{{{{ question }}}}'}}\n  \
+         - {{name: ask, label: new, text: '{{{{ question }}}}!'}}\nmodels: [{model}]\n\
+         cases:\n  - {{file: rows.jsonl, id: id{cluster}}}\nscore: [{{type: contains, value: x}}]\ngate:\n{gate}"
+    );
+    told_of(&[("suite.yaml", &suite), ("rows.jsonl", &rows), ("bare.jsonl", &bare), ("full.jsonl", &full)])
+}
+
+#[test]
+fn rules_that_what_is_there_can_never_settle() {
+    let check = |told: String, expected: Option<&str>| match expected {
+        Some(part) => assert!(told.contains(part), "{part} is missing in:\n{told}"),
+        None => assert_eq!(told, ""),
+    };
+    let cases = |gate: &str| of_clusters(400, "", "echo/a", gate);
+    let own = |drawn: u64, rule: &str| cases(&format!("  max_cases: {drawn}\n  rules: [{{{rule}}}]\n"));
+    assert_snapshot!(own(10, "metric: pass_rate, min: 0.9"), @r#"
+warning: 10 cases of 400 are drawn, which cannot settle that for all of them, even if all passed: this rule never passes
+  --> suite.yaml:11:36
+   |
+11 |   rules: [{metric: pass_rate, min: 0.9}]
+   |                                    ^^^
+   |
+   = help: draw more, or ask for what is to be expected of more cases with `estimand: population`
+"#);
+    check(own(200, "metric: pass_rate, min: 0.9"), None);
+    check(own(10, "metric: pass_rate, max: 0.1"), Some("even if none passed: this rule never passes"));
+    let drop = "metric: pass_rate, max_drop: 0.02, estimand: suite";
+    check(
+        own(20, drop),
+        Some("20 cases of 400 are drawn, which cannot settle that for all of them, even if none"),
+    );
+    check(own(390, drop), None);
+    // Cases of clusters come in no random order: only what is certain counts.
+    let clustered = |clusters, gate: &str| of_clusters(clusters, ", cluster: group", "echo/a", gate);
+    let most = "  max_cases: 200\n  rules: [{metric: pass_rate, min: 0.9}]\n";
+    check(clustered(200, most), Some("200 cases in 100 clusters of 400 are drawn"));
+    let looking = |rule: &str| cases(&format!("  stop_early: true\n  rules: [{{{rule}}}]\n"));
+    let shown = "metric: pass_rate, min: 0.995, estimand: population";
+    check(
+        looking(shown),
+        Some("cannot show that to a gate that looks as results come in, even if all passed"),
+    );
+    check(looking("metric: pass_rate, min: 0.9, estimand: population"), None);
+    check(looking("metric: pass_rate, min: 1"), None);
+}
+
+#[test]
+fn clusters_tell_less_than_cases() {
+    let told = |clusters, rule: &str| {
+        of_clusters(clusters, ", cluster: group", "echo/a", &format!("  rules: [{{{rule}}}]\n"))
+    };
+    let drop = "metric: pass_rate, max_drop: 0.02";
+    assert_snapshot!(told(20, drop), @r#"
+warning: 400 cases in 20 clusters cannot see a drop below 12 points: this rule passes only a version that is better
+  --> suite.yaml:10:41
+   |
+10 |   rules: [{metric: pass_rate, max_drop: 0.02}]
+   |                                         ^^^^
+   |
+   = help: 133 clusters would do where no case changes sides, 1113 where 7 % do; or allow more
+"#);
+    assert_eq!(told(200, drop), "");
+    let shown = "metric: pass_rate, min: 0.9, estimand: population";
+    let few = told(20, shown);
+    assert!(few.contains("400 cases in 20 clusters cannot show that: if all passed"), "{few}");
+    assert_eq!(told(200, shown), "");
+    let cost = told(1, "metric: cost_per_case_usd, max_increase: 10%");
+    assert!(cost.contains("400 cases in 1 cluster cannot show how cost varies"), "{cost}");
+}
+
+#[test]
+fn recorded_answers_without_what_a_rule_looks_at() {
+    let told = |file: &str, rule: &str| {
+        let model = format!("{{provider: recorded, model: m, file: {file}.jsonl}}");
+        of_clusters(400, "", &model, &format!("  rules: [{{{rule}}}]\n"))
+    };
+    let (latency, cost) = ("metric: latency_p50_ms, max: 100", "metric: cost_per_case_usd, max: 1");
+    let untimed = told("bare", latency);
+    assert!(
+        untimed.contains("no answer in bare.jsonl has a latency: this rule is always inconclusive"),
+        "{untimed}"
+    );
+    let unmetered = told("bare", cost);
+    for part in ["400 answers in bare.jsonl have no `usage`", "this rule is always inconclusive"] {
+        assert!(unmetered.contains(part), "{unmetered}");
+    }
+    assert_eq!(told("full", latency), "");
+    assert!(!told("full", cost).contains("usage"), "{}", told("full", cost));
+}

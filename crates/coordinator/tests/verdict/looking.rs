@@ -291,3 +291,41 @@ fn a_population_rate_is_bet_on_too() {
     check('-', Pass);
     check('+', Fail);
 }
+
+/// What is shown of this suite's own number that was decided early lies on the side it was decided for.
+#[test]
+fn bounds_of_a_suites_own_number_agree_with_what_was_decided() {
+    let check = |bound: fn(Amount) -> Bound, amount: f64, sign: char, expected: Decision, part: &str| {
+        let mut own = looking(&[("pass_rate", bound, amount)], 500);
+        own.gate.as_mut().unwrap().rules[0].estimand = Estimand::Suite;
+        let mut aggregation = aggregation(&own);
+        for case in 0..120 {
+            // One in twenty goes the other way.
+            let other = if sign == '+' { '-' } else { '+' };
+            let sign = if case % 20 == 19 { other } else { sign };
+            push(&mut aggregation, case, ['+', sign].map(|sign| outcome(sign).unwrap()));
+        }
+        let mut aggregate = aggregation.finish(&Quantiles::default(), &[None, None], 1_000);
+        aggregate.stopped_early = true;
+        let rule = judge(&own, &aggregate, true, &[]).unwrap().versions[0].rules[0].clone();
+        assert_eq!(rule.outcome, expected, "{rule:?}");
+        let ([low, high], threshold) = (rule.interval.unwrap(), amount);
+        match (expected, own.gate.unwrap().rules[0].bound) {
+            (Pass, Bound::MaxDrop(_)) => assert!(low >= -threshold && high > low, "{low} {high}"),
+            (Fail, Bound::MaxDrop(_)) => assert!(high <= -threshold && high > low, "{low} {high}"),
+            (Pass, Bound::Min(_)) | (Fail, Bound::Max(_)) => assert!(low >= threshold, "{low} {high}"),
+            _ => assert!(high <= threshold, "{low} {high}"),
+        }
+        assert!(
+            rule.reason.contains(part) && rule.reason.ends_with("% confidence at every look"),
+            "{}",
+            rule.reason
+        );
+    };
+    check(Bound::Min, 0.8, '+', Pass, "at least 0.8");
+    check(Bound::Min, 0.8, '-', Fail, "at most 0.");
+    check(Bound::Max, 0.2, '-', Pass, "at most 0.");
+    check(Bound::Max, 0.2, '+', Fail, "at least 0.");
+    check(Bound::MaxDrop, 0.2, '+', Pass, "at least −");
+    check(Bound::MaxDrop, 0.2, '-', Fail, "at most −");
+}

@@ -4,6 +4,7 @@
 //! - `fixture`: suites and runs written as strings
 //! - `aggregating`: sums, flips and quantiles, against a second computation
 //! - `rates`, `drops`, `amounts`: tables of rules and what they come to; `versions`: what they come to together
+//! - `needed`: what it would take to decide
 //! - `looking`: gates that look again and again while results come in
 //! - `drifting`: false alarms and delays of sweeps, by simulation
 //! - `properties`: what holds of any run
@@ -17,6 +18,7 @@ mod drops;
 mod first_look;
 mod fixture;
 mod looking;
+mod needed;
 mod properties;
 mod rates;
 mod versions;

@@ -111,7 +111,7 @@ fn the_estimand_says_what_the_number_stands_for() {
         Estimand::Population,
         &[&answers(92, 8, 0)],
         Inconclusive,
-        "more cases like these would have from 0.864 to 0.954, each end with 95 % confidence: too wide for 0.9; observed 0.92 on 100 cases",
+        "more cases like these would have from 0.864 to 0.954, each end with 95 % confidence: too wide for 0.9; observed 0.92 on 100 cases; some 510 more cases like these would decide",
     );
     check(
         "pass_rate",
@@ -136,7 +136,7 @@ fn the_estimand_says_what_the_number_stands_for() {
         Estimand::Population,
         &[&answers(10, 0, 0)],
         Inconclusive,
-        "more cases like these would have from 0.741 to 1, each end with 95 % confidence: too wide for 0.9; observed 1 on 10 cases",
+        "more cases like these would have from 0.741 to 1, each end with 95 % confidence: too wide for 0.9; observed 1 on 10 cases; some 19 more cases like these would decide",
     );
     let drop = (Bound::MaxDrop as fn(_) -> _, 0.02);
     let baseline = "+".repeat(100);

@@ -3,31 +3,36 @@
 use std::fmt::Write as _;
 
 use assay_coordinator::compare::{Comparison, FlippedAnswer, PairReport};
+use assay_coordinator::verdict::paired::SliceDifference;
 
 use super::super::escape::{beside, cell, fenced};
+use super::super::page::{Page, Part};
 use super::{cost, rate, rows, sentence, signed, title, unknown, way};
 
 /// The comparison.
 pub(crate) fn markdown(comparison: &Comparison) -> String {
     let (before, after) = (&comparison.before, &comparison.after);
-    let mut text = format!("## {} → {}\n\n", cell(&before.asked), cell(&after.asked));
+    let mut page = Page::default();
+    let heading = format!("## {} → {}\n\n", cell(&before.asked), cell(&after.asked));
+    page.add(Part::whole(0, "the heading", heading));
     for warning in &comparison.warnings {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "> ⚠ {}\n", cell(warning));
+        page.add(Part::whole(0, "the warnings", format!("> ⚠ {}\n\n", cell(warning))));
     }
     for pair in &comparison.pairs {
-        text.push_str(&self::pair(pair, comparison.confidence));
+        self::pair(&mut page, pair, comparison.confidence);
     }
     for name in &comparison.unpaired {
-        let _ = writeln!(text, "Only on one side: {}\n", cell(name));
+        page.add(Part::whole(2, "what is on one side", format!("Only on one side: {}\n\n", cell(name))));
     }
-    let _ = writeln!(text, "Runs `{}` and `{}`.", before.run.id, after.run.id);
-    text
+    let runs = format!("Runs `{}` and `{}`.\n", before.run.id, after.run.id);
+    page.add(Part::whole(0, "the runs", runs));
+    page.finish("`assay compare` shows everything.")
 }
 
-fn pair(pair: &PairReport, confidence: f64) -> String {
+fn pair(page: &mut Page, pair: &PairReport, confidence: f64) {
     let mut text = format!("### {}\n\n| | before | after |\n|---|--:|--:|\n", cell(&title(pair)));
     for [what, before, after] in rows(pair) {
+        // Writing to a String cannot fail.
         let _ = writeln!(text, "| {what} | {before} | {after} |");
     }
     let unchanged = pair.paired.cases - pair.improved - pair.regressed;
@@ -40,26 +45,21 @@ fn pair(pair: &PairReport, confidence: f64) -> String {
         let _ = write!(text, "; {}", cost(ratio, confidence));
     }
     text.push_str("\n\n");
+    page.add(Part::whole(1, "the differences", text));
     if !pair.prompt_diff.is_empty() {
-        let _ = writeln!(text, "{}", fenced("diff", &pair.prompt_diff));
+        let diff = format!("{}\n", fenced("diff", &pair.prompt_diff));
+        page.add(Part::whole(5, "what changed in the prompts", diff));
     }
-    text.push_str(&slices(pair));
-    text.push_str(&flips("worse", pair.regressed, &pair.worse));
-    text.push_str(&flips("better", pair.improved, &pair.better));
-    text
+    page.add(slices(pair));
+    page.add(flips(3, "worse", pair.regressed, &pair.worse));
+    page.add(flips(4, "better", pair.improved, &pair.better));
 }
 
-fn slices(pair: &PairReport) -> String {
-    if pair.slices.is_empty() {
-        return String::new();
-    }
-    let mut text = "| slice | cases | before | after | points | interval | q |\n".to_owned();
-    text.push_str("|---|--:|--:|--:|--:|---|--:|\n");
-    for slice in &pair.slices {
+fn slices(pair: &PairReport) -> Part {
+    let row = |slice: &SliceDifference| {
         let difference = &slice.difference;
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {} | {} | {} | {} |",
+        format!(
+            "| {} | {} | {} | {} | {} | {} | {} |\n",
             cell(&format!("{}: {}", slice.tag, slice.value)),
             difference.cases,
             rate(difference.before),
@@ -71,22 +71,29 @@ fn slices(pair: &PairReport) -> String {
                 signed(high)
             )),
             slice.q.map_or_else(unknown, |q| format!("{q:.3}")),
-        );
+        )
+    };
+    Part {
+        name: "the slices",
+        rank: 2,
+        open: "| slice | cases | before | after | points | interval | q |\n|---|--:|--:|--:|--:|---|--:|\n"
+            .to_owned(),
+        items: pair.slices.iter().map(row).collect(),
+        close: "\n".to_owned(),
     }
-    text.push('\n');
-    text
 }
 
-fn flips(heading: &str, count: u64, flips: &[FlippedAnswer]) -> String {
-    if flips.is_empty() {
-        return String::new();
-    }
-    let mut text = format!("<details><summary>{count} {heading}, {} shown</summary>\n\n", flips.len());
-    for flip in flips {
+fn flips(rank: u8, heading: &str, count: u64, flips: &[FlippedAnswer]) -> Part {
+    let item = |flip: &FlippedAnswer| {
         let shown = |output: &Option<String>| output.clone().unwrap_or_else(unknown);
         let (before, after) = (shown(&flip.before_output), shown(&flip.after_output));
-        let _ = writeln!(text, "{} {}\n\n{}", cell(&flip.case), way(flip), beside(&before, &after));
+        format!("{} {}\n\n{}\n", cell(&flip.case), way(flip), beside(&before, &after))
+    };
+    Part {
+        name: "the cases that changed sides",
+        rank,
+        open: format!("<details><summary>{count} {heading}, {} shown</summary>\n\n", flips.len()),
+        items: flips.iter().map(item).collect(),
+        close: "</details>\n\n".to_owned(),
     }
-    text.push_str("</details>\n\n");
-    text
 }

@@ -1,4 +1,5 @@
-//! The first pass over the cases: everything that has to be known of them at once, in some 40 bytes a case.
+//! The first pass over the cases: everything that has to be known of them at once, in some 40 bytes a case and as many for each
+//! cluster under each slice.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
@@ -8,6 +9,7 @@ use assay_common::case::Case;
 use assay_common::id::{Digest, Digester};
 use sha2::{Digest as _, Sha256};
 
+use super::super::super::verdict::Extent;
 use super::super::hint::did_you_mean;
 use super::super::load::Loader;
 use super::super::yaml::Node;
@@ -32,16 +34,51 @@ pub(in super::super) struct Census {
     /// Whether a row or a file could not be read.
     broken: bool,
     clustered: bool,
+    /// The units of statistics that all cases come in.
+    units: Units,
     /// Where each id was first met, by 16 bytes of its SHA-256.
     ids: HashMap<[u8; 16], Place>,
     /// Cases that have each variable.
     variables: BTreeMap<String, u64>,
     /// Cases that have each value of the tags that slices speak of.
     tags: BTreeMap<String, BTreeMap<String, u64>>,
-    /// The slices that rules look at, with their cases.
-    slices: Vec<(Slice, u64)>,
+    /// The slices that rules look at, with what they hold.
+    slices: Vec<(Slice, Units)>,
     /// For each entry of `cases:` the fields its rows have, for naming one that none has.
     fields: HashMap<usize, BTreeMap<String, u64>>,
+}
+
+/// Cases that are alone, and the clusters of others with their sizes.
+#[derive(Clone, Default)]
+struct Units {
+    alone: u64,
+    clusters: HashMap<[u8; 16], u64>,
+}
+
+impl Units {
+    fn add(&mut self, case: &Case) {
+        match &case.cluster {
+            Some(cluster) => *self.clusters.entry(fingerprint(cluster)).or_default() += 1,
+            None => self.alone += 1,
+        }
+    }
+
+    fn extent(&self) -> Extent {
+        let clustered: u64 = self.clusters.values().sum();
+        let largest = self.clusters.values().copied().max();
+        Extent {
+            cases: self.alone + clustered,
+            units: self.alone + self.clusters.len() as u64,
+            largest: largest.unwrap_or(0).max(u64::from(self.alone > 0)),
+        }
+    }
+
+    /// The sizes of all, the largest first.
+    fn sizes(&self) -> impl Iterator<Item = u64> {
+        let mut sizes: Vec<u64> = self.clusters.values().copied().collect();
+        sizes.sort_unstable_by(|a, b| b.cmp(a));
+        sizes.into_iter().chain((0..self.alone).map(|_| 1))
+    }
 }
 
 /// The dataset's digest as it grows, with a checkpoint after each chunk: the second pass holds every chunk against
@@ -115,9 +152,19 @@ impl Census {
         self.variables.iter().filter(|(_, cases)| **cases > 0).map(|(name, _)| name.as_str())
     }
 
-    /// Cases of one of the slices that were asked for.
-    pub(in super::super) fn cases_in(&self, slice: &Slice) -> u64 {
-        self.slices.iter().find(|(known, _)| known == slice).map_or(0, |(_, cases)| *cases)
+    /// What one of the slices that were asked for holds; the empty one is all cases.
+    pub(in super::super) fn extent(&self, slice: &Slice) -> Extent {
+        self.units(slice).map(Units::extent).unwrap_or_default()
+    }
+
+    /// The number of cases in each unit of such a slice, the largest first.
+    pub(in super::super) fn sizes(&self, slice: &Slice) -> impl Iterator<Item = u64> {
+        self.units(slice).into_iter().flat_map(Units::sizes)
+    }
+
+    fn units(&self, slice: &Slice) -> Option<&Units> {
+        let of_slice = || Some(&self.slices.iter().find(|(known, _)| known == slice)?.1);
+        if slice.is_empty() { Some(&self.units) } else { of_slice() }
     }
 
     /// The values that a tag of such a slice has in any case.
@@ -140,6 +187,7 @@ impl Census {
     fn add(&mut self, case: &Case, place: Place, entry: usize) -> Result<(), Place> {
         self.cases += 1;
         self.clustered |= case.cluster.is_some();
+        self.units.add(case);
         let fields = self.fields.entry(entry).or_default();
         for name in case.vars.keys() {
             count(&mut self.variables, name);
@@ -148,9 +196,8 @@ impl Census {
         for (tag, value) in &case.tags {
             self.tags.get_mut(tag).into_iter().for_each(|values| count(values, value));
         }
-        for (slice, cases) in &mut self.slices {
-            *cases += u64::from(slice.iter().all(|(tag, value)| case.tags.get(tag) == Some(value)));
-        }
+        let holds = |slice: &Slice| slice.iter().all(|(tag, value)| case.tags.get(tag) == Some(value));
+        self.slices.iter_mut().filter(|(slice, _)| holds(slice)).for_each(|(_, units)| units.add(case));
         self.rolling.add(case);
         match self.ids.insert(fingerprint(&case.id), place) {
             Some(first) => Err(first),
@@ -187,7 +234,7 @@ impl Loader<'_> {
         for (tag, value) in slices.iter().flatten() {
             tags.entry(tag.clone()).or_default().insert(value.clone(), 0);
         }
-        let slices = slices.iter().map(|slice| (slice.clone(), 0)).collect();
+        let slices = slices.iter().map(|slice| (slice.clone(), Units::default())).collect();
         let mut census = Census { variables, tags, slices, ..Census::default() };
         let mut faults: BTreeMap<u32, Faults> = BTreeMap::new();
         let suite = &self.suite.path;

@@ -5,15 +5,12 @@ use assay_common::verdict::Decision;
 
 use super::super::looks::Looks;
 use super::super::stats::Interval;
-use super::{Finding, Terms, words};
-
-/// Where more than so many times the units would be needed, the truth seems to lie at the bound: no number helps.
-const MOST_TIMES: f64 = 100.0;
+use super::{Finding, Terms, needed, words};
 
 /// What the looks so far say.
 pub(super) fn judge(looks: &Looks, rule: &Rule, terms: Terms) -> Finding {
     let (n, decision) = (looks.looked_at(), looks.decision().unwrap_or(Decision::Inconclusive));
-    let unit = if terms.clustered { "cluster" } else { "case" };
+    let unit = terms.unit();
     let drop = matches!(rule.bound, Bound::MaxDrop(_));
     let observed = looks.observed();
     let shown = |value: f64| match drop {
@@ -31,11 +28,25 @@ pub(super) fn judge(looks: &Looks, rule: &Rule, terms: Terms) -> Finding {
         reason += &format!(": observed {}{on}", shown(observed));
     }
     if let Some(bounds) = looks.bounds() {
-        reason += &format!(", {}", between(bounds, decision, rule, terms, shown));
+        let sure = match looks.is_certain() {
+            true => "whatever the rest will be".to_owned(),
+            false => {
+                format!("with {} % confidence at every look", words::number(terms.confidence * 100.0, 4))
+            }
+        };
+        reason += &format!(", {} {sure}", between(bounds, decision, rule, shown));
     } else if looks.rounds() > 1 {
         reason += "; rounds of trials are averaged as evidence, which gives no interval";
     }
-    let needed = (decision == Decision::Inconclusive).then(|| more(looks, n)).flatten();
+    let needed = match (decision, rule.estimand) {
+        (Decision::Inconclusive, Estimand::Population) => more(looks, n),
+        // At its end a suite's own number is known.
+        (Decision::Inconclusive, Estimand::Suite) => {
+            let left = looks.units_left();
+            Some(more(looks, n).map_or(left, |more| more.min(left))).filter(|more| *more > 0)
+        }
+        _ => None,
+    };
     if decision == Decision::Inconclusive {
         reason +=
             if looks.is_futile() { "; more cases of this suite are not expected to decide it" } else { "" };
@@ -60,39 +71,19 @@ fn claim(rule: &Rule, decision: Decision) -> String {
     }
 }
 
-fn between(
-    [low, high]: Interval,
-    decision: Decision,
-    rule: &Rule,
-    terms: Terms,
-    shown: impl Fn(f64) -> String,
-) -> String {
-    let sure = match rule.estimand {
-        Estimand::Suite => "whatever the rest will be".to_owned(),
-        Estimand::Population => {
-            format!("with {} % confidence at every look", words::number(terms.confidence * 100.0, 4))
-        }
-    };
+/// The end of the bounds that decided; both where nothing is decided.
+fn between([low, high]: Interval, decision: Decision, rule: &Rule, shown: impl Fn(f64) -> String) -> String {
     let up = !matches!(rule.bound, Bound::Max(_));
-    // Which end matters depends on which side was decided; a suite's own number has both.
-    match (decision, rule.estimand) {
-        (Decision::Inconclusive, _) | (_, Estimand::Suite) => {
-            format!("from {} to {} {sure}", shown(low), shown(high))
-        }
-        (Decision::Pass, _) if up => format!("at least {} {sure}", shown(low)),
-        (Decision::Fail, _) if !up => format!("at least {} {sure}", shown(low)),
-        _ => format!("at most {} {sure}", shown(high)),
+    match decision {
+        Decision::Inconclusive => format!("from {} to {}", shown(low), shown(high)),
+        Decision::Pass if up => format!("at least {}", shown(low)),
+        Decision::Fail if !up => format!("at least {}", shown(low)),
+        _ => format!("at most {}", shown(high)),
     }
 }
 
 /// How many more units like these bring the wealth to its target: its logarithm grows with their number.
 fn more(looks: &Looks, n: u64) -> Option<u64> {
     let (wealth, target) = looks.progress();
-    let times = target / wealth;
-    if wealth <= 0.0 || !times.is_finite() || times > MOST_TIMES {
-        return None;
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "at most a hundred times as many as there are")]
-    let more = (n as f64 * (times - 1.0)).ceil().max(1.0) as u64;
-    Some(more)
+    if wealth > 0.0 { needed::times(target / wealth, n) } else { None }
 }

@@ -4,7 +4,7 @@
 use assay_common::gate::{Estimand, Tier};
 use assay_common::verdict::Decision;
 
-use super::{Examined, Terms, once};
+use super::{Examined, Finding, Terms, once, words};
 
 /// Takes back the failures that chance explains, of one version's rules on all its models: the chance to fail it wrongly by any
 /// of them stays what the gate's confidence allows.
@@ -30,23 +30,26 @@ pub(super) fn doubt(rules: &mut [Examined<'_>]) {
     while !open.is_empty() {
         let left = (family - named) as f64;
         let before = open.len();
-        open.retain(|index| !fails(&rules[*index], left));
+        open.retain(|index| stricter(&rules[*index], left).decision != Decision::Fail);
         if open.len() == before {
             break;
         }
         named += before - open.len();
     }
     for index in open {
-        let finding = &mut rules[index].finding;
+        let strict = stricter(&rules[index], (family - named) as f64);
+        let Examined { finding, terms, .. } = &mut rules[index];
         finding.decision = Decision::Inconclusive;
         finding.reason +=
             &format!("; by chance one of {family} rules may do so: this is not enough to fail it");
+        finding.needed = strict.needed;
+        finding.reason += &words::needed(strict.needed, terms.unit());
     }
 }
 
-/// Whether a rule fails with `parts` times less risk of error.
-fn fails(examined: &Examined<'_>, parts: f64) -> bool {
+/// What a rule comes to with `parts` times less risk of error.
+fn stricter(examined: &Examined<'_>, parts: f64) -> Finding {
     let confidence = 1.0 - (1.0 - examined.terms.confidence) / parts;
     let terms = Terms { confidence, ..examined.terms };
-    once(examined.rule, examined.evidence, terms).decision == Decision::Fail
+    once(examined.rule, examined.evidence, terms)
 }

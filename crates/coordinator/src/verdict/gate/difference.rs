@@ -18,16 +18,13 @@ use super::super::evidence::Difference;
 use super::super::stats::power::{detectable, least_margin};
 use super::super::stats::{Discordance, Interval, quantile, tango_interval, tango_z};
 use super::rate::Share;
-use super::{Finding, Terms, words};
+use super::{Finding, Terms, needed, words};
 
 /// Fewer clusters than this make a t interval that deserves a warning.
 const FEW_CLUSTERS: u64 = 20;
 
 /// How often a run should rule out what it is said to be able to.
 const POWER: f64 = 0.8;
-
-/// Where more than so many times the units would be needed, the truth seems to lie at the margin: no number helps.
-const MOST_TIMES: f64 = 100.0;
 
 /// Holds the difference against the margin.
 pub(super) fn judge(figures: &Difference, rule: &Rule, terms: Terms) -> Finding {
@@ -41,7 +38,7 @@ pub(super) fn judge(figures: &Difference, rule: &Rule, terms: Terms) -> Finding 
     let margin = margin.as_f64();
     let by_cases = terms.binary && !terms.clustered;
     let test = if by_cases { by_cases_test } else { by_clusters_test };
-    let unit = if terms.clustered { "cluster" } else { "case" };
+    let unit = terms.unit();
     match (figures.scored.mean(), test(figures, margin, terms)) {
         (Some(mean), Some(Tested { decision, interval, bounds, by_t, progress })) => {
             let said = match decision {
@@ -63,11 +60,10 @@ pub(super) fn judge(figures: &Difference, rule: &Rule, terms: Terms) -> Finding 
             if by_t && n < FEW_CLUSTERS {
                 reason += &format!("; so few {unit}s make the interval rough");
             }
-            let needed = more(decision, progress, n);
+            // The statistic grows as the root of the number of units.
+            let needed = needed::by_root(progress, n).filter(|_| decision == Decision::Inconclusive);
+            reason += &words::needed(needed, unit);
             let detectable = least_seen(figures, by_cases, terms);
-            if decision == Decision::Inconclusive {
-                reason += &words::needed(needed, unit);
-            }
             Finding {
                 interval: Some(interval),
                 needed,
@@ -109,17 +105,6 @@ fn of_this_suite(figures: &Difference, margin: Amount, n: u64, terms: Terms) -> 
         ),
     };
     Finding::found(decision, figures.scored.mean(), n, reason)
-}
-
-/// How many more units like these bring the statistic to its bound: it grows as the root of their number.
-fn more(decision: Decision, progress: f64, n: u64) -> Option<u64> {
-    let times = 1.0 / (progress * progress);
-    if decision != Decision::Inconclusive || progress <= 0.0 || times > MOST_TIMES {
-        return None;
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "at most a hundred times as many as there are")]
-    let more = (n as f64 * (times - 1.0)).ceil().max(1.0) as u64;
-    Some(more)
 }
 
 /// The least drop that a run with as much spread as this one rules out four times in five when nothing changed.

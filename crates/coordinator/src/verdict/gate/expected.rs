@@ -8,7 +8,7 @@ use assay_common::verdict::Decision;
 
 use super::super::evidence::{Latency, Spending};
 use super::super::stats::{Interval, LEAST_BLOCKS, percentile_bounds, quantile_ranks, resampled_quantiles};
-use super::{Finding, Terms, words};
+use super::{Finding, Terms, needed, words};
 
 /// With fewer units that all agree, that none differs proves too little.
 const FEW: u64 = 20;
@@ -20,11 +20,11 @@ pub(super) fn judge_cost(figures: &Spending, cases: u64, rule: &Rule, terms: Ter
         _ => (figures.own.clusters(), figures.own.standard_error()),
     };
     if error.is_none() || (error == Some(0.0) && clusters < FEW) {
-        let unit = if terms.clustered { "cluster" } else { "case" };
-        return Finding::unknown(
-            clusters,
-            format!("{} too few to show how cost varies", words::count_is(clusters, unit)),
-        );
+        let unit = terms.unit();
+        let reason = format!("{} too few to show how cost varies", words::count_is(clusters, unit));
+        // Two that differ are enough.
+        let least = if error.is_none() { 2 } else { FEW };
+        return short(clusters, reason, Some(least - clusters), unit);
     }
     let interval = |confidence: f64| match rule.bound {
         Bound::MaxIncrease(_) => figures.ratio.interval(confidence).map(|bounds| bounds.map(|end| end - 1.0)),
@@ -43,7 +43,7 @@ pub(super) fn judge_cost(figures: &Spending, cases: u64, rule: &Rule, terms: Ter
             observed,
             bounds,
             shown,
-            if terms.clustered { clusters } else { cases },
+            (if terms.clustered { clusters } else { cases }, terms.unit()),
             "US dollars",
             terms,
         ),
@@ -57,12 +57,15 @@ pub(super) fn judge_latency(figures: &Latency, cases: u64, rule: &Rule, terms: T
     let share = f64::from(figures.percent) / 100.0;
     if quantile_ranks(values, share, one_sided(terms)).high > values {
         let reason = format!("{} calls have no upper bound of their p{}", values, figures.percent);
-        return Finding::unknown(cases, reason);
+        // All of them have to lie below it, but for a chance of 1 − confidence.
+        let calls = ((1.0 - terms.confidence).ln() / share.ln()).ceil();
+        let more = needed::times(calls / values as f64, cases);
+        return short(cases, reason, more, "case");
     }
     let Some(resamples) = resampled_quantiles(&mut figures.held.clone(), figures.percent) else {
         let reason =
             format!("fewer than {LEAST_BLOCKS} cases show too little of how latency varies over time");
-        return Finding::unknown(cases, reason);
+        return short(cases, reason, LEAST_BLOCKS.checked_sub(cases).filter(|more| *more > 0), "case");
     };
     let compares = rule.bound.compares();
     let statistic = |[candidate, baseline]: [i64; 2]| match compares {
@@ -77,16 +80,17 @@ pub(super) fn judge_latency(figures: &Latency, cases: u64, rule: &Rule, terms: T
     let mut statistics: Vec<f64> = resamples.into_iter().map(statistic).collect();
     let bounds = percentile_bounds(&mut statistics, one_sided(terms));
     let shown = percentile_bounds(&mut statistics, terms.confidence);
-    held(rule, observed, bounds, shown, cases, "ms", terms)
+    held(rule, observed, bounds, shown, (cases, "case"), "ms", terms)
 }
 
-/// The bounds that an amount is expected within, each at the gate's confidence, against what is allowed.
+/// The bounds that an amount in `unit` is expected within, each at the gate's confidence, against what is allowed; worked out
+/// from `n` of `of`.
 fn held(
     rule: &Rule,
     observed: f64,
     [low, high]: Interval,
     interval: Interval,
-    n: u64,
+    (n, of): (u64, &str),
     unit: &str,
     terms: Terms,
 ) -> Finding {
@@ -110,12 +114,21 @@ fn held(
         }
     };
     let more = if compares { " more than the baseline" } else { "" };
-    let reason = format!(
+    let mut reason = format!(
         "observed {} {unit}{more}; more cases like these would come to {bounds} the {} {unit} allowed",
         shown(observed),
         words::number(allowed * scale, 9),
     );
-    Finding { interval: Some(interval), ..Finding::found(decision, Some(observed), n, reason) }
+    let needed = needed::by_width(observed, [low, high], allowed, n);
+    let needed = needed.filter(|_| decision == Decision::Inconclusive);
+    reason += &words::needed(needed, of);
+    Finding { interval: Some(interval), needed, ..Finding::found(decision, Some(observed), n, reason) }
+}
+
+/// Too few to say anything; so many more would do.
+fn short(n: u64, mut reason: String, needed: Option<u64>, unit: &str) -> Finding {
+    reason += &words::needed(needed, unit);
+    Finding { needed, ..Finding::unknown(n, reason) }
 }
 
 /// The confidence of a two-sided interval each of whose ends is a one-sided bound at the gate's.

@@ -8,6 +8,7 @@
 //! - `again`: either of them, where the gate looked more than once
 //! - `amount`: latency and cost of this run; `expected`: those of more cases like these
 //! - `blame`: whether a rule that failed may be named among several
+//! - `needed`: what it would take to decide
 //! - `words`: how reasons are worded
 //! - [`Ruling`]: what all this means for a run that goes on
 //!
@@ -21,6 +22,7 @@ mod blame;
 mod difference;
 mod expected;
 mod guard;
+mod needed;
 pub(super) mod rate;
 mod ruling;
 mod words;
@@ -33,6 +35,7 @@ use super::aggregate::{Aggregate, candidates};
 use super::evidence::{Evidence, Figures};
 use super::measure::{Scale, is_binary};
 use super::stats::Interval;
+use guard::Objection;
 
 pub use ruling::Ruling;
 
@@ -60,6 +63,13 @@ struct Terms {
     clustered: bool,
     /// Whether a case's value of the rule's metric is always 0 or 1.
     binary: bool,
+}
+
+impl Terms {
+    /// What the unit of statistics is called.
+    fn unit(self) -> &'static str {
+        if self.clustered { "cluster" } else { "case" }
+    }
 }
 
 /// A rule with what it saw and came to.
@@ -138,9 +148,9 @@ fn judge_rule(
         (Tier::Supporting, Decision::Inconclusive) => Decision::Pass,
         (_, decision) => decision,
     };
-    let (outcome, reason) = match objection {
-        Some(objection) => (Decision::Inconclusive, objection),
-        None => (finding.decision, finding.reason),
+    let (outcome, reason, needed) = match objection {
+        Some(Objection { reason, needed }) => (Decision::Inconclusive, reason, needed),
+        None => (finding.decision, finding.reason, finding.needed),
     };
     let verdict = RuleVerdict {
         name: rule.name.clone(),
@@ -155,15 +165,15 @@ fn judge_rule(
         interval: finding.interval,
         n: finding.n,
         reason,
-        needed: finding.needed.filter(|_| outcome == Decision::Inconclusive),
+        needed,
         detectable: finding.detectable,
     };
     (verdict, weight)
 }
 
 fn examine(gate: &Gate, rule: &Rule, evidence: &Evidence, terms: Terms, stopped_early: bool) -> Finding {
-    if let Some(why) = guard::nothing_live(gate, rule) {
-        return Finding::unknown(0, why);
+    if let Some(objection) = guard::nothing_live(gate, rule) {
+        return Finding::unknown(0, objection.reason);
     }
     if evidence.cases == 0 {
         return Finding::unknown(0, words::nothing_scored(rule, evidence.baseline.is_some()));

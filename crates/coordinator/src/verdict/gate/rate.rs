@@ -9,7 +9,7 @@ use assay_common::verdict::Decision;
 use super::super::evidence::Rate;
 use super::super::report::ratio;
 use super::super::stats::{Interval, clopper_pearson, wilson};
-use super::{Finding, Terms, words};
+use super::{Finding, Terms, needed, words};
 
 /// Below so many cases Wilson's interval may cover less than it says, and Clopper and Pearson's decides.
 const FEW: f64 = 30.0;
@@ -57,19 +57,25 @@ fn expected(figures: &Rate, rule: &Rule, bound: Amount, n: u64, terms: Terms) ->
     // As many independent cases as tell as much, the errored ones like the scored.
     let worth = if terms.clustered { sample.effective_size() / sample.n() as f64 } else { 1.0 };
     let [scored, errored] = [sample.n(), figures.errored].map(|cases| cases as f64 * worth);
-    let cases = scored + errored;
     let one_sided = 2.0 * terms.confidence - 1.0;
-    let low = interval_of(mean * scored, cases, one_sided)[0];
-    let high = interval_of(mean * scored + errored, cases, one_sided)[1];
+    // Of so many times the cases.
+    let ends = |times: f64| {
+        let [scored, errored] = [scored, errored].map(|cases| cases * times);
+        let cases = scored + errored;
+        let low = interval_of(mean * scored, cases, one_sided)[0];
+        [low, interval_of(mean * scored + errored, cases, one_sided)[1]]
+    };
+    let [low, high] = ends(1.0);
     let threshold = bound.as_f64();
     let at_least = matches!(rule.bound, Bound::Min(_));
-    let decision = match at_least {
+    let decide = |[low, high]: Interval| match at_least {
         true if low >= threshold => Decision::Pass,
         true if high < threshold => Decision::Fail,
         false if high <= threshold => Decision::Pass,
         false if low > threshold => Decision::Fail,
         _ => Decision::Inconclusive,
     };
+    let decision = decide([low, high]);
     let [shown_low, shown_high] = [low, high].map(|bound| words::measured(bound, threshold));
     let sure = format!("with {} % confidence", words::number(terms.confidence * 100.0, 4));
     let is = match (decision, at_least) {
@@ -81,7 +87,7 @@ fn expected(figures: &Rate, rule: &Rule, bound: Amount, n: u64, terms: Terms) ->
         }
         _ => format!("at most {shown_high} {sure}, held against"),
     };
-    let unit = if terms.clustered { "cluster" } else { "case" };
+    let unit = terms.unit();
     let mut reason = format!(
         "more cases like these would have {is} {}; observed {} on {}",
         words::number(threshold, 9),
@@ -92,7 +98,12 @@ fn expected(figures: &Rate, rule: &Rule, bound: Amount, n: u64, terms: Terms) ->
         let errors = words::count(figures.errored, "errored case");
         reason += &format!(", with {errors} counted as the worst for either side");
     }
-    Finding { interval: interval(figures, terms), ..Finding::found(decision, Some(mean), n, reason) }
+    let needed = match decision {
+        Decision::Inconclusive => needed::by_trial(n, |times| decide(ends(times)) != Decision::Inconclusive),
+        _ => None,
+    };
+    reason += &words::needed(needed, unit);
+    Finding { interval: interval(figures, terms), needed, ..Finding::found(decision, Some(mean), n, reason) }
 }
 
 /// A rate as two whole numbers.
