@@ -337,6 +337,9 @@ impl World {
 
     /// Holds a completed run against the provider's bill: [`assert_books`].
     pub async fn assert_books(&self, run: RunId, provider: &FakeProvider, in_flight_at_deaths: u64) -> Books {
+        let config = fs::read_to_string(self.place.path().join("assay.toml")).unwrap();
+        let cost = self.run(run).await.cost.0;
+        assert!(cost > 0 || !config.contains("[prices."), "nothing is on the books");
         assert_books(&self.store, run, &[provider.bill()], in_flight_at_deaths).await
     }
 

@@ -1,6 +1,8 @@
 //! The oracle of every fault: a run that is over, held against itself and against the provider's bill.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+use std::collections::BTreeMap;
+
 use assay_common::id::RunId;
 use assay_common::outcome::Outcome;
 use assay_store::{RunState, Schema, Store, StoreUrl};
@@ -25,14 +27,16 @@ pub async fn books(store: &Store, run: RunId, bills: &[Bill]) -> Books {
     let standing = store.standing(run).await.unwrap();
     assert!(!standing.running, "{standing:?}");
     let mut ordinals = Vec::new();
-    let (mut passed, mut failed, mut errored, mut calls) = (0, 0, 0, 0);
+    let (mut passed, mut failed, mut errored) = (0, 0, 0);
+    let (mut calls, mut priced) = (BTreeMap::new(), false);
     loop {
         let page = store.results(run, ordinals.last().copied(), PAGE).await.unwrap();
         if page.is_empty() {
             break;
         }
         for result in page {
-            calls += result.calls;
+            *calls.entry(result.row.ordinal).or_default() += result.calls;
+            priced |= result.row.cost.is_some_and(|cost| cost.0 > 0);
             match result.row.outcome {
                 Outcome::Passed => passed += 1,
                 Outcome::Failed => failed += 1,
@@ -43,7 +47,7 @@ pub async fn books(store: &Store, run: RunId, bills: &[Bill]) -> Books {
         }
     }
     assert_eq!((passed, failed, errored), (row.passed, row.failed, row.errored), "{row:?}");
-    let cost = (row.cost.0 > 0).then_some((row.cost.0, PRICE));
+    let cost = (priced || row.cost.0 > 0).then_some((row.cost.0, PRICE));
     Books::of(&run.to_string(), row.planned, ordinals, Recorded { calls, cost }, bills)
 }
 

@@ -111,7 +111,13 @@ pub async fn reasons(
     let concerns = |account: &str| ours.contains(account);
     let problems = store.account_problems().await?.into_iter().filter(|(account, _)| concerns(account));
     reasons.extend(problems.map(|(account, problem)| of_account(&account, problem)));
-    reasons.extend(nobody(&store.members().await?, store.url(), asker));
+    let members = match asker {
+        Asker::Reader if reasons.is_empty() && run.state == RunState::Running => {
+            store.living_members().await?
+        }
+        _ => store.members().await?,
+    };
+    reasons.extend(nobody(&members, store.url(), asker));
     reasons.extend(suspected(&store.suspects(run.id).await?));
     reasons.extend(waiting(store, run, now).await?);
     Ok(reasons)
@@ -234,7 +240,10 @@ fn nobody(members: &[Member], url: &StoreUrl, asker: Asker) -> Vec<Reason> {
         return vec![reason(ReasonKind::NoWorker, "nobody runs it", hint)];
     }
     let mut missing = Vec::new();
-    if !is_there(WORKER) {
+    if matches!(url, StoreUrl::Sqlite(_)) {
+        let hint = "give the coordinator a PostgreSQL store, or use `assay run` on the file without one";
+        missing.push(reason(ReasonKind::NoWorker, "workers cannot share a store in a file", hint));
+    } else if !is_there(WORKER) {
         let hint = "start one with `assay worker` on the same store and queue";
         missing.push(reason(ReasonKind::NoWorker, "no worker is alive", hint));
     }

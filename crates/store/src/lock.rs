@@ -11,6 +11,9 @@ use crate::error::StoreError;
 use crate::open::make_folder_of;
 use crate::url::StoreUrl;
 
+/// Somebody who only looks whether the lock is held has it for a moment.
+const TRIES: u32 = 1_000;
+
 /// The lock on `<database>.lock`, held while this lives.
 #[derive(Debug)]
 pub struct FileLock {
@@ -30,6 +33,13 @@ impl FileLock {
         }
     }
 
+    /// Whether somebody holds the lock of a SQLite store.
+    pub(crate) fn is_held(database: &Path) -> bool {
+        let file = File::options().read(true).write(true).open(lock_path(database));
+        // Shared, and gone at once: of those who only look none is in the way of another.
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     fn take_file(database: &Path) -> Result<Self, StoreError> {
         let path = lock_path(database);
         let unusable = |source| StoreError::File { path: path.clone(), source };
@@ -38,12 +48,17 @@ impl FileLock {
         // Not truncated before it is ours: it holds the number of its holder.
         options.read(true).write(true).create(true).truncate(false);
         let mut file = options.open(&path).map_err(unusable)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(StoreError::Locked { path: database.to_owned(), pid: holder(&mut file) });
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if tries < TRIES => std::thread::yield_now(),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(StoreError::Locked { path: database.to_owned(), pid: holder(&mut file) });
+                }
+                Err(TryLockError::Error(source)) => return Err(unusable(source)),
             }
-            Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
         file.set_len(0).map_err(unusable)?;
         file.rewind().map_err(unusable)?;

@@ -3,6 +3,7 @@
 //! A member that is gone gives back what it held: because it left, or because it was buried by whoever watched its beat.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use assay_common::clock::Micros;
 use assay_common::id::MemberId;
@@ -10,10 +11,12 @@ use assay_common::id::MemberId;
 use crate::cancel::cancel_returned;
 use crate::error::StoreError;
 use crate::leader::{Mandate, assert_mandate};
+use crate::lock::FileLock;
 use crate::open::{Store, known_schema};
 use crate::pools::{Durability, reading, stating, writing};
 use crate::row::{json, parsed, to_json, whole};
 use crate::suspect::{convict, is_convicted};
+use crate::url::StoreUrl;
 
 pub(crate) const SQL: &[&str] = &[JOIN, BEAT, MEMBERS, FORGET, FREE, FORGET_ALL, FREE_ALL];
 
@@ -110,6 +113,27 @@ impl Store {
         let rows: Vec<MemberRow> =
             reading!(self, |conn| { Ok(sqlx::query_as(MEMBERS).fetch_all(&mut *conn).await?) })?;
         rows.into_iter().map(MemberRow::into_member).collect()
+    }
+}
+
+/// Longer than it takes from one beat to the next.
+const TWO_BEATS: Duration = Duration::from_millis(2_200);
+
+impl Store {
+    /// The members that are there, the oldest first. Where nobody leads, nobody buries the others: of a file this looks at its
+    /// lock, and of PostgreSQL at two beats, which takes some seconds.
+    pub async fn living_members(&self) -> Result<Vec<Member>, StoreError> {
+        let members = self.members().await?;
+        if members.is_empty() {
+            return Ok(members);
+        }
+        if let StoreUrl::Sqlite(path) = self.url() {
+            return Ok(if FileLock::is_held(path) { members } else { Vec::new() });
+        }
+        tokio::time::sleep(TWO_BEATS).await;
+        let later = self.members().await?;
+        let beat = |member: &Member| later.iter().find(|one| one.id == member.id).map(|one| one.beat);
+        Ok(members.into_iter().filter(|member| beat(member).is_some_and(|beat| beat > member.beat)).collect())
     }
 }
 

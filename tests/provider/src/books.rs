@@ -26,17 +26,20 @@ pub struct Books {
     pub paid_twice: u64,
     /// Calls that are for no job of the run.
     pub strange: u64,
-    /// Calls beyond those on the run's ledger.
+    /// Calls that are on no ledger.
     pub unrecorded: u64,
-    /// What answered calls cost beyond what the ledger says, in nano-dollars; 0 where it knows no price.
-    pub unpaid_nano: i64,
+    /// Calls on the run's ledger that nobody was asked.
+    pub invented: u64,
+    /// By how much the cost on the ledger is below or above what the calls on it can have cost, in nano-dollars; 0 where
+    /// there is no price.
+    pub misbooked_nano: i64,
 }
 
 /// What a run's own ledger says of its calls.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Recorded {
-    /// How many there were.
-    pub calls: u64,
+    /// How many there were for each job, by ordinal.
+    pub calls: BTreeMap<u64, u64>,
     /// What they cost, in nano-dollars, and by which price; `None` where none is known.
     pub cost: Option<(i64, Price)>,
 }
@@ -57,8 +60,9 @@ impl Books {
         let mut books = Self { jobs, ..Self::default() };
         let mut paid: BTreeMap<(u64, u32), u64> = BTreeMap::new();
         let mut asked = BTreeSet::new();
-        let (known, price) = recorded.cost.unwrap_or_default();
-        let mut billed = 0;
+        let price = recorded.cost.map(|(_, price)| price).unwrap_or_default();
+        // What each call of a job cost.
+        let mut costs: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
         for entry in bills.into_iter().flat_map(|bill| &bill.entries) {
             books.calls += 1;
             let tag = entry.job.as_deref().and_then(|job| job.parse::<JobTag>().ok());
@@ -67,9 +71,9 @@ impl Books {
                 continue;
             };
             asked.insert(tag.ordinal);
-            if entry.status == Some(OK) {
-                billed += price.cost(entry.input_tokens, entry.output_tokens);
-            }
+            let answered = entry.status == Some(OK);
+            let cost = if answered { price.cost(entry.input_tokens, entry.output_tokens) } else { 0 };
+            costs.entry(tag.ordinal).or_default().push(cost);
             if entry.status.is_none_or(|status| status == OK) {
                 *paid.entry((tag.ordinal, tag.generation)).or_default() += 1;
             }
@@ -77,27 +81,55 @@ impl Books {
         books.lost = (0..jobs).filter(|ordinal| !found.contains_key(ordinal)).count() as u64;
         books.doubled = found.values().map(|results| results - 1).sum();
         books.unasked = found.keys().filter(|ordinal| !asked.contains(ordinal)).count() as u64;
-        books.unrecorded = books.calls.saturating_sub(recorded.calls);
-        books.unpaid_nano = i64::try_from(billed).unwrap_or(i64::MAX) - known;
+        books.compare(costs, &recorded);
         books.paid_twice = paid.values().map(|calls| calls - 1).sum();
         books
+    }
+
+    /// Holds what is on the ledger against what each call of a job cost.
+    fn compare(&mut self, costs: BTreeMap<u64, Vec<u64>>, recorded: &Recorded) {
+        let (mut least, mut most) = (0, 0);
+        for (ordinal, mut costs) in costs {
+            let known = recorded.calls.get(&ordinal).copied().unwrap_or_default();
+            let missing = (costs.len() as u64).saturating_sub(known);
+            self.unrecorded += missing;
+            self.invented += known.saturating_sub(costs.len() as u64);
+            // Those that are missing may be the dearest.
+            costs.sort_unstable();
+            let certain = costs.len() - usize::try_from(missing).unwrap_or(costs.len());
+            least += costs[..certain].iter().sum::<u64>();
+            most += costs.iter().sum::<u64>();
+        }
+        if let Some((cost, _)) = recorded.cost {
+            let exact = |nano: u64| i64::try_from(nano).unwrap_or(i64::MAX);
+            self.misbooked_nano = (cost - exact(most)).max(0) + (cost - exact(least)).min(0);
+        }
     }
 
     /// Whether nothing is lost, doubled or made up, no more is paid twice or on no record than was `in_flight_at_deaths`,
     /// and the ledger says what the rest cost, to the nano-dollar.
     pub fn hold(&self, in_flight_at_deaths: u64) -> bool {
-        let Self { lost, doubled, unasked, strange, .. } = self;
-        let paid_for = self.unpaid_nano == 0 || (self.unrecorded > 0 && self.unpaid_nano > 0);
-        (*lost, *doubled, *unasked, *strange) == (0, 0, 0, 0)
+        let Self { lost, doubled, unasked, strange, invented, misbooked_nano, .. } = self;
+        (*lost, *doubled, *unasked, *strange, *invented, *misbooked_nano) == (0, 0, 0, 0, 0, 0)
             && self.paid_twice <= in_flight_at_deaths
             && self.unrecorded <= in_flight_at_deaths
-            && paid_for
     }
 }
 
 impl fmt::Display for Books {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { jobs, lost, doubled, unasked, calls, paid_twice, strange, unrecorded, unpaid_nano } = self;
+        let Self {
+            jobs,
+            lost,
+            doubled,
+            unasked,
+            calls,
+            paid_twice,
+            strange,
+            unrecorded,
+            invented,
+            misbooked_nano,
+        } = self;
         for (name, value) in [
             ("jobs", jobs),
             ("lost", lost),
@@ -106,11 +138,12 @@ impl fmt::Display for Books {
             ("calls", calls),
             ("calls for no job of the run", strange),
             ("calls on no record", unrecorded),
+            ("records without a call", invented),
             ("paid twice", paid_twice),
         ] {
             writeln!(f, "{name:<28} {value:>9}")?;
         }
-        writeln!(f, "{:<28} {unpaid_nano:>9}", "nano-dollars on no record")
+        writeln!(f, "{:<28} {misbooked_nano:>9}", "nano-dollars misbooked")
     }
 }
 
@@ -136,7 +169,11 @@ mod tests {
         let fine = [("r/0/0/1", Some(200)), ("r/1/0/1", Some(503)), ("r/1/0/2", Some(200))];
         let check = |results: &[u64], calls: &[(&str, Option<u16>)], expected: Books| {
             let all: Vec<_> = fine.iter().chain(calls).copied().collect();
-            let recorded = Recorded { calls: all.len() as u64, cost: None };
+            let calls = [0, 1, 2].map(|ordinal| {
+                let of_job = |(job, _): &&(&str, Option<u16>)| job.starts_with(&format!("r/{ordinal}/"));
+                (ordinal, all.iter().filter(of_job).count() as u64)
+            });
+            let recorded = Recorded { calls: calls.into(), cost: None };
             let books = Books::of("r", 2, results.iter().copied(), recorded, [&bill(&all)]);
             let rest = Books { jobs: 2, calls: all.len() as u64, ..expected };
             assert_eq!(books, rest, "{results:?} {calls:?}");
@@ -153,28 +190,47 @@ mod tests {
             &[("x/0/0/1", Some(200)), ("r/2/0/1", None)],
             Books { strange: 2, ..Books::default() },
         );
-        // Two of three calls are known, at 9 nano-dollars; two were answered, at 5 each.
-        let mut billed = bill(&fine);
-        billed.entries.iter_mut().for_each(|entry| entry.input_tokens = 5);
+    }
+
+    #[test]
+    fn a_ledger_says_what_its_calls_cost() {
         let price = Price { input_per_mtok: 1_000_000, output_per_mtok: 0 };
-        let recorded = Recorded { calls: 2, cost: Some((9, price)) };
-        let books = Books::of("r", 2, [0, 1], recorded, [&billed]);
-        assert_eq!((books.unrecorded, books.unpaid_nano), (1, 1));
+        let mut billed = bill(&[("r/0/0/1", Some(200)), ("r/1/0/1", Some(503)), ("r/1/0/2", Some(200))]);
+        billed.entries.iter_mut().for_each(|entry| entry.input_tokens = 5);
+        let check = |calls: [u64; 2], cost: i64, expected: (u64, u64, i64)| {
+            let recorded = Recorded { calls: (0..).zip(calls).collect(), cost: Some((cost, price)) };
+            let books = Books::of("r", 2, [0, 1], recorded, [&billed]);
+            assert_eq!(
+                (books.unrecorded, books.invented, books.misbooked_nano),
+                expected,
+                "{calls:?}, {cost}"
+            );
+        };
+        check([1, 2], 10, (0, 0, 0));
+        check([1, 2], 9, (0, 0, -1));
+        check([1, 2], 12, (0, 0, 2));
+        // One of job 1 is not known: perhaps the answered one.
+        check([1, 1], 5, (1, 0, 0));
+        check([1, 1], 10, (1, 0, 0));
+        check([1, 1], 4, (1, 0, -1));
+        check([2, 2], 10, (0, 1, 0));
+        check([0, 0], 0, (3, 0, 0));
     }
 
     #[test]
     fn books_that_hold_have_no_sin_but_bounded_second_calls() {
         let fine = Books { jobs: 5, calls: 7, paid_twice: 2, ..Books::default() };
         assert!(fine.hold(2) && !fine.hold(1));
-        assert!(Books { unrecorded: 2, unpaid_nano: 7, ..fine }.hold(2));
+        assert!(Books { unrecorded: 2, ..fine }.hold(2));
         for wrong in [
             Books { lost: 1, ..fine },
             Books { doubled: 1, ..fine },
             Books { unasked: 1, ..fine },
             Books { strange: 1, ..fine },
             Books { unrecorded: 10, ..fine },
-            Books { unpaid_nano: 1, ..fine },
-            Books { unrecorded: 1, unpaid_nano: -1, ..fine },
+            Books { invented: 1, ..fine },
+            Books { misbooked_nano: 1, ..fine },
+            Books { misbooked_nano: -1, ..fine },
         ] {
             assert!(!wrong.hold(9), "{wrong:?}");
         }

@@ -146,6 +146,37 @@ async fn when_nothing_moves_the_status_says_why_and_what_to_do() {
     world.end(vec![coordinator, poor, rich]).await;
 }
 
+/// Everybody was killed, and nobody is left who could bury them: the status says so all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn when_everybody_was_killed_the_status_says_who_is_missing() {
+    let provider = provider(1_000).await;
+    let mut world = World::new().await;
+    world.place.provider(provider.base_url(), "in_flight = 1").sums(30, "");
+    world.dead_after = "2s";
+    let (coordinator, worker) = (world.coordinator(), world.worker());
+    let run = world.submit_sums().await;
+    world.calls(&provider, 1).await;
+    coordinator.kill();
+    worker.kill();
+    let status = world.place.assay(&["status", &run.to_string(), "--store", world.store_url()]).expect(0);
+    assert_says(&status.stdout, &["no worker is alive", "no coordinator is alive", "start one with"]);
+
+    let calls = provider.bill().totals().calls;
+    let mut alone = world.place.start(&["run", "suite.yaml"]);
+    world.calls(&provider, calls + 1).await;
+    let running = world.place.assay(&["status", "--json"]).expect(0).json();
+    alone.kill().unwrap();
+    alone.wait().unwrap();
+    let id = running[0]["run"]["id"].as_str().unwrap();
+    let status = world.place.assay(&["status", id]).expect(0);
+    assert_says(&status.stdout, &["nobody runs it", "the same `assay run SUITE` goes on with it"]);
+    let coordinator = world.coordinator();
+    world.ready().await;
+    world.client(&["cancel", &run.to_string()]).await.expect(0);
+    world.finished(run).await;
+    world.end(vec![coordinator]).await;
+}
+
 /// 300 prompts of a quarter of a MiB each: more than a submission may hold.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suite_that_is_too_large_is_refused_in_words() {

@@ -110,26 +110,31 @@ async fn row_08_a_frozen_broker() {
     ends_well(world, run, &provider, vec![coordinator, worker]).await;
 }
 
-/// No hints come any more; what was sent before is worked off and recorded, and acknowledged.
+/// No hints come any more, be it for memory or for disk; what was sent before is worked off and recorded, and acknowledged.
 #[tokio::test(flavor = "multi_thread")]
-async fn row_09_a_broker_that_has_no_memory_left() {
+async fn row_09_a_broker_that_has_no_memory_or_disk_left() {
     let node = breakable().await;
     let provider = provider(50).await;
     let mut world = World::on(node.url().to_owned()).await;
-    world.place.provider(provider.base_url(), "in_flight = 10").sums(1_500, "");
+    world.place.provider(provider.base_url(), "in_flight = 10").sums(2_000, "");
     let coordinator = world.coordinator();
     let worker = world.worker();
     let run = world.submit_sums().await;
     world.done(run, 50).await;
-    node.ctl(&["set_vm_memory_high_watermark", "0"]);
-    until_status(&world, &coordinator, "degraded").await;
-    let readiness = coordinator.readiness().await.1;
-    assert_says(readiness["queue"]["reason"].as_str().unwrap(), &["takes no messages"]);
-    let done = world.run(run).await.done();
-    world.done(run, done + 50).await;
-    assert_eq!(status(&coordinator).await, "degraded");
-    assert!(!world.run(run).await.state.is_over(), "there is nothing left to send");
-    node.ctl(&["set_vm_memory_high_watermark", "0.4"]);
+    for (what, nothing, enough) in
+        [("set_vm_memory_high_watermark", "0", "0.4"), ("set_disk_free_limit", "1000000000000000", "1000000")]
+    {
+        node.ctl(&[what, nothing]);
+        until_status(&world, &coordinator, "degraded").await;
+        let readiness = coordinator.readiness().await.1;
+        assert_says(readiness["queue"]["reason"].as_str().unwrap(), &["takes no messages"]);
+        let done = world.run(run).await.done();
+        world.done(run, done + 50).await;
+        assert_eq!(status(&coordinator).await, "degraded");
+        assert!(!world.run(run).await.state.is_over(), "there is nothing left to send");
+        node.ctl(&[what, enough]);
+        until_status(&world, &coordinator, "ready").await;
+    }
     ends_well(world, run, &provider, vec![coordinator, worker]).await;
 }
 

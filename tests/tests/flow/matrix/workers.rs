@@ -43,7 +43,7 @@ async fn row_04_a_frozen_worker_wakes_after_its_burial() {
     let provider = provider(100).await;
     let mut world = World::new().await;
     let limits = format!("in_flight = {IN_FLIGHT}\nrequests_per_minute = {}", RATE * 60);
-    world.place.provider(provider.base_url(), &limits).sums(JOBS, "");
+    world.place.priced_provider(provider.base_url(), &limits).sums(JOBS, "");
     world.dead_after = "2s";
     let coordinator = world.coordinator();
     let workers = [world.worker(), world.worker()];
@@ -93,9 +93,9 @@ async fn row_22_a_worker_cut_off_from_the_store() {
     let (near, far) = (provider(50).await, provider(50).await);
     let mut world = World::new().await;
     let limits = format!("in_flight = {IN_FLIGHT}");
-    world.place.provider(far.base_url(), &limits);
+    world.place.priced_provider(far.base_url(), &limits);
     std::fs::rename(world.place.path().join("assay.toml"), world.place.path().join("far.toml")).unwrap();
-    world.place.provider(near.base_url(), &limits).sums(JOBS, "");
+    world.place.priced_provider(near.base_url(), &limits).sums(JOBS, "");
     world.dead_after = "2s";
     let proxy = Proxy::open_to(world.database()).await;
     let (behind, broker) = (world.store_url_at(proxy.address()), world.broker().to_owned());
