@@ -13,8 +13,9 @@ mod lease;
 mod limits;
 mod span;
 
+pub use crate::limit::Window;
 pub use lease::{DEFAULT_LEASE_BEAT, DEFAULT_LEASE_TIME};
-pub use limits::{DEFAULT_IN_FLIGHT, Limits, MOST_PER_MINUTE, Window};
+pub use limits::{DEFAULT_IN_FLIGHT, Limits, MOST_PER_MINUTE, key_of};
 pub use span::Span;
 
 /// assay.toml as written.

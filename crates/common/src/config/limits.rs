@@ -9,6 +9,7 @@ use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Config, Span};
+use crate::limit::{Dimension, Window};
 
 /// Requests in flight where assay.toml does not say: of one process, for all models of the account together.
 pub const DEFAULT_IN_FLIGHT: u32 = 50;
@@ -40,23 +41,9 @@ pub struct Limits {
     pub window_length: Option<Span>,
 }
 
-/// How a provider counts what is begun.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Window {
-    /// What was begun in the window that ends now. What holds under it holds under the others.
-    #[default]
-    Sliding,
-    /// What was begun since the window began; windows follow one another.
-    Fixed,
-    /// A bucket of one window's limit, which fills evenly.
-    Bucket,
-}
-
 /// The same as it is written.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[derive(Default)]
 struct Written {
     requests_per_minute: Number,
     tokens_per_minute: Number,
@@ -82,10 +69,36 @@ impl Limits {
         self.window_length.map_or(DEFAULT_WINDOW_LENGTH, |span| span.0)
     }
 
-    /// What a limit of so many a minute comes to in one window: what a single request may need at most.
-    pub fn in_window(&self, per_minute: NonZeroU64) -> u64 {
-        let scaled = u128::from(per_minute.get()) * self.window_length().as_millis() / 60_000;
-        u64::try_from(scaled).unwrap_or(u64::MAX)
+    /// The limit of one dimension: a minute, or at once.
+    pub fn of(&self, dimension: Dimension) -> Option<u64> {
+        match dimension {
+            Dimension::Requests => self.requests_per_minute.map(|limit| limit.get().into()),
+            Dimension::Tokens => self.tokens_per_minute.map(NonZeroU64::get),
+            Dimension::InputTokens => self.input_tokens_per_minute.map(NonZeroU64::get),
+            Dimension::OutputTokens => self.output_tokens_per_minute.map(NonZeroU64::get),
+            Dimension::InFlight => self.in_flight.map(|limit| limit.get().into()),
+        }
+    }
+
+    /// What one dimension's limit comes to in one window: the most that a single request can need of it and ever begin.
+    pub fn of_window(&self, dimension: Dimension) -> Option<u64> {
+        let limit = self.of(dimension)?;
+        if !dimension.is_rate() {
+            return Some(limit);
+        }
+        let scaled = u128::from(limit) * self.window_length().as_millis() / 60_000;
+        Some(u64::try_from(scaled).unwrap_or(u64::MAX))
+    }
+}
+
+/// What a dimension's limit is called in assay.toml, and in an option of the command line with other hyphens.
+pub fn key_of(dimension: Dimension) -> &'static str {
+    match dimension {
+        Dimension::Requests => "requests_per_minute",
+        Dimension::Tokens => "tokens_per_minute",
+        Dimension::InputTokens => "input_tokens_per_minute",
+        Dimension::OutputTokens => "output_tokens_per_minute",
+        Dimension::InFlight => "in_flight",
     }
 }
 
@@ -126,31 +139,20 @@ impl Config {
                 ));
             }
             for (model, of_model) in &provider.models {
-                let pairs = numbers(&of_model.limits).into_iter().zip(numbers(&provider.limits));
-                warnings.extend(pairs.filter_map(|((key, own), (_, account))| {
-                    let (own, account) = (own?, account?);
-                    (own > account).then(|| {
-                        format!(
-                            "[providers.{name}.models.\"{model}\".limits]: {key} = {own} is more than the \
-                             {account} of its account, which is what counts"
-                        )
-                    })
-                }));
+                let above = Dimension::ALL.into_iter().filter_map(|dimension| {
+                    let own = of_model.limits.of(dimension)?;
+                    let account = provider.limits.of(dimension).filter(|account| own > *account)?;
+                    let key = key_of(dimension);
+                    Some(format!(
+                        "[providers.{name}.models.\"{model}\".limits]: {key} = {own} is more than the {account} of its \
+                         account, which is what counts"
+                    ))
+                });
+                warnings.extend(above);
             }
         }
         warnings
     }
-}
-
-/// Each limit by its key.
-fn numbers(limits: &Limits) -> [(&'static str, Option<u64>); 5] {
-    [
-        ("requests_per_minute", limits.requests_per_minute.map(|number| number.get().into())),
-        ("tokens_per_minute", limits.tokens_per_minute.map(NonZeroU64::get)),
-        ("input_tokens_per_minute", limits.input_tokens_per_minute.map(NonZeroU64::get)),
-        ("output_tokens_per_minute", limits.output_tokens_per_minute.map(NonZeroU64::get)),
-        ("in_flight", limits.in_flight.map(|number| number.get().into())),
-    ]
 }
 
 impl<'de> Deserialize<'de> for Number {
@@ -217,7 +219,7 @@ mod tests {
     fn counts_over_a_minute_unless_it_says_otherwise() {
         let check = |limits: &str, expected: (Window, u64)| {
             let limits = Config::parse(&local(limits)).unwrap().providers["x"].limits;
-            assert_eq!((limits.window(), limits.in_window(limits.tokens_per_minute.unwrap())), expected);
+            assert_eq!((limits.window(), limits.of_window(Dimension::Tokens).unwrap()), expected);
         };
         check("tokens_per_minute = 600", (Window::Sliding, 600));
         check("tokens_per_minute = 600\nwindow = \"bucket\"\nwindow_length = \"2s\"", (Window::Bucket, 20));
