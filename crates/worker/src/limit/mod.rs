@@ -3,6 +3,7 @@
 //! Of an account, for the pools of all its models together:
 //! - [`rate`]: requests begun in any minute
 //! - [`pause`]: no calls after a 429; pure
+//! - [`tokens`]: what a request takes of the tokens a minute; pure
 //!
 //! Of each pool:
 //! - [`breaker`]: no calls but a probe while it is in trouble; pure
@@ -20,3 +21,5 @@ pub(crate) mod retries;
 #[cfg(test)]
 mod rows;
 pub(crate) mod tell;
+#[cfg_attr(not(test), expect(dead_code, reason = "the line of an account's tokens will ask it"))]
+pub(crate) mod tokens;
