@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::breaker::{Admission, Breaker, Evidence, Trouble};
 use super::flight::Flight;
+use super::money::Money;
 use super::pause::{LONGEST_WAIT, Pause};
 use super::rate::Rate;
 use super::retries::{Attempt, Retries};
@@ -23,6 +24,7 @@ use crate::provider::observation::Class;
 pub(crate) struct Account {
     allowance: Allowance,
     pause: Mutex<Pause>,
+    money: Mutex<Money>,
     teller: Teller,
     /// Rings whenever somebody who was told to wait may be told otherwise.
     changed: Notify,
@@ -87,6 +89,7 @@ impl Account {
         Self {
             allowance: Allowance::new(in_flight, limits),
             pause: Mutex::new(Pause::new(Instant::now())),
+            money: Mutex::new(Money::new(Instant::now())),
             teller: Teller::new(name.to_owned()),
             changed: Notify::new(),
         }
@@ -190,6 +193,16 @@ impl Gate {
         self.pool.teller.tell(|| self.pool.trouble(), store, clock).await;
     }
 
+    /// Learns that the account's money for the day does not do for a call, and says when to ask again.
+    pub(crate) fn wants_money(&self) -> Duration {
+        lock(&self.account.money).wanting(Instant::now())
+    }
+
+    /// Learns that the account's money for the day does for a call.
+    pub(crate) fn has_paid(&self) {
+        lock(&self.account.money).paid();
+    }
+
     /// Failures of the pool in a row.
     pub(crate) fn streak(&self) -> u32 {
         lock(&self.pool.breaker).streak()
@@ -246,7 +259,7 @@ impl Gate {
 
     fn unless_paused(&self, admission: impl FnOnce(Instant) -> Admission) -> Admission {
         let now = Instant::now();
-        let left = lock(&self.account.pause).left(now);
+        let left = lock(&self.account.pause).left(now).max(lock(&self.account.money).left(now));
         if left.is_zero() { admission(now) } else { Admission::Paused(left) }
     }
 

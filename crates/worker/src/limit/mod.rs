@@ -3,6 +3,7 @@
 //! Of an account, for the pools of all its models together:
 //! - [`rate`]: requests begun in any minute
 //! - [`pause`]: no calls after a 429; pure
+//! - [`money`]: no calls while the money for the day is spent; pure
 //! - [`tokens`]: what a request takes of the tokens a minute; pure
 //!
 //! Of each pool:
@@ -15,6 +16,7 @@
 pub(crate) mod breaker;
 pub(crate) mod flight;
 pub(crate) mod gate;
+pub(crate) mod money;
 pub(crate) mod pause;
 pub(crate) mod rate;
 pub(crate) mod retries;
