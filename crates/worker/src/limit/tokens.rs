@@ -234,7 +234,7 @@ mod tests {
         let taken = Tokens { input: 100, output: 50 };
         let check = |accounting: Accounting, usage: Usage, input, output| {
             let counted = accounting.counted(taken, &usage);
-        assert_eq!((counted, counted.total()), (Tokens { input, output }, input + output));
+            assert_eq!((counted, counted.total()), (Tokens { input, output }, input + output));
         };
         check(Accounting::Produced, usage(80, 10), 80, 10);
         check(Accounting::Produced, usage(120, 70), 120, 70);
