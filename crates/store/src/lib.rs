@@ -15,6 +15,7 @@
 //!   aside in between, [`response`]: what was answered; [`suspect`]: jobs whose members die
 //! - [`attempt`]: a run that its gate ends early or gives more jobs; [`cancel`], [`finish`]: how a run ends; [`account`]:
 //!   what a provider account suffers from
+//! - `ledger`: who may use how much of a provider's limits; pure. [`lease`]: its rows; [`limit`]: what an operator sees and sets
 //! - [`leader`]: whose word counts in a fleet; [`pool`]: the queues its open runs need
 //! - [`submission`], [`steer`], [`redrive`]: a run asked for, paused, resumed, stopped and asked again by somebody;
 //!   [`standing`]: what it waits for
@@ -47,6 +48,9 @@ pub mod history;
 pub mod incident;
 mod job_state;
 pub mod leader;
+pub mod lease;
+pub mod ledger;
+pub mod limit;
 pub mod lock;
 pub mod maintenance;
 pub mod member;
@@ -96,6 +100,9 @@ pub use event::Event;
 pub use expand::NewJob;
 pub use incident::{Incident, IncidentChange, IncidentEvent, IncidentKind, NewIncident, Opened};
 pub use leader::{Candidacy, Mandate};
+pub use lease::Renewal;
+pub use ledger::{Answer, Ask, Profile, Said, Why};
+pub use limit::{Leased, LimitRow};
 pub use lock::FileLock;
 pub use maintenance::{create_database, drop_database};
 pub use member::{Member, Offer};

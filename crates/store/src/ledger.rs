@@ -1,0 +1,453 @@
+//! The ledger of one scope's limits: who may use how much of each, so that all together never exceed one. Pure: what rows hold
+//! goes in, what they are to hold comes out; `lease` reads and writes them.
+//!
+//! ```text
+//! renew:  forget the grants that are over, and those of the asker before the one he goes by
+//!         exposure of a member = the largest of its grants: which of them it goes by is not known
+//!         share                = max-min fair, of the rate that the provider's way of counting leaves
+//!         grant                = the share, as far as the exposure of the others leaves room for it
+//! ```
+//!
+//! **Invariant:** the exposures of all members add up to no more than the rate, or come down to it: a grant never adds to
+//! what is too much already.
+
+mod headroom;
+mod known;
+mod share;
+mod spent;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use assay_common::clock::Micros;
+use assay_common::id::MemberId;
+use assay_common::limit::Dimension;
+
+pub use headroom::Profile;
+pub use known::{Cut, Known, Learned, Said, Set, Stranger};
+use share::shares;
+pub use spent::Spent;
+
+/// A want of everything there is.
+pub const ALL: u64 = i64::MAX as u64;
+/// After a pause the rate grows from a tenth to the whole for so long, in microseconds.
+const RAMP_US: i64 = 10_000_000;
+/// Who may send, where not all may, is drawn anew so often, in microseconds.
+const DRAWN_EVERY_US: i64 = 300_000_000;
+
+/// What a member asks of one limit with a renewal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The account or the model, as tables name it.
+    pub scope: String,
+    /// What the limit counts.
+    pub dimension: Dimension,
+    /// What the member's assay.toml says the limit is, a minute or at once.
+    pub configured: Option<u64>,
+    /// How the provider counts, by the member's assay.toml.
+    pub profile: Profile,
+    /// What it would like: millionths a second, or calls at once; [`ALL`]: as much as there is.
+    pub want: u64,
+    /// The most it uses in one moment.
+    pub burst: u64,
+    /// The grant it goes by, 0 for none. Of calls at once only when it holds no more than that allows.
+    pub acked: u64,
+    /// What it has used since it began, or calls that it holds.
+    pub used: u64,
+    /// What the provider has said since the last renewal.
+    pub said: Option<Said>,
+    /// The provider has refused a call since the last renewal, and nobody may call for so long.
+    pub refused: Option<Duration>,
+}
+
+/// What a member may use of one limit from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// As in the [`Ask`].
+    pub scope: String,
+    /// As in the [`Ask`].
+    pub dimension: Dimension,
+    /// The number of the grant, for [`Ask::acked`].
+    pub seq: u64,
+    /// Millionths a second, or calls at once; `None`: nothing limits it.
+    pub amount: Option<u64>,
+    /// The limit that counts, a minute or at once, where one is known.
+    pub limit: Option<u64>,
+    /// Nobody begins a call for so long.
+    pub paused_for: Duration,
+    /// Why it is less than might be expected.
+    pub why: Option<Why>,
+}
+
+/// Why a member, or all together, may use less of a limit than assay.toml says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The provider has refused a call.
+    Paused,
+    /// The limit is too small for so many senders: the others send for all.
+    Crowded {
+        /// How many send.
+        senders: usize,
+    },
+    /// The provider has refused more than this rate, which grows again.
+    Cut,
+    /// Somebody else uses the account, by what the provider says is left.
+    Stranger,
+    /// The provider says that the limit is less than assay.toml, or an operator, says.
+    Contradicted {
+        /// What it says, a minute.
+        says: u64,
+    },
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Paused => f.write_str("the provider has refused a call for its rate"),
+            Self::Crowded { senders } => {
+                write!(
+                    f,
+                    "the limit is too small to be shared further: {senders} of the workers send for all"
+                )
+            }
+            Self::Cut => f.write_str("the provider has refused more; the rate grows again"),
+            Self::Stranger => {
+                f.write_str("by what the provider says is left, somebody else uses the account too")
+            }
+            Self::Contradicted { says } => write!(f, "the provider says that the limit is {says}"),
+        }
+    }
+}
+
+/// So much of a limit for a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Of which limit.
+    pub dimension: Dimension,
+    /// Whose it is.
+    pub member: MemberId,
+    /// Counts the grants to this member.
+    pub seq: u64,
+    /// Millionths a second, or calls at once; [`ALL`]: nothing limits it.
+    pub amount: u64,
+    /// Until when, by the ledger's own clock.
+    pub until: i64,
+    /// What the member wanted.
+    pub want: u64,
+    /// The most it uses in one moment.
+    pub burst: u64,
+    /// What it had used, or held.
+    pub used: u64,
+    /// What its assay.toml says.
+    pub configured: Option<u64>,
+}
+
+/// The ledger's own clock, by which grants end: microseconds that go on by what passes between two renewals, and never back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnClock {
+    /// What it shows.
+    pub at: i64,
+    /// What the store's clock showed then; `None`: it was never moved.
+    pub seen: Option<Micros>,
+}
+
+impl OwnClock {
+    /// Moves it on to the store's `now`. A clock that was set back or forward does not take the ledger with it: what
+    /// passes between two renewals is counted up to half of `ttl_us`, which is longer than any of those who live is silent.
+    fn advance(&mut self, now: Micros, ttl_us: i64) {
+        let passed = self.seen.map_or(0, |seen| now.0.saturating_sub(seen.0));
+        self.at = self.at.saturating_add(passed.clamp(0, ttl_us / 2));
+        self.seen = Some(now);
+    }
+}
+
+/// All that the store knows of one scope's limits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Book {
+    /// The clock by which its grants end.
+    pub clock: OwnClock,
+    /// Nobody begins a call before.
+    pub paused_until: Option<Micros>,
+    /// What is known of each limit.
+    pub known: BTreeMap<Dimension, Known>,
+    /// All grants that count.
+    pub grants: Vec<Grant>,
+}
+
+/// One member's part in a limit.
+struct Party {
+    member: MemberId,
+    want: u64,
+    burst: u64,
+    exposure: u64,
+}
+
+impl Book {
+    /// Renews what `member` has of each limit it asks for: all asks are of this scope.
+    pub fn renew(&mut self, member: MemberId, asks: &[Ask], ttl: Duration, now: Micros) -> Vec<Answer> {
+        let ttl_us = i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX / 4);
+        self.clock.advance(now, ttl_us);
+        self.expire();
+        for ask in asks {
+            self.learn(member, ask, now);
+        }
+        let until = self.clock.at.saturating_add(ttl_us);
+        let senders = self.senders(member, asks, now);
+        asks.iter().map(|ask| self.grant(member, ask, &senders, until, now)).collect()
+    }
+
+    /// Nobody begins a call for so long.
+    pub fn paused_for(&self, now: Micros) -> Duration {
+        self.paused_until.map_or(Duration::ZERO, |until| until.since(now))
+    }
+
+    /// What files say that a limit is: the least and the most of those who renew.
+    pub fn configured(&self, dimension: Dimension) -> Option<(u64, u64)> {
+        let said = || self.latest(dimension).filter_map(|grant| grant.configured);
+        said().min().zip(said().max())
+    }
+
+    /// The latest grant of each member.
+    pub fn latest(&self, dimension: Dimension) -> impl Iterator<Item = &Grant> {
+        let of = self.grants.iter().filter(move |grant| grant.dimension == dimension);
+        let last: BTreeMap<_, _> = of.fold(BTreeMap::new(), |mut last: BTreeMap<MemberId, &Grant>, grant| {
+            let latest = last.entry(grant.member).or_insert(grant);
+            if grant.seq > latest.seq {
+                *latest = grant;
+            }
+            last
+        });
+        last.into_values()
+    }
+
+    /// The most that a member may be using.
+    pub fn exposure(&self, dimension: Dimension, member: MemberId) -> u64 {
+        self.of(dimension, member).map(|grant| grant.amount).max().unwrap_or(0)
+    }
+
+    /// Moves the clock on for who only looks, and forgets the grants that are over.
+    pub(crate) fn pass(&mut self, now: Micros) {
+        self.clock.advance(now, i64::MAX);
+        self.expire();
+    }
+
+    /// Forgets the grants that are over.
+    fn expire(&mut self) {
+        self.grants.retain(|grant| grant.until > self.clock.at);
+    }
+
+    fn of(&self, dimension: Dimension, member: MemberId) -> impl Iterator<Item = &Grant> {
+        self.grants.iter().filter(move |grant| grant.dimension == dimension && grant.member == member)
+    }
+
+    /// Takes in what an ask tells.
+    fn learn(&mut self, member: MemberId, ask: &Ask, now: Micros) {
+        let dimension = ask.dimension;
+        let before = self.of(dimension, member).max_by_key(|grant| grant.seq).map(|grant| grant.used);
+        self.grants
+            .retain(|grant| grant.dimension != dimension || grant.member != member || grant.seq >= ask.acked);
+        let configured = self.least_configured(ask);
+        let bursts = self.latest(dimension).map(|grant| grant.burst).sum();
+        let resumes = ask.refused.map(|pause| now.plus(pause));
+        let known = self.known.entry(dimension).or_default();
+        if dimension.is_rate() {
+            known.spent.add(ask.used.saturating_sub(before.unwrap_or(ask.used)), now.0);
+            known.grow(configured, ask.profile, now);
+            if let Some(said) = ask.said {
+                known.heard(said, ask.profile, bursts, now);
+            }
+            if let Some(resumes) = resumes {
+                known.refused(configured, ask.profile, now, resumes);
+            }
+        }
+        self.paused_until = self.paused_until.max(resumes);
+    }
+
+    /// What the files of all who renew say at least, the asker's included.
+    fn least_configured(&self, ask: &Ask) -> Option<u64> {
+        let others = self.configured(ask.dimension).map(|(least, _)| least);
+        [others, ask.configured].into_iter().flatten().min()
+    }
+
+    /// Every member's part in a limit, the asker's as it asks now, in an order that is drawn anew now and then and is the
+    /// same for all limits.
+    fn parties(&self, member: MemberId, ask: &Ask, now: Micros) -> Vec<Party> {
+        let dimension = ask.dimension;
+        let mut parties: Vec<_> = self
+            .latest(dimension)
+            .filter(|grant| grant.member != member)
+            .map(|grant| Party {
+                member: grant.member,
+                want: grant.want,
+                burst: grant.burst,
+                exposure: self.exposure(dimension, grant.member),
+            })
+            .collect();
+        let exposure = self.exposure(dimension, member);
+        parties.push(Party { member, want: ask.want, burst: ask.burst, exposure });
+        let draw = now.0.div_euclid(DRAWN_EVERY_US);
+        // Those who have something to send go before those who might.
+        parties.sort_by_cached_key(|party| (party.want == 0, drawn(party.member, draw), party.member));
+        parties
+    }
+
+    /// Those who may send: as many as every limit of the scope bears, and one in any case.
+    fn senders(&self, member: MemberId, asks: &[Ask], now: Micros) -> Senders {
+        let (mut senders, mut crowded) = (BTreeSet::new(), false);
+        let rates = asks.iter().filter(|ask| ask.dimension.is_rate());
+        for (first, ask) in rates.enumerate().map(|(at, ask)| (at == 0, ask)) {
+            let limit =
+                self.known.get(&ask.dimension).and_then(|known| known.limit(self.least_configured(ask)));
+            let parties = self.parties(member, ask, now);
+            let mut bursts = 0;
+            let borne = parties.iter().enumerate().take_while(|(at, party)| {
+                bursts += party.burst;
+                *at == 0 || limit.is_none_or(|limit| ask.profile.bears(limit, bursts))
+            });
+            let borne: BTreeSet<_> = borne.map(|(_, party)| party.member).collect();
+            crowded |= parties.iter().any(|party| party.want > 0 && !borne.contains(&party.member));
+            senders = if first { borne } else { senders.intersection(&borne).copied().collect() };
+        }
+        Senders { senders, crowded }
+    }
+
+    /// Adds a grant for an ask: of everything where nothing limits it, so that it counts once something does.
+    fn grant(&mut self, member: MemberId, ask: &Ask, senders: &Senders, until: i64, now: Micros) -> Answer {
+        let dimension = ask.dimension;
+        let configured = self.least_configured(ask);
+        let known = self.known.entry(dimension).or_default().clone();
+        let paused_for = self.paused_for(now);
+        let answer = |seq, amount, why| {
+            let limit = known.limit(configured);
+            Answer { scope: ask.scope.clone(), dimension, seq, amount, limit, paused_for, why }
+        };
+        let parties = self.parties(member, ask, now);
+        let share = if dimension.is_rate() {
+            self.rate_share(&known, ask, &parties, member, senders, now)
+        } else {
+            known
+                .limit(configured)
+                .map(|places| share_of(member, places, &parties.iter().collect::<Vec<_>>()))
+        };
+        let amount = share.map_or(ALL, |(share, whole)| {
+            let others = parties.iter().filter(|party| party.member != member).map(|party| party.exposure);
+            share.min(others.fold(whole, u64::saturating_sub))
+        });
+        let seq = self.of(dimension, member).map(|grant| grant.seq).max().unwrap_or(0).max(ask.acked) + 1;
+        self.grants.push(Grant {
+            dimension,
+            member,
+            seq,
+            amount,
+            until,
+            want: ask.want.min(ALL),
+            burst: ask.burst,
+            used: ask.used,
+            configured: ask.configured,
+        });
+        answer(seq, share.map(|_| amount), self.why(&known, configured, ask, member, senders, now))
+    }
+
+    /// The asker's fair share of a rate, and the whole; `None`: nothing limits it.
+    fn rate_share(
+        &self,
+        known: &Known,
+        ask: &Ask,
+        parties: &[Party],
+        member: MemberId,
+        Senders { senders, .. }: &Senders,
+        now: Micros,
+    ) -> Option<(u64, u64)> {
+        let configured = self.least_configured(ask);
+        // Whoever may still be sending has his burst, whether or not he goes on.
+        let whole = |those: &[&Party]| {
+            let counts =
+                |party: &&Party| party.exposure > 0 || those.iter().any(|one| one.member == party.member);
+            let bursts = parties.iter().filter(counts).map(|party| party.burst).sum();
+            known.rate(configured, ask.profile, bursts).map(|rate| self.ramped(rate, now))
+        };
+        let all: Vec<_> = parties.iter().filter(|party| senders.contains(&party.member)).collect();
+        let busy: Vec<_> = all.iter().copied().filter(|party| party.want > 0).collect();
+        let rate = whole(&busy)?;
+        // Whoever has nothing to send costs nothing, as long as others use it up.
+        let is_used_up = busy.iter().map(|party| u128::from(party.want)).sum::<u128>() >= u128::from(rate);
+        if is_used_up {
+            return Some(share_of(member, rate, &busy));
+        }
+        Some(share_of(member, whole(&all)?, &all))
+    }
+
+    /// A rate as it is during a pause, and for a while after it.
+    fn ramped(&self, rate: u64, now: Micros) -> u64 {
+        let Some(until) = self.paused_until else { return rate };
+        let since = now.0 - until.0;
+        if since < 0 {
+            return 0;
+        }
+        let tenth = rate / 10;
+        let grown =
+            u128::from(rate - tenth) * u128::from(since.min(RAMP_US).unsigned_abs()) / RAMP_US as u128;
+        tenth + u64::try_from(grown).unwrap_or(u64::MAX)
+    }
+
+    fn why(
+        &self,
+        known: &Known,
+        configured: Option<u64>,
+        ask: &Ask,
+        member: MemberId,
+        Senders { senders, crowded }: &Senders,
+        now: Micros,
+    ) -> Option<Why> {
+        if !ask.dimension.is_rate() {
+            return None;
+        }
+        if !self.paused_for(now).is_zero() {
+            return Some(Why::Paused);
+        }
+        if *crowded && !senders.contains(&member) {
+            return Some(Why::Crowded { senders: senders.len() });
+        }
+        reduced(known, configured)
+    }
+}
+
+/// Why all together may use less of a limit than files or an operator say.
+pub(crate) fn reduced(known: &Known, configured: Option<u64>) -> Option<Why> {
+    if known.cut.is_some() {
+        return Some(Why::Cut);
+    }
+    if known.stranger.is_some() {
+        return Some(Why::Stranger);
+    }
+    let wanted = known.set.as_ref().map(|set| set.to).or(configured)?;
+    let says = known.learned.map(|learned| learned.limit).filter(|says| *says < wanted)?;
+    Some(Why::Contradicted { says })
+}
+
+/// Who may send for a scope.
+struct Senders {
+    senders: BTreeSet<MemberId>,
+    /// Whether some who have something to send may not.
+    crowded: bool,
+}
+
+/// The share of `member` among `those`, and the whole.
+fn share_of(member: MemberId, whole: u64, those: &[&Party]) -> (u64, u64) {
+    let wants: Vec<_> = those.iter().map(|party| party.want).collect();
+    let shares = shares(whole, &wants);
+    let mine = those.iter().position(|party| party.member == member);
+    (mine.map_or(0, |at| shares[at]), whole)
+}
+
+/// A number for a member that says nothing but its place in the order of one draw.
+fn drawn(member: MemberId, draw: i64) -> u64 {
+    // FNV-1a: the same in every version of this program.
+    let bytes = member.to_string().into_bytes().into_iter().chain(draw.to_be_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
