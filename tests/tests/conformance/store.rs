@@ -82,7 +82,6 @@ conforms!(
     reading::outcomes_come_in_pages,
     reading::results_have_everything,
     reading::pages_of_results_are_bounded_in_bytes,
-    reading::quantiles_are_of_the_nearest_rank,
     comparing::versions_lead_to_their_runs,
     comparing::trials_are_counted_by_case,
     comparing::a_quarantine_holds_for_a_time,

@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::breaker::{Admission, Breaker, Evidence, Trouble};
-use super::flight::Flight;
+use super::flight::{Flight, Take};
 use super::lease::Leases;
 use super::line::{Needs, RATES, Ticket};
 use super::pause::{LONGEST_WAIT, Pause};
@@ -454,11 +454,13 @@ impl Pool {
     /// Waits for a place in flight.
     async fn place(self: &Arc<Self>) -> Place {
         loop {
-            if lock(&self.flight).take() {
-                return Place(Arc::clone(self));
+            let take = lock(&self.flight).take(Instant::now());
+            match take {
+                Take::Taken => return Place(Arc::clone(self)),
+                // A place that was given back since is remembered.
+                Take::Full => self.landed.notified().await,
+                Take::From(then) => tokio::time::sleep_until(then).await,
             }
-            // A place that was given back since is remembered.
-            self.landed.notified().await;
         }
     }
 
@@ -470,7 +472,7 @@ impl Pool {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        lock(&self.0.flight).give_back();
+        lock(&self.0.flight).give_back(Instant::now());
         self.0.landed.notify_one();
     }
 }
