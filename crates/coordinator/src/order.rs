@@ -9,7 +9,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 /// How many units are read from the store at a time.
-const PAGE: u32 = 10_000;
+const PAGE: u32 = 16_384;
 
 /// The positions of a dataset's cases in committed order: 16 bytes a case while a run expands.
 #[derive(Debug)]
@@ -31,10 +31,10 @@ impl Order {
         loop {
             let first = ranked.len() as u64;
             let page = store.units(dataset.clone(), first, PAGE).await?;
-            if page.is_empty() {
+            ranked.extend((first..).zip(&page).map(|(position, unit)| ranker.rank(unit, position)));
+            if page.len() < PAGE as usize {
                 break;
             }
-            ranked.extend((first..).zip(&page).map(|(position, unit)| ranker.rank(unit, position)));
         }
         ranked.sort_unstable();
         Ok(Self(ranked))

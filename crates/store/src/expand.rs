@@ -6,7 +6,7 @@ use crate::bulk::{Bulk, executed};
 use crate::error::StoreError;
 use crate::leader::{Mandate, assert_mandate};
 use crate::open::Store;
-use crate::pools::writing;
+use crate::pools::{Durability, writing};
 use crate::row::integer;
 
 pub(crate) const SQL: &[&str] = &[MOVE_CURSOR];
@@ -56,7 +56,8 @@ impl Store {
         debug_assert!(jobs.iter().zip(from_cursor..).all(|(job, ordinal)| job.ordinal == ordinal));
         let run = run.to_string();
         let cursor = integer(from_cursor) + integer(jobs.len() as u64);
-        writing!(self, |conn| {
+        // Undone by a power cut, the run is expanded again from where it then is.
+        writing!(self, Durability::Process, |conn| {
             assert_mandate!(conn, mandate);
             let query =
                 sqlx::query(MOVE_CURSOR).bind(&run).bind(integer(from_cursor)).bind(cursor).bind(ended);

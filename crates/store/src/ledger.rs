@@ -296,7 +296,7 @@ impl Book {
 
     /// Those who may send: as many as every limit of the scope bears, and one in any case.
     fn senders(&self, member: MemberId, asks: &[Ask], now: Micros) -> Senders {
-        let (mut senders, mut crowded) = (BTreeSet::new(), false);
+        let (mut senders, mut busy) = (BTreeSet::new(), BTreeSet::new());
         let rates = asks.iter().filter(|ask| ask.dimension.is_rate());
         for (first, ask) in rates.enumerate().map(|(at, ask)| (at == 0, ask)) {
             let limit =
@@ -308,10 +308,11 @@ impl Book {
                 *at == 0 || limit.is_none_or(|limit| ask.profile.bears(limit, bursts))
             });
             let borne: BTreeSet<_> = borne.map(|(_, party)| party.member).collect();
-            crowded |= parties.iter().any(|party| party.want > 0 && !borne.contains(&party.member));
+            busy.extend(parties.iter().filter(|party| party.want > 0).map(|party| party.member));
             senders = if first { borne } else { senders.intersection(&borne).copied().collect() };
         }
-        Senders { senders, crowded }
+        let is_crowded = senders.iter().all(|sender| busy.contains(sender));
+        Senders { senders, is_crowded }
     }
 
     /// Adds a grant for an ask: of everything where nothing limits it, so that it counts once something does.
@@ -399,7 +400,7 @@ impl Book {
         configured: Option<u64>,
         ask: &Ask,
         member: MemberId,
-        Senders { senders, crowded }: &Senders,
+        Senders { senders, is_crowded }: &Senders,
         now: Micros,
     ) -> Option<Why> {
         if !ask.dimension.is_rate() {
@@ -408,7 +409,7 @@ impl Book {
         if !self.paused_for(now).is_zero() {
             return Some(Why::Paused);
         }
-        if *crowded && !senders.contains(&member) {
+        if *is_crowded && !senders.contains(&member) {
             return Some(Why::Crowded { senders: senders.len() });
         }
         reduced(known, configured)
@@ -431,8 +432,8 @@ pub(crate) fn reduced(known: &Known, configured: Option<u64>) -> Option<Why> {
 /// Who may send for a scope.
 struct Senders {
     senders: BTreeSet<MemberId>,
-    /// Whether some who have something to send may not.
-    crowded: bool,
+    /// Whether all of them have something to send: nobody else may.
+    is_crowded: bool,
 }
 
 /// The share of `member` among `those`, and the whole.
@@ -445,9 +446,11 @@ fn share_of(member: MemberId, whole: u64, those: &[&Party]) -> (u64, u64) {
 
 /// A number for a member that says nothing but its place in the order of one draw.
 fn drawn(member: MemberId, draw: i64) -> u64 {
-    // FNV-1a: the same in every version of this program.
-    let bytes = member.to_string().into_bytes().into_iter().chain(draw.to_be_bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    // Steps of SplitMix64, which are the same in every version of this program.
+    let bits = member.as_u128();
+    [bits >> 64, bits & u128::from(u64::MAX)].into_iter().fold(draw.unsigned_abs(), |mixed, bits| {
+        let mixed = (mixed ^ u64::try_from(bits).unwrap_or(0)).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed ^ (mixed >> 31)
     })
 }

@@ -107,7 +107,6 @@ static BULKS: &[&[&Bulk]] = &[
     crate::dataset::BULKS,
     crate::expand::BULKS,
     crate::lease::BULKS,
-    crate::outcome::BULKS,
     crate::recording::BULKS,
     crate::release::BULKS,
     crate::reserve::BULKS,

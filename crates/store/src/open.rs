@@ -134,14 +134,16 @@ impl Store {
         match (&*self.0.pools, &self.0.url) {
             (Pools::Sqlite { writer, .. }, StoreUrl::Sqlite(path)) => {
                 refuse_foreign(path, url).await?;
-                let mut turn = writer.ready(Durability::Machine).await.map_err(unreachable)?;
+                let mut turn = writer.ready().await.map_err(unreachable)?;
                 if schema == Schema::Require {
                     return settled!(turn.connection(), url, schema);
                 }
                 // Of two who migrate at once the second waits, and finds it done.
                 let mut transaction = turn.begin().await.map_err(unreachable)?;
                 settled!(&mut *transaction, url, schema)?;
-                transaction.commit().await.map_err(unreachable)
+                transaction.commit().await.map_err(unreachable)?;
+                drop(turn);
+                writer.settled(Durability::Machine).await.map_err(unreachable)
             }
             (Pools::Postgres(_), StoreUrl::Postgres(text)) => {
                 // A connection of its own: a pool would hide why it cannot connect behind its own time-out, and

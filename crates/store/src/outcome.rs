@@ -8,14 +8,12 @@ use assay_common::outcome::Outcome;
 use assay_common::score::{Millionths, NamedScore};
 use assay_common::usage::Usage;
 
-use crate::bulk::{Bulk, fetched};
 use crate::error::StoreError;
 use crate::open::Store;
 use crate::pools::reading;
 use crate::row::{before, json, usage, whole};
 
 pub(crate) const SQL: &[&str] = &[OUTCOMES];
-pub(crate) static BULKS: &[&Bulk] = &[&LATENCY_QUANTILES];
 
 /// How a terminal job ended: what verdicts are made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,44 +120,5 @@ impl SlimRow {
             cost: self.cost_nano.map(NanoUsd),
             latency_us: self.latency_us,
         })
-    }
-}
-
-// The place of the nearest rank is the share of the count, rounded up; whole numbers divide without a rest on both. A
-// percentage that stands there twice is answered twice.
-static LATENCY_QUANTILES: Bulk = Bulk::new(
-    "WITH asked_run (id) AS (VALUES ($)), asked (percent) AS (VALUES",
-    "($)",
-    ") SELECT ranked.variant, asked.percent, ranked.latency_us FROM (
-        SELECT results.variant, results.latency_us,
-            ROW_NUMBER() OVER (PARTITION BY results.variant ORDER BY results.latency_us) AS place,
-            COUNT(*) OVER (PARTITION BY results.variant) AS number
-        FROM asked_run CROSS JOIN results
-        JOIN jobs ON jobs.run_id = results.run_id AND jobs.ordinal = results.ordinal
-            AND jobs.generation = results.generation
-        WHERE results.run_id = asked_run.id AND results.latency_us IS NOT NULL
-    ) AS ranked CROSS JOIN asked
-    WHERE ranked.place = (ranked.number * asked.percent + 99) / 100",
-)
-.repeatable();
-
-impl Store {
-    /// Quantiles of each variant's measured latencies: (variant, percentage, microseconds), the smallest value that at
-    /// least that share of them does not exceed. A variant of which none was measured is left out.
-    pub async fn latency_quantiles(
-        &self,
-        run: RunId,
-        percents: Vec<u8>,
-    ) -> Result<Vec<(u32, u8, i64)>, StoreError> {
-        let run = run.to_string();
-        let rows = reading!(self, |conn| {
-            Ok(fetched!(conn, LATENCY_QUANTILES(&run) as (i64, i64, i64), &percents, |percent| (i64::from(
-                *percent
-            ))))
-        })?;
-        let quantile = |(variant, percent, micros)| {
-            Ok((whole(variant, "results.variant")?, whole(percent, "percent")?, micros))
-        };
-        rows.into_iter().map(quantile).collect()
     }
 }

@@ -14,11 +14,15 @@ use sqlx::sqlite::{
     Sqlite, SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqlSafeStr as _, Transaction};
+use sqlx::{ConnectOptions as _, Connection as _, SqlSafeStr as _, Transaction};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 use tokio::task::JoinHandle;
 
 use crate::error::StoreError;
+
+mod log;
+
+use log::Log;
 
 /// How long a connection is waited for, and a new one may take.
 pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -72,14 +76,15 @@ impl Pools {
             // Pages are written again and again: the longer the log, the fewer copies of each go into the file.
             .pragma("wal_autocheckpoint", WAL_PAGES)
             .pragma("journal_size_limit", WAL_KEPT)
-            .synchronous(Durability::Machine.synchronous());
+            // Whose commit is to survive a power cut waits for the disk by itself, and the others do not wait for it.
+            .synchronous(SqliteSynchronous::Normal);
         let readers = options.clone().pragma("query_only", "ON");
         let writer = options.create_if_missing(create);
         // WAL rests in the file: set once, where the file may be made.
         let writer = if create { writer.journal_mode(SqliteJournalMode::Wal) } else { writer };
         Self::Sqlite {
             readers: readers_of(readers),
-            writer: Box::new(Writer { options: writer, connection: Mutex::new(None) }),
+            writer: Box::new(Writer { options: writer, connection: Mutex::new(None), log: Log::of(path) }),
         }
     }
 
@@ -92,7 +97,7 @@ impl Pools {
         let writer = sqlite_options(Path::new(&name)).in_memory(true).shared_cache(true);
         Self::Sqlite {
             readers: readers_of(writer.clone().pragma("read_uncommitted", "ON")),
-            writer: Box::new(Writer { options: writer, connection: Mutex::new(None) }),
+            writer: Box::new(Writer { options: writer, connection: Mutex::new(None), log: Log::default() }),
         }
     }
 
@@ -149,22 +154,6 @@ pub(crate) enum Durability {
     Process,
 }
 
-impl Durability {
-    fn synchronous(self) -> SqliteSynchronous {
-        match self {
-            Self::Machine => SqliteSynchronous::Full,
-            Self::Process => SqliteSynchronous::Normal,
-        }
-    }
-
-    fn pragma(self) -> &'static str {
-        match self {
-            Self::Machine => "PRAGMA synchronous = FULL",
-            Self::Process => "PRAGMA synchronous = NORMAL",
-        }
-    }
-}
-
 /// Connections that read a SQLite file. They do not go stale: no pings before use, no recycling.
 fn readers_of(options: SqliteConnectOptions) -> SqlitePool {
     SqlitePoolOptions::new()
@@ -180,47 +169,45 @@ fn readers_of(options: SqliteConnectOptions) -> SqlitePool {
 /// connection's thread after every use whether it is still there.
 pub(crate) struct Writer {
     options: SqliteConnectOptions,
-    connection: Mutex<Option<Connected>>,
-}
-
-/// An open connection.
-pub(crate) struct Connected {
-    connection: SqliteConnection,
-    /// What it is set to.
-    level: Durability,
+    connection: Mutex<Option<SqliteConnection>>,
+    log: Log,
 }
 
 /// The writer's turn.
-pub(crate) struct Turn<'w>(MappedMutexGuard<'w, Connected>);
+pub(crate) struct Turn<'w>(MappedMutexGuard<'w, SqliteConnection>);
 
 impl Writer {
     /// The connection, once the transactions before are over; each of its statements commits by itself.
-    pub(crate) async fn ready(&self, durability: Durability) -> Result<Turn<'_>, sqlx::Error> {
-        let mut turn = self.turn().await?;
-        // The level cannot change inside a transaction.
-        if turn.0.level != durability {
-            turn.0.connection.execute(durability.pragma()).await?;
-            turn.0.level = durability;
-        }
-        Ok(turn)
-    }
-
-    async fn turn(&self) -> Result<Turn<'_>, sqlx::Error> {
+    pub(crate) async fn ready(&self) -> Result<Turn<'_>, sqlx::Error> {
         let waiting = tokio::time::timeout(ACQUIRE_TIMEOUT, self.connection.lock());
         let mut turn = waiting.await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        if let Some(connection) = turn.as_mut().filter(|connection| connection.is_in_transaction()) {
+            // The last transaction failed, and its end is on the way.
+            let _ = connection.ping().await;
+        }
         // A full disk ends a transaction behind the driver's back: it would take the connection for one inside it for ever.
-        turn.take_if(|connected| connected.connection.is_in_transaction());
+        if let Some(lost) = turn.take_if(|connection| connection.is_in_transaction()) {
+            let _ = lost.close().await;
+        }
         if turn.is_none() {
-            let connection = self.options.connect().await?;
-            *turn = Some(Connected { connection, level: Durability::Machine });
+            *turn = Some(self.options.connect().await?);
         }
         MutexGuard::try_map(turn, Option::as_mut).map(Turn).map_err(|_| sqlx::Error::PoolClosed)
     }
 
+    /// Waits until what was committed survives what `durability` says. Not to be called in one's turn: the next may write
+    /// while the disk is waited for.
+    pub(crate) async fn settled(&self, durability: Durability) -> Result<(), sqlx::Error> {
+        match durability {
+            Durability::Machine => self.log.sync().await.map_err(sqlx::Error::Io),
+            Durability::Process => Ok(()),
+        }
+    }
+
     async fn close(&self) {
-        if let Some(connected) = self.connection.lock().await.take() {
+        if let Some(connection) = self.connection.lock().await.take() {
             // What is not folded into the file now is by whoever opens it next.
-            let _ = connected.connection.close().await;
+            let _ = connection.close().await;
         }
     }
 }
@@ -229,12 +216,12 @@ impl Turn<'_> {
     /// Begins a transaction.
     pub(crate) async fn begin(&mut self) -> Result<Transaction<'_, Sqlite>, sqlx::Error> {
         // A deferred transaction that begins with a read could not upgrade past another process's write.
-        Transaction::begin(&mut self.0.connection, Some("BEGIN IMMEDIATE".into_sql_str())).await
+        Transaction::begin(&mut *self.0, Some("BEGIN IMMEDIATE".into_sql_str())).await
     }
 
     /// The connection, for what is no transaction.
     pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
-        &mut self.0.connection
+        &mut self.0
     }
 }
 
@@ -329,14 +316,16 @@ macro_rules! writing {
         let write = Box::pin(async move {
             match store.pools() {
                 $crate::pools::Pools::Sqlite { writer, .. } => {
-                    let mut turn = writer.ready($durability).await?;
+                    let mut turn = writer.ready().await?;
                     let mut transaction = turn.begin().await?;
                     let $conn: &mut sqlx::SqliteConnection = &mut transaction;
                     let done: Result<_, $crate::error::StoreError> = async { $body }.await;
                     let done = done?;
                     assay_common::crash_point!(Committing);
                     transaction.commit().await?;
+                    drop(turn);
                     assay_common::crash_point!(Committed);
+                    writer.settled($durability).await?;
                     Ok(done)
                 }
                 $crate::pools::Pools::Postgres(pool) => {
@@ -380,9 +369,12 @@ macro_rules! stating {
         let write = Box::pin(async move {
             match store.pools() {
                 $crate::pools::Pools::Sqlite { writer, .. } => {
-                    let mut turn = writer.ready($durability).await?;
+                    let mut turn = writer.ready().await?;
                     let $conn = turn.connection();
-                    $body
+                    let done: Result<_, $crate::error::StoreError> = async { $body }.await;
+                    drop(turn);
+                    writer.settled($durability).await?;
+                    done
                 }
                 $crate::pools::Pools::Postgres(postgres) => {
                     let mut connection = postgres.$line.acquire().await?;

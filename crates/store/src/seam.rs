@@ -17,7 +17,7 @@ use tokio::task::unconstrained;
 
 use crate::error::StoreError;
 use crate::open::{MIGRATOR, Store};
-use crate::pools::{Durability, Pools};
+use crate::pools::Pools;
 
 /// A point that every transaction comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ impl Store {
         let store = Self::of_simulation(Pools::memory(), simulated.clone());
         let migrated = simulated.at_once(async {
             let Pools::Sqlite { writer, .. } = store.pools() else { return Ok(()) };
-            let mut turn = writer.ready(Durability::Process).await?;
+            let mut turn = writer.ready().await?;
             MIGRATOR
                 .run_direct(None, turn.connection(), false)
                 .await

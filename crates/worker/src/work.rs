@@ -15,7 +15,7 @@ use tracing::Instrument;
 
 use crate::keep::Keeper;
 use crate::limit::breaker::Evidence;
-use crate::limit::gate::{Closed, Pass};
+use crate::limit::gate::{Closed, Pass, Size};
 use crate::limit::retries::Attempt;
 use crate::persist::persist;
 use crate::plan::Plan;
@@ -66,10 +66,15 @@ impl<'w> Work<'w> {
         slot: &mut Option<Pass>,
     ) -> Result<Option<Settlement>, WorkerError> {
         let (pool, grant) = (self.pool, self.grant);
-        let question = Question::new(grant, plan.model(grant.variant), prompt, plan.label(grant.variant));
+        let model = plan.model(grant.variant);
+        let size = Size { bytes: prompt.bytes(), max_tokens: model.sampling.max_tokens };
+        let question = Question::new(grant, model, prompt, plan.label(grant.variant));
         loop {
             if !pool.alive.is_open(grant.key.run) {
                 return Ok(Some(self.parked(Duration::ZERO)));
+            }
+            if let Some(Err(closed)) = slot.as_ref().map(|pass| pool.gate.look_again(pass)) {
+                return Ok(Some(self.closed_out(closed)));
             }
             let reserved = match self.set_aside(plan, prompt, purse).await {
                 Some(Purchase::Unlimited) => false,
@@ -77,7 +82,16 @@ impl<'w> Work<'w> {
                 Some(Purchase::TooDear(wait)) => return Ok(Some(self.parked(wait))),
                 None => return Ok(None),
             };
-            let Some(call) = self.ask(plan, &question, reserved).await? else { return Ok(None) };
+            if let Some(pass) = slot {
+                tokio::select! {
+                    biased;
+                    () = pool.hard.cancelled() => return Ok(None),
+                    () = pool.gate.refresh(pass) => {}
+                }
+            }
+            let Some(call) = self.ask(plan, &question, slot.as_ref(), reserved).await? else {
+                return Ok(None);
+            };
             let Some((class, observation, latency_us)) = call else {
                 let error = "no recorded answer fits this case, prompt and trial".to_owned();
                 return Ok(Some(self.failed(ErrorKind::NoRecording, error, None)));
@@ -104,6 +118,10 @@ impl<'w> Work<'w> {
                 Step::Park(wait) => return Ok(Some(self.parked(wait))),
                 Step::Again(wait) => wait,
             };
+            // What the provider has said meanwhile may leave no room for it.
+            if let Err(too_large) = pool.gate.fits(size) {
+                return Ok(Some(self.failed(ErrorKind::TooLarge, too_large.to_string(), None)));
+            }
             let counts = self.tally.tries.counted > 0;
             let attempt = if counts { Attempt::Again } else { Attempt::First };
             *slot = None;
@@ -112,7 +130,7 @@ impl<'w> Work<'w> {
                 () = pool.stop.cancelled() => return Ok(Some(self.parked(Duration::ZERO))),
                 entered = async {
                     tokio::time::sleep(wait).await;
-                    pool.gate.enter(attempt, pool.environment.clock.now()).await
+                    pool.gate.enter(attempt, size, pool.environment.clock.now()).await
                 } => entered,
             };
             *slot = match entered {
@@ -158,6 +176,7 @@ impl<'w> Work<'w> {
         &mut self,
         plan: &Plan,
         question: &Question<'_>,
+        pass: Option<&Pass>,
         reserved: bool,
     ) -> Result<Option<Option<(Class, Observation, Option<i64>)>>, WorkerError> {
         let Pool { environment, provider, gate, dice, hard, .. } = self.pool;
@@ -219,6 +238,7 @@ impl<'w> Work<'w> {
         let detail = observation.reply.detail();
         let evidence = Evidence { class, sent, retry_after: observation.retry_after, detail: &detail };
         gate.observe(&evidence, &environment.store, &environment.clock).await;
+        gate.settle(pass, class, &usage, &observation.meters);
         Ok(Some(Some((class, observation, latency_us))))
     }
 

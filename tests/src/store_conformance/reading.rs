@@ -1,12 +1,12 @@
-//! Reading what came out: pages of outcomes and results, and quantiles.
+//! Reading what came out: pages of outcomes and results.
 
 use assay_common::job::{Finished, Output};
 use assay_common::outcome::{ErrorKind, Outcome};
 use assay_common::score::Millionths;
-use assay_store::{Mandate, NewJob, OutcomeRow, StoreUrl};
+use assay_store::{Mandate, OutcomeRow, StoreUrl};
 
 use super::asking::entry;
-use super::fixture::{Fixture, NOW, POOL, case, finished};
+use super::fixture::{Fixture, NOW, case, finished};
 
 /// Terminal jobs come by ordinal, those still open are passed over, cancelled ones have no scores.
 pub async fn outcomes_come_in_pages(place: StoreUrl) {
@@ -119,49 +119,4 @@ pub async fn pages_of_results_are_bounded_in_bytes(place: StoreUrl) {
         earlier.push(page.iter().map(|row| row.row.ordinal).collect::<Vec<_>>());
     }
     assert_eq!(earlier, expected);
-}
-
-/// Quantiles are those of the nearest rank, by variant, of what was measured.
-pub async fn quantiles_are_of_the_nearest_rank(place: StoreUrl) {
-    let fixture = Fixture::created(&place, 24).await;
-    let job = |ordinal: u64| NewJob {
-        ordinal,
-        position: ordinal,
-        variant: u32::from(ordinal >= 11),
-        trial: 1,
-        pool: POOL.to_owned(),
-    };
-    assert!(
-        fixture.store.expand(Mandate::Own, fixture.run, 0, (0..24).map(job).collect(), true).await.unwrap()
-    );
-    fixture.claim(fixture.member, 0..24).await;
-    let batch = (0..24i64).map(|ordinal| {
-        let mut row = fixture.passed(ordinal.unsigned_abs(), 1);
-        row.variant = u32::from(ordinal >= 11);
-        // Variant 0: 10, 20, … 100 out of order, and one that was not measured.
-        row.latency_us = (ordinal != 10).then_some((ordinal * 7 % 10 + 1) * 10);
-        finished(row)
-    });
-    fixture.settle(batch.collect()).await;
-    let check = async |percents: &[u8], expected: &[(u32, u8, i64)]| {
-        let mut found = fixture.store.latency_quantiles(fixture.run, percents.to_vec()).await.unwrap();
-        found.sort_unstable();
-        found.dedup();
-        assert_eq!(found, expected, "{percents:?}");
-    };
-    // Of variant 1 there are 13, of any other none.
-    let mut second: Vec<_> = (11..24i64).map(|ordinal| (ordinal * 7 % 10 + 1) * 10).collect();
-    second.sort_unstable();
-    let of_second = |rank: usize| second[rank - 1];
-    check(&[50], &[(0, 50, 50), (1, 50, of_second(7))]).await;
-    check(
-        &[1, 10, 11],
-        &[(0, 1, 10), (0, 10, 10), (0, 11, 20), (1, 1, 10), (1, 10, of_second(2)), (1, 11, of_second(2))],
-    )
-    .await;
-    check(
-        &[51, 95, 99],
-        &[(0, 51, 60), (0, 95, 100), (0, 99, 100), (1, 51, of_second(7)), (1, 95, 100), (1, 99, 100)],
-    )
-    .await;
 }

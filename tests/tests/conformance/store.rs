@@ -2,8 +2,8 @@
 
 use assay_store::{FileLock, Schema, Store, StoreError, StoreUrl};
 use assay_tests::store_conformance::{
-    asking, budgets, claiming, comparing, ending, fixture, frozen, giving_back, leading, opening, reading,
-    releasing, renewing, reviewing, runs, settling, sweeping,
+    asking, budgets, capping, claiming, comparing, ending, fixture, frozen, giving_back, leading, leasing,
+    opening, reading, releasing, renewing, reviewing, runs, settling, sweeping,
 };
 
 macro_rules! conforms {
@@ -85,7 +85,6 @@ conforms!(
     reading::outcomes_come_in_pages,
     reading::results_have_everything,
     reading::pages_of_results_are_bounded_in_bytes,
-    reading::quantiles_are_of_the_nearest_rank,
     comparing::versions_lead_to_their_runs,
     comparing::trials_are_counted_by_case,
     comparing::a_quarantine_holds_for_a_time,
@@ -114,6 +113,10 @@ conforms!(
     releasing::of_releases_at_once_one_is_live,
     releasing::an_incident_is_one_while_it_is_open,
     releasing::incidents_opened_at_once_are_told_apart,
+    leasing::a_limit_is_shared_and_given_back,
+    leasing::a_lease_ends_by_itself,
+    leasing::renewals_at_once_exceed_nothing,
+    leasing::a_limit_is_set_and_cleared,
 );
 
 /// One process owns a SQLite file at a time, and the next is told who does.

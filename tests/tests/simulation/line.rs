@@ -4,7 +4,7 @@
 use std::fmt;
 use std::future::pending;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +34,10 @@ pub(crate) struct Skies {
     /// Calm when there is none.
     weather: Mutex<Option<Weather>>,
     outage_until: Mutex<Option<Instant>>,
+    /// Points that processes have come to, at which they wait for the world.
+    points: AtomicU64,
+    /// The point at which a process dies.
+    doom: Mutex<Option<u64>>,
     /// Lives of processes that anything befell.
     troubled: AtomicU32,
     history: Mutex<Digester>,
@@ -63,12 +67,14 @@ struct State {
 }
 
 impl Skies {
-    /// Under `weather`.
-    pub(crate) fn new(seed: u64, weather: Weather) -> Self {
+    /// Under `weather`. Whoever comes to the point `doom` dies there.
+    pub(crate) fn new(seed: u64, weather: Weather, doom: Option<u64>) -> Self {
         Self {
             chance: Chance::new(seed, 2),
             weather: Mutex::new(Some(weather)),
             outage_until: Mutex::default(),
+            points: AtomicU64::new(0),
+            doom: Mutex::new(doom),
             troubled: AtomicU32::new(0),
             history: Mutex::default(),
             began: Instant::now(),
@@ -79,11 +85,17 @@ impl Skies {
     pub(crate) fn clear(&self) {
         *held(&self.weather) = None;
         *held(&self.outage_until) = None;
+        *held(&self.doom) = None;
     }
 
     /// The weather now; `None` when it is calm.
     pub(crate) fn weather(&self) -> Option<Weather> {
         *held(&self.weather)
+    }
+
+    /// How many points processes have come to.
+    pub(crate) fn points(&self) -> u64 {
+        self.points.load(Ordering::Relaxed)
     }
 
     /// How many lives of processes anything befell.
@@ -169,6 +181,17 @@ impl Line {
         held(&self.state).troubled
     }
 
+    /// A point at which it waits for the world: ready when it goes on from there.
+    pub(crate) async fn come_to_point(&self) {
+        if self.mortal {
+            let point = self.skies.points.fetch_add(1, Ordering::Relaxed);
+            if *held(&self.skies.doom) == Some(point) {
+                self.die();
+            }
+        }
+        self.awake().await;
+    }
+
     /// Ready when the process is not frozen; never, when it is dead.
     pub(crate) async fn awake(&self) {
         loop {
@@ -185,7 +208,7 @@ impl Line {
     }
 
     async fn go(&self, point: Point, reads: bool) -> bool {
-        self.awake().await;
+        self.come_to_point().await;
         let chance = &self.skies.chance;
         let weather = self.skies.weather().unwrap_or_default();
         let slow = chance.happens(weather.slow);

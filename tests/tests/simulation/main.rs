@@ -22,10 +22,12 @@ mod process;
 mod provider;
 mod world;
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::Duration;
 
+use assay_common::suite::Suite;
 use plan::{Event, Fleet, Plan, Weather};
 use tokio::runtime::{Builder, Handle};
 use tokio::time::Instant;
@@ -45,30 +47,23 @@ fn simulate_plan(plan: Plan, aside: &Handle) -> Report {
     runtime.block_on(play(plan, aside.clone()))
 }
 
-/// Plays seeds on every core; returns what was wrong, by seed, and what they came to together.
-fn simulate_all(seeds: &[u64]) -> (Vec<(u64, Vec<String>)>, usize) {
-    let cores = thread::available_parallelism().map_or(1, usize::from).min(seeds.len());
+/// Plays the plans of these numbers on every core; returns their reports in the order of the numbers, a panic as one.
+fn simulate_all(numbers: &[u64], plan: impl Fn(u64) -> Plan + Sync) -> Vec<(u64, Report)> {
+    let cores = thread::available_parallelism().map_or(1, usize::from).min(numbers.len());
     thread::scope(|scope| {
+        let plan = &plan;
         let play_share = |core: usize| {
             let aside = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-            let (mut wrong, mut calls) = (Vec::new(), 0);
-            for seed in seeds.iter().skip(core).step_by(cores) {
-                let report = catch_unwind(AssertUnwindSafe(|| simulate(*seed, aside.handle())));
-                match report {
-                    Ok(report) if report.wrong.is_empty() => calls += report.calls,
-                    Ok(report) => wrong.push((*seed, report.wrong)),
-                    Err(_) => wrong.push((*seed, vec!["it ended in a panic".to_owned()])),
-                }
-            }
-            (wrong, calls)
+            let share = numbers.iter().skip(core).step_by(cores);
+            let play = |number: &u64| {
+                let played = catch_unwind(AssertUnwindSafe(|| simulate_plan(plan(*number), aside.handle())));
+                (*number, played.unwrap_or_else(|_| Report::of_panic()))
+            };
+            share.map(play).collect::<Vec<_>>()
         };
         let cores: Vec<_> = (0..cores).map(|core| scope.spawn(move || play_share(core))).collect();
-        let mut all = (Vec::new(), 0);
-        for (wrong, calls) in cores.into_iter().map(|core| core.join().unwrap()) {
-            all.0.extend(wrong);
-            all.1 += calls;
-        }
-        all.0.sort();
+        let mut all: Vec<_> = cores.into_iter().flat_map(|core| core.join().unwrap()).collect();
+        all.sort_by_key(|(number, _)| *number);
         all
     })
 }
@@ -87,16 +82,60 @@ fn every_seed_holds_every_invariant() {
         None => (0..number("SEEDS").unwrap_or(SEEDS)).collect(),
     };
     let began = Instant::now();
-    let (wrong, calls) = simulate_all(&seeds);
+    let reports = simulate_all(&seeds, Plan::draw);
     let minutes = began.elapsed().as_secs_f64() / 60.0;
+    let calls: usize = reports.iter().map(|(_, report)| report.calls).sum();
     let (count, pace) = (seeds.len(), seeds.len() as f64 / minutes);
     println!("{count} seeds with {calls} calls, {pace:.0} seeds a minute");
-    for (seed, wrong) in &wrong {
-        println!("seed {seed} (replay it with SEED={seed} RUST_LOG=debug):");
-        wrong.iter().for_each(|what| println!("  {what}"));
-    }
-    let failed: Vec<_> = wrong.iter().map(|(seed, _)| seed).collect();
+    let wrong = reports.iter().filter(|(_, report)| !report.wrong.is_empty());
+    let failed: Vec<_> = wrong
+        .map(|(seed, Report { wrong, .. })| {
+            println!("seed {seed} (replay it with SEED={seed} RUST_LOG=debug):");
+            wrong.iter().for_each(|what| println!("  {what}"));
+            seed
+        })
+        .collect();
     assert!(failed.is_empty(), "{} of {count} seeds failed: {failed:?}", failed.len());
+}
+
+/// A process dies at each point at which it waits for the world, in a history of its own, and every promise holds.
+#[test]
+fn a_death_at_every_point() {
+    for fleet in [Fleet::Laptop, Fleet::Of(1, 1)] {
+        let plan = |doom: Option<u64>| {
+            let drawn = Plan::draw(5);
+            let suites = drawn.suites[..1].to_vec();
+            let (trouble, events) = (Duration::from_secs(6), Vec::new());
+            Plan { fleet, suites, weather: Weather::default(), events, trouble, fatal: None, doom, ..drawn }
+        };
+        let aside = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let undisturbed = simulate_plan(plan(None), aside.handle());
+        assert_eq!(undisturbed.wrong, [""; 0], "{fleet:?}");
+        let points: Vec<_> = (0..undisturbed.points).collect();
+        assert!(points.len() > 100, "{} points are not a run", points.len());
+        for (point, report) in simulate_all(&points, |point| plan(Some(point))) {
+            assert_eq!(report.wrong, [""; 0], "{fleet:?}, death at point {point}");
+            assert_ne!(report.history, undisturbed.history, "{fleet:?}: nobody died at point {point}");
+        }
+    }
+}
+
+/// A job that kills whoever carries it out ends as poison, and no other does for it.
+#[test]
+fn a_job_that_kills_is_found_out() {
+    let plan = |seed: u64| {
+        let drawn = Plan::draw(seed);
+        // What was paid for by who died is not paid for a second time out of a budget.
+        let unlimited = |suite: &Suite| Suite { budget: None, ..suite.clone() };
+        let suites = drawn.suites.iter().map(unlimited).collect();
+        let (weather, events, trouble) = (Weather::default(), Vec::new(), Duration::from_secs(120));
+        Plan { fleet: Fleet::Of(2, 1), suites, weather, events, trouble, fatal: Some(1), ..drawn }
+    };
+    for (seed, report) in simulate_all(&[0, 1, 2, 3, 4, 5], plan) {
+        assert_eq!(report.wrong, [""; 0], "seed {seed}");
+        let poison: BTreeSet<_> = report.poison.iter().map(String::as_str).collect();
+        assert_eq!(poison, BTreeSet::from(["1"]), "seed {seed}");
+    }
 }
 
 /// What a seed finds it finds again: the same things happen at the same moments.

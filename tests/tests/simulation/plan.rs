@@ -38,6 +38,9 @@ input_per_mtok = 0.5
 output_per_mtok = 2.0
 "#;
 
+/// Cases that every suite has.
+const FEWEST_CASES: u64 = 3;
+
 /// What a call of the dearest model may cost at most, roughly.
 const DEAR: i64 = 400_000;
 
@@ -53,6 +56,10 @@ pub(crate) struct Plan {
     pub(crate) events: Vec<(Duration, Event)>,
     /// How long anything befalls the fleet.
     pub(crate) trouble: Duration,
+    /// The case whose answers kill whoever reads them, as long as anything befalls the fleet.
+    pub(crate) fatal: Option<u64>,
+    /// The point at which a process dies, counted over all of them.
+    pub(crate) doom: Option<u64>,
 }
 
 /// Who is there.
@@ -132,7 +139,8 @@ impl Plan {
             })
             .collect();
         events.sort_by_key(|(at, _)| *at);
-        Self { seed, fleet, suites, weather, events, trouble }
+        let fatal = chance.happens(0.15).then(|| chance.number(0..FEWEST_CASES));
+        Self { seed, fleet, suites, weather, events, trouble, fatal, doom: None }
     }
 
     /// Whether a provider fails at any time.
@@ -189,6 +197,11 @@ fn event(chance: &Chance, processes: usize, runs: usize, provider: bool) -> Even
 /// The text of a prompt, and what it becomes for a case.
 const TEMPLATES: [&str; 2] = ["Is {{ n }} lucky?", "Say whether {{ n }} is lucky."];
 
+/// What every prompt for the nth case says, and that of no other.
+pub(crate) fn numbered(n: u64) -> String {
+    format!(" {n} ")
+}
+
 fn suite(chance: &Chance, number: usize) -> Suite {
     let prompt = |(place, text): (usize, &&str)| {
         let body = PromptBody::text(text);
@@ -213,9 +226,10 @@ fn suite(chance: &Chance, number: usize) -> Suite {
         &[("beta", "small")],
         &[("alpha", "large"), ("beta", "small")],
     ]);
-    let cases = chance.number(3..18);
-    let jobs =
-        i64::try_from(cases).unwrap_or(1) * i64::from(u32::try_from(prompts * models.len()).unwrap_or(1));
+    let cases = chance.number(FEWEST_CASES..18);
+    let repeats = chance.one_of(&[1, 1, 1, 2]);
+    let jobs = i64::try_from(cases).unwrap_or(1)
+        * i64::from(repeats * u32::try_from(prompts * models.len()).unwrap_or(1));
     let budget = chance.happens(0.35).then(|| NanoUsd(DEAR / 8 * jobs / chance.one_of(&[1, 2, 4]) + DEAR));
     Suite {
         name: format!("lucky-{number}"),
@@ -236,7 +250,7 @@ fn suite(chance: &Chance, number: usize) -> Suite {
             extract: None,
         }],
         threshold: None,
-        repeats: 1,
+        repeats,
         reduce: Reducer::Mean,
         priority: chance.one_of(&Priority::ALL),
         budget,

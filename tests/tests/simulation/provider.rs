@@ -46,6 +46,8 @@ pub(crate) struct Providers {
     skies: Arc<Skies>,
     config: Config,
     bill: Mutex<Vec<Entry>>,
+    /// A prompt that says this kills whoever is answered.
+    fatal: Option<String>,
     /// Statuses that all calls of an account are answered with, and until when.
     storms: Mutex<BTreeMap<String, (u16, Instant)>>,
 }
@@ -71,9 +73,9 @@ enum Fate {
 
 impl Providers {
     /// Nothing asked yet.
-    pub(crate) fn new(seed: u64, skies: Arc<Skies>, config: Config) -> Self {
+    pub(crate) fn new(seed: u64, skies: Arc<Skies>, config: Config, fatal: Option<String>) -> Self {
         let (bill, storms) = Default::default();
-        Self { chance: Chance::new(seed, 3), skies, config, bill, storms }
+        Self { chance: Chance::new(seed, 3), skies, config, bill, fatal, storms }
     }
 
     /// Everything that was asked so far.
@@ -139,7 +141,7 @@ impl Providers {
     async fn answer(&self, line: &Arc<Line>, job: String, body: Vec<u8>) -> Result<WireReply, WireFault> {
         let entry = self.enter(&job, line);
         // Whoever is frozen sends it when he wakes.
-        line.awake().await;
+        line.come_to_point().await;
         let asked: Value = serde_json::from_slice(&body).unwrap();
         let model = asked["model"].as_str().unwrap_or_default().to_owned();
         let prompt = asked["messages"][0]["content"].as_str().unwrap_or_default().to_owned();
@@ -170,8 +172,12 @@ impl Providers {
                 Ok(WireReply { status: 200, retry_after: None, body: completion(&prompt, &model, &usage) })
             }
         };
+        let kills = self.fatal.as_ref().is_some_and(|fatal| prompt.contains(fatal));
+        if kills && self.skies.weather().is_some() && matches!(fate, Fate::Answer) {
+            line.die();
+        }
         // Whoever is frozen reads it when he wakes, whoever is dead never.
-        line.awake().await;
+        line.come_to_point().await;
         let answered = matches!(fate, Fate::Answer);
         self.change(entry, |entry| (entry.seen, entry.answered) = (true, answered));
         reply

@@ -8,7 +8,7 @@ use std::time::Duration;
 use assay_common::clock::{Clock, Micros};
 use assay_common::id::{AuditId, Digest, MemberId, RunId};
 use assay_common::job::Hint;
-use assay_common::outcome::Outcome;
+use assay_common::outcome::{ErrorKind, Outcome};
 use assay_common::suite::Suite;
 use assay_coordinator::steer::{Action, SteerError, steer};
 use assay_queue::{Queue, QueueError};
@@ -23,7 +23,7 @@ use uuid::Uuid;
 use crate::chance::Chance;
 use crate::line::{Line, Skies};
 use crate::oracle::{self, Call, Circumstances};
-use crate::plan::{Event, Plan, asked, case};
+use crate::plan::{Event, Plan, asked, case, numbered};
 use crate::process::{Ground, Place};
 use crate::provider::{Entry, Providers, expected};
 
@@ -45,6 +45,19 @@ pub(crate) struct Report {
     pub(crate) lasted: Duration,
     /// Calls that were made.
     pub(crate) calls: usize,
+    /// Points that processes came to while anything befell the fleet.
+    pub(crate) points: u64,
+    /// The cases of jobs that were called poison.
+    pub(crate) poison: Vec<String>,
+}
+
+impl Report {
+    /// Of a history that ended in a panic.
+    pub(crate) fn of_panic() -> Self {
+        let wrong = vec!["it ended in a panic".to_owned()];
+        let (lasted, calls, points, poison) = Default::default();
+        Self { wrong, history: Digest::of(b"panic"), lasted, calls, points, poison }
+    }
 }
 
 /// Plays a plan to its end.
@@ -52,12 +65,14 @@ pub(crate) async fn play(plan: Plan, aside: Handle) -> Report {
     let began = Instant::now();
     let world = World::make(plan, aside).await;
     world.trouble().await;
+    let points = world.ground.skies.points();
     world.calm().await;
     world.close().await;
     world.judge().await;
     let (ground, history) = (&world.ground, world.ground.skies.history());
     let wrong = std::mem::take(&mut *ground.wrong.lock().unwrap());
-    Report { wrong, history, lasted: began.elapsed(), calls: ground.providers.bill().len() }
+    let poison = std::mem::take(&mut *world.poison.lock().unwrap());
+    Report { wrong, history, lasted: began.elapsed(), calls: ground.providers.bill().len(), points, poison }
 }
 
 struct World {
@@ -76,14 +91,21 @@ struct World {
     seen: Mutex<BTreeMap<RunId, Run>>,
     /// How jobs ended.
     outcomes: Mutex<BTreeMap<(RunId, u64, u32), Outcome>>,
+    /// The cases of jobs that were called poison.
+    poison: Mutex<Vec<String>>,
 }
 
 impl World {
     async fn make(plan: Plan, aside: Handle) -> Self {
         let store = Store::simulated(aside).unwrap();
-        let skies = Arc::new(Skies::new(plan.seed, plan.weather));
+        let skies = Arc::new(Skies::new(plan.seed, plan.weather, plan.doom));
         let config = Arc::new(Plan::config());
-        let providers = Arc::new(Providers::new(plan.seed, Arc::clone(&skies), (*config).clone()));
+        let providers = Arc::new(Providers::new(
+            plan.seed,
+            Arc::clone(&skies),
+            (*config).clone(),
+            plan.fatal.map(numbered),
+        ));
         let clock = Clock::paused(START);
         let people = Arc::new(Line::new("people".to_owned(), Arc::clone(&skies), false));
         let people = store.through(people);
@@ -102,10 +124,22 @@ impl World {
         };
         let lives = Mutex::new(places.iter().map(live).collect());
         let chance = Chance::new(plan.seed, 4);
-        let (cancelled, seen, outcomes) = Default::default();
+        let (cancelled, seen, outcomes, poison) = Default::default();
         let runs = Vec::new();
-        let mut world =
-            Self { plan, ground, places, lives, people, clock, chance, runs, cancelled, seen, outcomes };
+        let mut world = Self {
+            plan,
+            ground,
+            places,
+            lives,
+            people,
+            clock,
+            chance,
+            runs,
+            cancelled,
+            seen,
+            outcomes,
+            poison,
+        };
         for number in 0..world.plan.suites.len() {
             let suite = world.plan.suites[number].clone();
             world.runs.push((world.submit(number, &suite).await, suite));
@@ -319,6 +353,8 @@ impl World {
                 continue;
             }
             let rows = store.results(*id, None, 1_000).await.unwrap();
+            let poison = rows.iter().filter(|row| row.row.outcome == Outcome::Errored(ErrorKind::Poison));
+            self.poison.lock().unwrap().extend(poison.map(|row| row.row.case_id.clone()));
             let cancelled = self.cancelled.lock().unwrap().get(id).copied();
             let calls = bill.iter().filter(|entry| entry.job.0 == *id);
             let calls: Vec<_> = calls.map(|entry| judged(entry, cancelled)).collect();

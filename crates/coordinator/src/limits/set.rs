@@ -28,7 +28,7 @@ impl Desk<'_> {
         let reason = reason_of(reason)?;
         let known = standing(self.store, config, self.clock.now()).await?;
         exists(config, &known, scope)?;
-        can_be_set(config, &known, scope, kind)?;
+        can_be_set(&known, scope, kind)?;
         let detail = json!({"dimension": kind, "to": to, "reason": reason});
         let entry = self.entry("limit.set", scope.to_owned(), detail);
         let scope_name = scope.to_owned();
@@ -105,46 +105,40 @@ fn exists(config: &Config, known: &LimitsDocument, scope: &str) -> Result<(), Re
     Err(ReleaseError::Unknown { what, hint })
 }
 
-/// Some limits are leased only where a file names them: there setting them would change nothing.
-fn can_be_set(config: &Config, known: &LimitsDocument, scope: &str, kind: Kind) -> Result<(), ReleaseError> {
-    let (key, table) = match scope.split_once('/') {
-        Some((account, model)) => {
-            let own = config.provider(account).and_then(|provider| provider.models.get(model).cloned());
-            (own.map(|own| own.limits), format!("[providers.{account}.models.\"{model}\".limits]"))
-        }
-        None => {
-            (config.provider(scope).map(|provider| provider.limits), format!("[providers.{scope}.limits]"))
-        }
-    };
-    let state = |what: String| Err(ReleaseError::State(what));
+/// Requests are always leased, anything else where a file names it: elsewhere setting it would change nothing.
+fn can_be_set(known: &LimitsDocument, scope: &str, kind: Kind) -> Result<(), ReleaseError> {
+    let account = scope.split_once('/').map_or(scope, |(account, _)| account);
     match kind {
-        Kind::Of(Dimension::InFlight) => {
-            let here = key.is_some_and(|limits| limits.in_flight.is_some());
-            let there = known.limits.iter().any(|limit| {
-                (limit.scope.as_str(), limit.dimension) == (scope, Dimension::InFlight)
-                    && limit.configured.is_some()
-            });
-            match here || there {
-                true => Ok(()),
-                false => state(format!(
-                    "no assay.toml says how many requests of `{scope}` may be in flight, so each worker keeps to its own \
-                     number; write in_flight under {table} first"
-                )),
+        Kind::Of(Dimension::Requests) => Ok(()),
+        Kind::Of(dimension) => {
+            let mut of_it = known
+                .limits
+                .iter()
+                .filter(|limit| (limit.scope.as_str(), limit.dimension) == (scope, dimension));
+            if of_it.any(|limit| limit.configured.is_some() || !limit.leases.is_empty()) {
+                return Ok(());
             }
+            let table = match scope.strip_prefix(account).and_then(|rest| rest.strip_prefix('/')) {
+                Some(model) => format!("[providers.{account}.models.\"{model}\".limits]"),
+                None => format!("[providers.{account}.limits]"),
+            };
+            Err(ReleaseError::State(format!(
+                "no assay.toml limits {dimension} of `{scope}`, so the workers do not share them; write {} under {table} \
+                 first",
+                key_of(dimension)
+            )))
         }
-        Kind::Money if scope.contains('/') => {
-            state(format!("a day's money belongs to the account: set it for `{}`", account_of(scope)))
+        Kind::Money if account != scope => {
+            Err(ReleaseError::State(format!("a day's money belongs to the account: set it for `{account}`")))
         }
-        Kind::Money if !known.money.iter().any(|money| money.account == scope) => state(format!(
-            "no assay.toml has a cap for `{scope}`, so its calls are not counted; write {MONEY} under \
-             [providers.{scope}] first"
-        )),
-        _ => Ok(()),
+        Kind::Money if !known.money.iter().any(|money| money.account == scope) => {
+            Err(ReleaseError::State(format!(
+                "no assay.toml has a cap for `{scope}`, so nobody counts what its calls cost; write {MONEY} under \
+                 [providers.{scope}] first"
+            )))
+        }
+        Kind::Money => Ok(()),
     }
-}
-
-fn account_of(scope: &str) -> &str {
-    scope.split_once('/').map_or(scope, |(account, _)| account)
 }
 
 fn whole(to: f64, dimension: Dimension) -> Result<u64, ReleaseError> {

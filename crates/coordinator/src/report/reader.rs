@@ -10,7 +10,6 @@ use assay_common::outcome::ErrorKind;
 use assay_common::suite::Suite;
 use assay_common::verdict::{Decision, Verdict};
 use assay_store::{OutcomeRow, Run, RunState, Store, StoreError};
-use futures_util::future::try_join;
 use tokio_util::sync::CancellationToken;
 
 use super::again::Again;
@@ -19,7 +18,7 @@ use super::shape::{Attempt, Errors, Report, RunSummary};
 use crate::compare::text::changes;
 use crate::flakes::quarantine;
 use crate::run::extent::extents;
-use crate::verdict::{Aggregation, Extents, Quantiles, judge};
+use crate::verdict::{Aggregation, Extents, Latencies, judge};
 
 /// How many results are read at a time.
 const PAGE: u32 = 2_000;
@@ -46,6 +45,7 @@ pub struct Reader<'s> {
     extents: Extents,
     /// How many jobs errored in each way, and the ordinal of the first.
     errors: HashMap<ErrorKind, (u64, u64)>,
+    latencies: Latencies,
     /// Everything below it has been read.
     next: u64,
 }
@@ -60,6 +60,7 @@ impl<'s> Reader<'s> {
             aggregation: None,
             extents: Extents::default(),
             errors: HashMap::new(),
+            latencies: Latencies::default(),
             next: 0,
         }
     }
@@ -87,7 +88,8 @@ impl<'s> Reader<'s> {
     pub async fn conclude(mut self, run: &Run) -> Result<Report, StoreError> {
         let (store, suite) = (self.store, self.suite);
         let versions = store.version_numbers(suite).await?;
-        let ((), quantiles) = try_join(self.read_on(), latencies(store, run.id)).await?;
+        self.read_on().await?;
+        let quantiles = self.latencies.quantiles();
         let Some(aggregation) = self.aggregation else { unreachable!("it was begun to be read into") };
         let mut aggregate = aggregation.finish(&quantiles, &versions, run.planned);
         aggregate.stopped_early = run.stopped_early;
@@ -160,6 +162,9 @@ impl<'s> Reader<'s> {
     fn fold(&mut self, row: &OutcomeRow) {
         let Some(aggregation) = &mut self.aggregation else { return };
         aggregation.push(row);
+        if let Some(micros) = row.latency_us {
+            self.latencies.push(row.variant, micros);
+        }
         if let Some(kind) = row.outcome.error_kind() {
             self.errors.entry(kind).or_insert((0, row.ordinal)).0 += 1;
         }
@@ -214,13 +219,4 @@ async fn attempts(again: Again<'_>, verdict: Option<&Verdict>) -> Result<Vec<Att
         verdict: None,
     });
     Ok(attempts)
-}
-
-/// The quantiles of latency that a report needs.
-async fn latencies(store: &Store, run: RunId) -> Result<Quantiles, StoreError> {
-    let mut quantiles = Quantiles::default();
-    for (variant, percent, micros) in store.latency_quantiles(run, Quantiles::NEEDED.into()).await? {
-        quantiles.insert(variant, percent, micros);
-    }
-    Ok(quantiles)
 }

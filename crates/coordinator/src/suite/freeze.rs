@@ -13,6 +13,7 @@ use assay_common::suite::{DatasetRef, Suite};
 use assay_store::{AuditEntry, Store, StoreError};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
 
 use super::cases::census::Rolling;
 use super::cases::{CaseSource, Origin, each_case, each_recorded};
@@ -21,6 +22,8 @@ use super::recordings::{RecordingFile, bytes_of, recording_of};
 
 /// Chunks that are read ahead of the store.
 const READ_AHEAD: usize = 2;
+/// Chunks that are made ready and written at once.
+const WRITTEN_AT_ONCE: usize = 2;
 
 /// The files a loaded suite refers to, with digests of what was validated.
 #[derive(Debug)]
@@ -122,13 +125,32 @@ pub(super) async fn store_cases(
     now: Micros,
 ) -> Result<(), FreezeError> {
     let mut position = 0;
+    // A chunk is made ready while the one before is written.
+    let mut writing = JoinSet::new();
     while let Some(chunk) = chunks.recv().await {
         let chunk = chunk.map_err(FreezeError::Changed)?;
-        let length = chunk.len() as u64;
-        store.put_cases(dataset.digest.clone(), position, chunk).await?;
-        position += length;
+        if writing.len() >= WRITTEN_AT_ONCE {
+            written(writing.join_next().await)?;
+        }
+        let (store, digest, first) = (store.clone(), dataset.digest.clone(), position);
+        position += chunk.len() as u64;
+        writing.spawn(async move { store.put_cases(digest, first, chunk).await });
+    }
+    while let Some(done) = writing.join_next().await {
+        written(Some(done))?;
     }
     Ok(store.seal_dataset(dataset.clone(), now).await?)
+}
+
+/// What came of a chunk. A panic goes on here.
+fn written(chunk: Option<Result<Result<(), StoreError>, JoinError>>) -> Result<(), StoreError> {
+    match chunk.transpose() {
+        Ok(written) => written.unwrap_or(Ok(())),
+        Err(ended) => match ended.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(StoreError::Closing),
+        },
+    }
 }
 
 /// Stores a file of recorded answers chunk by chunk and seals it.

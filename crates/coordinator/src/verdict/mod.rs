@@ -36,5 +36,5 @@ pub use extent::{Count, Extents};
 pub use flips::{Flip, Flips};
 pub use gate::{Ruling, judge};
 pub use outlook::{Outlook, Sight, best_rate};
-pub use quantiles::Quantiles;
+pub use quantiles::{Latencies, Quantiles};
 pub use report::{LatencyMs, VariantReport, confidence_of};

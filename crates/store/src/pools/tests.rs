@@ -5,7 +5,7 @@ use std::path::Path;
 use sqlx::Executor as _;
 use sqlx::sqlite::SqliteConnection;
 
-use super::{Durability, Pools};
+use super::Pools;
 
 const MIB: u64 = 1 << 20;
 
@@ -13,7 +13,7 @@ const MIB: u64 = 1 << 20;
 async fn write(pools: &Pools, mib: u64) {
     let Pools::Sqlite { writer, .. } = pools else { unreachable!("a file") };
     for _ in 0..mib {
-        let mut turn = writer.ready(Durability::Process).await.unwrap();
+        let mut turn = writer.ready().await.unwrap();
         let mut transaction = turn.begin().await.unwrap();
         let bytes = "INSERT INTO written (bytes) VALUES (randomblob(1048576))";
         transaction.execute(bytes).await.unwrap();
@@ -39,7 +39,7 @@ async fn row_18_a_long_reader_and_a_backup() {
     let (pools, other) = (Pools::sqlite(&path, true), Pools::sqlite(&path, false));
     let Pools::Sqlite { writer, readers } = &pools else { unreachable!("a file") };
     let made = "CREATE TABLE written (bytes BYTEA)";
-    writer.ready(Durability::Machine).await.unwrap().connection().execute(made).await.unwrap();
+    writer.ready().await.unwrap().connection().execute(made).await.unwrap();
     write(&pools, 2).await;
 
     let mut reader = readers.acquire().await.unwrap();
@@ -49,7 +49,7 @@ async fn row_18_a_long_reader_and_a_backup() {
     let backup = format!("VACUUM INTO '{}'", copy.display());
     let backing_up = async {
         let Pools::Sqlite { writer, .. } = &other else { unreachable!("a file") };
-        let mut turn = writer.ready(Durability::Machine).await.unwrap();
+        let mut turn = writer.ready().await.unwrap();
         turn.connection().execute(sqlx::AssertSqlSafe(backup)).await.unwrap();
     };
     tokio::join!(write(&pools, 40), backing_up);

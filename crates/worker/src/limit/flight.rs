@@ -1,5 +1,7 @@
 //! How many calls in flight a pool bears: fewer after each failure, one more for each round of successes, up to what
-//! assay.toml allows. Pure: moments come in.
+//! assay.toml allows. A pool that stood still comes to them one by one. Pure: moments come in.
+
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -9,6 +11,11 @@ use crate::provider::observation::Class;
 const CUT: f64 = 0.7;
 /// The limit grows only while this share of it is used: what is not tried says nothing.
 const IN_USE: f64 = 0.8;
+/// The first calls of a pool begin so far apart. Those that begin together are answered together, where answers take
+/// equally long, and all that comes after an answer would be done for each behind the others, round after round.
+const APART: Duration = Duration::from_micros(150);
+/// A pool stood still when nothing was in flight for this long.
+const STILL: Duration = Duration::from_millis(100);
 
 /// The calls in flight of a pool, and their limit.
 #[derive(Debug)]
@@ -21,28 +28,53 @@ pub(crate) struct Flight {
     peak: u32,
     /// When the limit was last cut; a call sent before it says nothing of the limit since.
     cut: Option<Instant>,
+    /// When it began to come to its calls in flight.
+    began: Option<Instant>,
+    /// When a place was last given back.
+    landed: Option<Instant>,
+}
+
+/// What becomes of who asks for a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Take {
+    /// He has one.
+    Taken,
+    /// None is free.
+    Full,
+    /// There is one for him from then on.
+    From(Instant),
 }
 
 impl Flight {
     /// None, and all of `most` may be.
     pub(crate) fn new(most: u32) -> Self {
         let most = f64::from(most.max(1));
-        Self { most, limit: most, in_flight: 0, peak: 0, cut: None }
+        Self { most, limit: most, in_flight: 0, peak: 0, cut: None, began: None, landed: None }
     }
 
     /// Takes a place, if one is free.
-    pub(crate) fn take(&mut self) -> bool {
-        let free = f64::from(self.in_flight) + 1.0 <= self.limit;
-        if free {
-            self.in_flight += 1;
-            self.peak = self.peak.max(self.in_flight);
+    pub(crate) fn take(&mut self, now: Instant) -> Take {
+        if f64::from(self.in_flight) + 1.0 > self.limit {
+            return Take::Full;
         }
-        free
+        let stood_still = self.in_flight == 0 && self.landed.is_none_or(|landed| landed + STILL <= now);
+        let began = match self.began.filter(|_| !stood_still) {
+            Some(began) => began,
+            None => *self.began.insert(now),
+        };
+        let free_at = began + APART * self.in_flight;
+        if free_at > now {
+            return Take::From(free_at);
+        }
+        self.in_flight += 1;
+        self.peak = self.peak.max(self.in_flight);
+        Take::Taken
     }
 
     /// Gives a place back.
-    pub(crate) fn give_back(&mut self) {
+    pub(crate) fn give_back(&mut self, now: Instant) {
         self.in_flight = self.in_flight.saturating_sub(1);
+        self.landed = Some(now);
     }
 
     /// Learns from the end of a call sent at `sent`, whose place is still taken.
@@ -67,23 +99,22 @@ impl Flight {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
-    /// How many places there are.
+    /// How many places there are, in the end.
     fn places(flight: &Flight) -> u32 {
         let mut empty = Flight { in_flight: 0, ..*flight };
-        while empty.take() {}
+        let late = Instant::now() + Duration::from_secs(3_600);
+        empty.began = Some(late);
+        empty.landed = Some(late);
+        while empty.take(late + Duration::from_secs(60)) == Take::Taken {}
         empty.in_flight
     }
 
     /// So many calls of a pool at `used` places end so; returns how many places there are then.
     fn check(flight: &mut Flight, used: u32, class: Class, calls: u32, sent: Instant, now: Instant) -> u32 {
-        flight.in_flight = 0;
-        for _ in 0..used {
-            flight.take();
-        }
+        flight.in_flight = used;
+        flight.peak = flight.peak.max(used);
         (0..calls).for_each(|_| flight.observe(class, sent, now));
         places(flight)
     }
@@ -115,6 +146,36 @@ mod tests {
         assert_eq!(places(&flight), 49);
         assert_eq!(check(&mut flight, 30, Class::Answered, 1_000, now, now), 49);
         assert!(check(&mut flight, 40, Class::Answered, 200, now, now) > 49);
+    }
+
+    #[test]
+    fn who_stood_still_comes_to_his_calls_one_by_one() {
+        let zero = Instant::now();
+        let mut flight = Flight::new(4);
+        // In steps of APART: what is there for each who asks, and whether somebody gives back before.
+        let mut check = |step: u32, gives_back: bool, expected: Take| {
+            let now = zero + APART * step;
+            if gives_back {
+                flight.give_back(now);
+            }
+            assert_eq!(flight.take(now), expected, "at step {step}");
+        };
+        let from = |step: u32| Take::From(zero + APART * step);
+        check(0, false, Take::Taken);
+        check(0, false, from(1));
+        check(1, false, Take::Taken);
+        check(1, true, Take::Taken);
+        check(5, false, Take::Taken);
+        check(5, false, Take::Taken);
+        check(5, false, Take::Full);
+        check(5, true, Take::Taken);
+        (0..4).for_each(|_| flight.give_back(zero + APART * 6));
+        // Once it is warm, a moment without calls is no new beginning.
+        let moment = zero + APART * 7;
+        assert_eq!((flight.take(moment), flight.take(moment)), (Take::Taken, Take::Taken));
+        (0..2).for_each(|_| flight.give_back(moment));
+        let later = moment + STILL;
+        assert_eq!((flight.take(later), flight.take(later)), (Take::Taken, Take::From(later + APART)));
     }
 
     #[test]

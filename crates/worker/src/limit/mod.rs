@@ -1,10 +1,14 @@
 //! What a provider account allows: who may call now, who waits, who comes back later.
 //!
+//! Of an account and of each of its models that has limits of its own, shared with every worker of the store:
+//! - [`scope`]: both, as their limits see them; [`lease`]: what this worker has of them, renewed from beat to beat
+//! - [`line`]: who goes next, through each rate; [`stand`]: waiting there; [`places`]: calls in flight
+//! - [`rate`]: one rate, by governor on a [`clock`] that goes as fast as the lease says; [`tokens`]: what a request takes of it.
+//!   All pure; [`sync`]: what threads share of them
+//!
 //! Of an account, for the pools of all its models together:
-//! - [`rate`]: requests begun in any minute
 //! - [`pause`]: no calls after a 429; pure
 //! - [`money`]: no calls while the money for the day is spent; pure
-//! - [`tokens`]: what a request takes of the tokens a minute; pure
 //!
 //! Of each pool:
 //! - [`breaker`]: no calls but a probe while it is in trouble; pure
@@ -14,14 +18,22 @@
 //! [`gate`] is all of it, as one door that a job passes before its call; [`tell`] says in the store why the door is shut.
 
 pub(crate) mod breaker;
+mod clock;
 pub(crate) mod flight;
 pub(crate) mod gate;
-pub(crate) mod money;
+pub(crate) mod lease;
+mod line;
+#[cfg(test)]
+mod model;
+mod money;
 pub(crate) mod pause;
-pub(crate) mod rate;
+mod places;
+mod rate;
 pub(crate) mod retries;
 #[cfg(test)]
 mod rows;
+mod scope;
+mod stand;
+mod sync;
 pub(crate) mod tell;
-#[cfg_attr(not(test), expect(dead_code, reason = "the line of an account's tokens will ask it"))]
 pub(crate) mod tokens;

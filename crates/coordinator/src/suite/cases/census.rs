@@ -17,7 +17,7 @@ use super::{CaseSource, Fault, Faults, Origin, Place, each_case};
 /// How many names of variables are remembered for hints.
 const MAX_NAMES: usize = 1_000;
 /// A chunk is closed when it has this many cases …
-const CHUNK_CASES: usize = 512;
+const CHUNK_CASES: usize = 2_048;
 /// … or this many bytes.
 const CHUNK_BYTES: usize = 1 << 20;
 

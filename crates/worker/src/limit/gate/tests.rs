@@ -3,7 +3,7 @@
 use super::*;
 
 fn gate(account: Limits, model: Option<Limits>) -> Gate {
-    Gate::new(Arc::new(Account::new("a", &account)), "a/m".into(), model.as_ref())
+    Gate::new(Arc::new(Account::new("a", &account, None)), "a/m".into(), model.as_ref(), None)
 }
 
 fn in_flight(slots: u32) -> Limits {
@@ -17,7 +17,10 @@ fn learn(gate: &Gate, class: Class, retry_after: Option<u64>) {
 
 /// Whether the gate lets a call begin without waiting.
 async fn at_once(gate: &Gate) -> Option<Pass> {
-    tokio::time::timeout(Duration::ZERO, gate.enter(Attempt::First, Micros(1))).await.ok()?.ok()
+    tokio::time::timeout(Duration::ZERO, gate.enter(Attempt::First, Size::default(), Micros(1)))
+        .await
+        .ok()?
+        .ok()
 }
 
 #[tokio::test(start_paused = true)]
@@ -32,9 +35,9 @@ async fn no_more_calls_than_slots() {
 
 #[tokio::test(start_paused = true)]
 async fn a_model_keeps_to_its_own_limit_and_the_accounts() {
-    let account = Arc::new(Account::new("a", &in_flight(3)));
-    let narrow = Gate::new(Arc::clone(&account), "a/n".into(), Some(&in_flight(1)));
-    let wide = Gate::new(account, "a/m".into(), None);
+    let account = Arc::new(Account::new("a", &in_flight(3), None));
+    let narrow = Gate::new(Arc::clone(&account), "a/n".into(), Some(&in_flight(1)), None);
+    let wide = Gate::new(account, "a/m".into(), None, None);
     assert_eq!((narrow.in_flight(), wide.in_flight()), (1, 3));
     let held = at_once(&narrow).await;
     assert!(held.is_some() && at_once(&narrow).await.is_none());
@@ -47,11 +50,11 @@ async fn short_pauses_are_waited_for_and_long_ones_are_not() {
     let gate = gate(Limits::default(), None);
     learn(&gate, Class::RateLimited, Some(4));
     let start = Instant::now();
-    assert!(gate.enter(Attempt::First, Micros(1)).await.is_ok());
+    assert!(gate.enter(Attempt::First, Size::default(), Micros(1)).await.is_ok());
     assert_eq!(start.elapsed().as_secs(), 4);
     learn(&gate, Class::RateLimited, Some(30));
     assert_eq!(
-        gate.enter(Attempt::First, Micros(1)).await.err(),
+        gate.enter(Attempt::First, Size::default(), Micros(1)).await.err(),
         Some(Closed { reopens_in: Duration::from_secs(30) })
     );
     assert!(!gate.has_room());
@@ -67,7 +70,7 @@ async fn a_pause_that_begins_while_somebody_stands_in_line_holds_for_him_too() {
         let gate = Arc::clone(&gate);
         async move {
             let start = Instant::now();
-            gate.enter(Attempt::First, Micros(1)).await.map(|_| start.elapsed().as_secs())
+            gate.enter(Attempt::First, Size::default(), Micros(1)).await.map(|_| start.elapsed().as_secs())
         }
     });
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -80,13 +83,13 @@ async fn a_pause_that_begins_while_somebody_stands_in_line_holds_for_him_too() {
 async fn trouble_lets_one_probe_through_and_its_success_opens_the_gate() {
     let gate = gate(Limits::default(), None);
     (0..3).for_each(|_| learn(&gate, Class::Account("unauthorized"), None));
-    assert!(gate.enter(Attempt::First, Micros(1)).await.is_err());
+    assert!(gate.enter(Attempt::First, Size::default(), Micros(1)).await.is_err());
     assert_eq!(gate.room().await, 1);
-    let probe = gate.enter(Attempt::First, Micros(1)).await.expect("the probe");
-    assert!(gate.enter(Attempt::First, Micros(1)).await.is_err());
+    let probe = gate.enter(Attempt::First, Size::default(), Micros(1)).await.expect("the probe");
+    assert!(gate.enter(Attempt::First, Size::default(), Micros(1)).await.is_err());
     drop(probe);
     assert!(gate.has_room(), "an unmade probe can be made by the next");
-    let probe = gate.enter(Attempt::First, Micros(1)).await.expect("the probe");
+    let probe = gate.enter(Attempt::First, Size::default(), Micros(1)).await.expect("the probe");
     learn(&gate, Class::Answered, None);
     drop(probe);
     assert!(at_once(&gate).await.is_some() && at_once(&gate).await.is_some());
@@ -95,9 +98,9 @@ async fn trouble_lets_one_probe_through_and_its_success_opens_the_gate() {
 
 #[tokio::test(start_paused = true)]
 async fn one_model_in_trouble_or_failing_keeps_no_other_from_calling() {
-    let account = Arc::new(Account::new("a", &in_flight(10)));
-    let failing = Gate::new(Arc::clone(&account), "a/n".into(), None);
-    let sound = Gate::new(account, "a/m".into(), None);
+    let account = Arc::new(Account::new("a", &in_flight(10), None));
+    let failing = Gate::new(Arc::clone(&account), "a/n".into(), None, None);
+    let sound = Gate::new(account, "a/m".into(), None, None);
     (0..10).for_each(|_| learn(&failing, Class::Transient, None));
     assert!(matches!(failing.admission(), Admission::Troubled(_)));
     assert_eq!(failing.pool.trouble().map(|trouble| trouble.kind), Some("failing"));
@@ -116,7 +119,7 @@ async fn failures_take_places_and_who_waits_gets_one_that_is_given_back() {
     assert!(at_once(&gate).await.is_none(), "one place is left, and taken");
     let waiting = tokio::spawn({
         let gate = Arc::clone(&gate);
-        async move { gate.enter(Attempt::First, Micros(1)).await.is_ok() }
+        async move { gate.enter(Attempt::First, Size::default(), Micros(1)).await.is_ok() }
     });
     tokio::task::yield_now().await;
     drop(second);
@@ -127,14 +130,14 @@ async fn failures_take_places_and_who_waits_gets_one_that_is_given_back() {
 async fn what_exceeds_the_retries_of_a_minute_comes_back_later_but_for_a_probe() {
     let gate = gate(in_flight(200), None);
     for _ in 0..60 {
-        assert!(gate.enter(Attempt::Again, Micros(1)).await.is_ok());
+        assert!(gate.enter(Attempt::Again, Size::default(), Micros(1)).await.is_ok());
     }
-    let closed = gate.enter(Attempt::Again, Micros(1)).await.err();
+    let closed = gate.enter(Attempt::Again, Size::default(), Micros(1)).await.err();
     assert_eq!(closed, Some(Closed { reopens_in: Duration::from_secs(1) }));
     assert!(at_once(&gate).await.is_some(), "what was never asked goes on");
     learn(&gate, Class::Transient, None);
     assert_eq!(gate.pool.trouble().map(|trouble| trouble.kind), Some("retries"));
     (0..9).for_each(|_| learn(&gate, Class::Transient, None));
     tokio::time::sleep(Duration::from_secs(5)).await;
-    assert!(gate.enter(Attempt::Again, Micros(1)).await.is_ok(), "the probe");
+    assert!(gate.enter(Attempt::Again, Size::default(), Micros(1)).await.is_ok(), "the probe");
 }
