@@ -92,7 +92,7 @@ pub(super) async fn limits_are_shown_set_and_taken_back(place: StoreUrl) {
     for line in [
         "assay_limit{scope=\"fake\",dimension=\"requests\"} 900",
         "assay_limit{scope=\"fake/a/b\",dimension=\"requests\"} 30",
-        "assay_limit_workers{scope=\"fake\",dimension=\"requests\"} 2",
+        "assay_limit_workers{scope=\"fake\",dimension=\"requests\"} 1",
         "assay_limit_paused_seconds{scope=\"fake\",dimension=\"requests\"} 0",
         "assay_account_cap_usd{account=\"fake\"} 7.5",
     ] {
@@ -109,9 +109,12 @@ pub(super) async fn limits_are_shown_set_and_taken_back(place: StoreUrl) {
         assert!(entry.detail["from"].as_str().unwrap().starts_with("API, "), "{entry:?}");
         (entry.actor.as_str(), entry.action.as_str(), entry.subject.as_str())
     });
+    let mut told: Vec<_> = told.collect();
+    // Two in one millisecond have no order.
+    told.sort_unstable();
     let (set, clear) = ("limit.set", "limit.clear");
-    let expected = [(clear, "fake"), (clear, "fake"), (set, "fake"), (set, "fake/a/b"), (set, "fake")];
-    assert_eq!(told.collect::<Vec<_>>(), expected.map(|(action, subject)| ("ann", action, subject)));
+    let expected = [(clear, "fake"), (clear, "fake"), (set, "fake"), (set, "fake"), (set, "fake/a/b")];
+    assert_eq!(told, expected.map(|(action, subject)| ("ann", action, subject)));
 }
 
 /// Whoever may not is told so; what makes no sense, or nobody could keep to, is refused with what is near.

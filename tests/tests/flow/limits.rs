@@ -103,10 +103,10 @@ async fn limits_that_make_no_sense_are_refused() {
     check(
         "budget_usd_per_day = 5",
         run,
-        &["suite.yaml:5", "price of `fake/small` is unknown", "[prices.\"fake/small\"]"],
+        &["suite.yaml:6", "price of `fake/small` is unknown", "[prices.\"fake/small\"]"],
     );
     let small = "[providers.fake.models.small.limits]\ntokens_per_minute = 7";
-    check(small, run, &["suite.yaml:5", "an answer of `fake/small` may have 8 tokens", "7"]);
+    check(small, run, &["suite.yaml:6", "an answer of `fake/small` may have 8 tokens", "7"]);
     check(small, &["validate", "suite.yaml"], &["lower `max_tokens`"]);
     check("", &["limits", "set", "fake", "--reason", "r"], &["--requests-per-minute"]);
     check("", &["limits", "set", "fake", "--requests-per-minute", "5"], &["--reason"]);

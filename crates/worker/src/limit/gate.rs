@@ -304,7 +304,9 @@ impl Gate {
 
     /// Learns that the account's money for the day does not do for a call, and says when to ask again.
     pub(crate) fn wants_money(&self) -> Duration {
-        lock(&self.account.money).wanting(Instant::now())
+        let wait = lock(&self.account.money).wanting(Instant::now());
+        self.account.scope.changed.notify_waiters();
+        wait
     }
 
     /// Learns that the account's money for the day does for a call.
