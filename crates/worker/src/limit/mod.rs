@@ -15,6 +15,7 @@
 //! - [`flight`]: how many calls in flight it bears; pure
 //!
 //! [`gate`] is all of it, as one door that a job passes before its call; [`tell`] says in the store why the door is shut.
+//! [`measure`] is for the benchmark; `model` plays a fleet in virtual time.
 
 pub(crate) mod breaker;
 mod clock;
@@ -22,6 +23,7 @@ pub(crate) mod flight;
 pub(crate) mod gate;
 pub(crate) mod lease;
 mod line;
+mod measure;
 #[cfg(test)]
 mod model;
 pub(crate) mod pause;
@@ -35,3 +37,5 @@ mod stand;
 mod sync;
 pub(crate) mod tell;
 pub(crate) mod tokens;
+
+pub use measure::time_permits;
