@@ -2,8 +2,8 @@
 
 use assay_store::{FileLock, Schema, Store, StoreError, StoreUrl};
 use assay_tests::store_conformance::{
-    asking, budgets, claiming, comparing, ending, fixture, frozen, giving_back, leading, leasing, opening,
-    reading, releasing, renewing, reviewing, runs, settling, sweeping,
+    asking, budgets, capping, claiming, comparing, ending, fixture, frozen, giving_back, leading, leasing,
+    opening, reading, releasing, renewing, reviewing, runs, settling, sweeping,
 };
 
 macro_rules! conforms {
@@ -52,6 +52,9 @@ conforms!(
     budgets::askers_at_once_share_a_budget,
     budgets::lost_calls_stay_on_the_books,
     budgets::tries_outlive_their_claim,
+    capping::no_day_costs_more_than_its_cap,
+    capping::askers_at_once_share_a_cap,
+    capping::a_cap_is_raised_by_hand,
     settling::a_batch_sent_twice_counts_once,
     settling::an_answer_is_kept_until_its_job_is_settled,
     settling::senders_at_once_count_once,

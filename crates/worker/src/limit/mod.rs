@@ -8,6 +8,7 @@
 //!
 //! Of an account, for the pools of all its models together:
 //! - [`pause`]: no calls after a 429; pure
+//! - [`money`]: no calls while the money for the day is spent; pure
 //!
 //! Of each pool:
 //! - [`breaker`]: no calls but a probe while it is in trouble; pure
@@ -26,6 +27,7 @@ mod line;
 mod measure;
 #[cfg(test)]
 mod model;
+mod money;
 pub(crate) mod pause;
 mod places;
 mod rate;
