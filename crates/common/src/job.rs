@@ -113,6 +113,9 @@ pub struct Response {
     pub usage: Usage,
     /// How long the call took, in microseconds; `None` when it was not measured.
     pub latency_us: Option<i64>,
+    /// What that call cost; `None` where nobody knows.
+    #[serde(default)]
+    pub cost: Option<NanoUsd>,
     /// Every call made for the job and not yet in the ledger, in order; the last brought this answer.
     pub calls: Vec<Call>,
 }
@@ -161,6 +164,8 @@ pub struct Finished {
     pub usage: Usage,
     /// How long that call took, in microseconds; `None` when it was not measured.
     pub latency_us: Option<i64>,
+    /// What that call cost; `None` where nobody knows.
+    pub cost: Option<NanoUsd>,
     /// Every call made for it and not yet in the ledger, in order.
     pub calls: Vec<Call>,
     /// When it was settled.

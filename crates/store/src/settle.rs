@@ -116,7 +116,7 @@ impl Store {
                 row.finished.latency_us,
                 row.finished.usage.input_tokens.map(integer),
                 row.finished.usage.output_tokens.map(integer),
-                row.finished.calls.last().and_then(|call| call.cost).map(|cost| cost.0),
+                row.finished.cost.map(|cost| cost.0),
                 row.finished.finish_reason.as_deref().map(plain),
                 row.finished.finished_at.0,
                 &row.scores,

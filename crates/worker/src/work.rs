@@ -276,11 +276,13 @@ impl<'w> Work<'w> {
     /// What is kept of an answer, with the calls that led to it.
     fn response(&mut self, reply: Reply, latency_us: Option<i64>) -> Option<Response> {
         let Reply::Answer(Answer { text, finish_reason, usage, .. }) = reply else { return None };
-        Some(Response { text, finish_reason, usage, latency_us, calls: std::mem::take(&mut self.calls) })
+        let cost = self.calls.last().and_then(|call| call.cost);
+        let calls = std::mem::take(&mut self.calls);
+        Some(Response { text, finish_reason, usage, latency_us, cost, calls })
     }
 
     pub(crate) fn answered(mut self, plan: &Plan, response: Response) -> Settlement {
-        let Response { text, finish_reason, usage, latency_us, calls } = response;
+        let Response { text, finish_reason, usage, latency_us, cost, calls } = response;
         self.calls = calls;
         let tracer = &self.pool.environment.tracer;
         let span = spans::score(tracer, self.called);
@@ -308,6 +310,7 @@ impl<'w> Work<'w> {
         finished.finish_reason = finish_reason;
         finished.usage = usage;
         finished.latency_us = latency_us;
+        finished.cost = finished.cost.or(cost);
         Settlement::Finished(Box::new(finished))
     }
 
@@ -340,6 +343,7 @@ impl<'w> Work<'w> {
             finish_reason: None,
             usage: Usage::default(),
             latency_us: None,
+            cost: self.calls.last().and_then(|call| call.cost),
             finished_at: self.now(),
             calls: self.calls,
         }

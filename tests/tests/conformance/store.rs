@@ -89,6 +89,7 @@ conforms!(
     comparing::trials_are_counted_by_case,
     comparing::a_quarantine_holds_for_a_time,
     renewing::what_errored_is_asked_again,
+    renewing::what_could_not_be_scored_is_scored_again,
     renewing::old_runs_leave_their_report,
     asking::a_token_is_found_by_its_hash,
     asking::the_audit_is_read_backwards,

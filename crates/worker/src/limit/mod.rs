@@ -16,6 +16,7 @@
 //! - [`flight`]: how many calls in flight it bears; pure
 //!
 //! [`gate`] is all of it, as one door that a job passes before its call; [`tell`] says in the store why the door is shut.
+//! [`measure`] is for the benchmark; `model` plays a fleet in virtual time.
 
 pub(crate) mod breaker;
 mod clock;
@@ -23,6 +24,7 @@ pub(crate) mod flight;
 pub(crate) mod gate;
 pub(crate) mod lease;
 mod line;
+mod measure;
 #[cfg(test)]
 mod model;
 mod money;
@@ -37,3 +39,5 @@ mod stand;
 mod sync;
 pub(crate) mod tell;
 pub(crate) mod tokens;
+
+pub use measure::time_permits;

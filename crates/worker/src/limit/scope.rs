@@ -138,6 +138,11 @@ impl Scope {
         self.line.holds(now) && self.places.holds(now)
     }
 
+    /// Whether somebody waits for a first lease: nothing is leased, and it is not that nobody may call.
+    pub(super) fn is_starved(&self, now: Instant) -> bool {
+        self.is_leased && self.line.is_starved() && self.closed_for(now).is_zero()
+    }
+
     /// Hears what the provider says of one of its limits.
     pub(super) fn hear(&self, dimension: Dimension, meter: Meter) {
         if self.is_leased && (meter.limit.is_some() || meter.remaining.is_some()) {

@@ -15,9 +15,9 @@ fn learn(gate: &Gate, class: Class, retry_after: Option<u64>) {
     gate.learn(&Evidence { class, sent: Instant::now(), retry_after, detail: "" }, Micros(1));
 }
 
-/// Whether the gate lets a call begin without waiting.
+/// Whether the gate lets a call begin without waiting, but for the first calls of a pool beginning apart.
 async fn at_once(gate: &Gate) -> Option<Pass> {
-    tokio::time::timeout(Duration::ZERO, gate.enter(Attempt::First, Size::default(), Micros(1)))
+    tokio::time::timeout(Duration::from_millis(5), gate.enter(Attempt::First, Size::default(), Micros(1)))
         .await
         .ok()?
         .ok()
