@@ -9,6 +9,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::money::{NanoUsd, Price};
 
+mod lease;
+mod limits;
+mod span;
+
+pub use crate::limit::Window;
+pub use lease::{DEFAULT_LEASE_BEAT, DEFAULT_LEASE_TIME};
+pub use limits::{DEFAULT_IN_FLIGHT, Limits, MOST_PER_MINUTE, key_of};
+pub use span::Span;
+
 /// assay.toml as written.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -17,6 +26,10 @@ pub struct Config {
     pub store: Option<String>,
     /// How long a job may take from its first claim on before it is given up, such as `15m`.
     pub give_up_after: Option<Span>,
+    /// How long a worker's share of a limit holds without being renewed, such as `4s`.
+    pub lease_time: Option<Span>,
+    /// How often a worker renews its shares, such as `1s`.
+    pub lease_beat: Option<Span>,
     /// Providers by the name that suites use.
     pub providers: BTreeMap<String, Provider>,
     /// Prices by `provider/model`.
@@ -43,12 +56,28 @@ pub struct Provider {
     /// The longest one call may take in all, such as `10m`.
     #[serde(default)]
     pub timeout: Option<Span>,
+    /// The most that all calls of the account may cost in a day of UTC, in US dollars.
+    #[serde(default)]
+    pub budget_usd_per_day: Option<f64>,
     /// What the account allows, for all its models together.
     #[serde(default)]
     pub limits: Limits,
     /// What the account allows one model by itself.
     #[serde(default)]
     pub models: BTreeMap<String, ModelLimits>,
+}
+
+impl Provider {
+    /// The most that all its calls may cost in a day, in whole nano-dollars; `None`: as much as they do.
+    pub fn budget_per_day(&self) -> Option<NanoUsd> {
+        let usd = self.budget_usd_per_day.filter(|usd| *usd <= MOST_USD_PER_DAY)?;
+        NanoUsd::from_usd(usd).filter(|budget| budget.0 > 0)
+    }
+
+    /// Whether its calls leave this process and are counted by somebody.
+    pub fn is_remote(&self) -> bool {
+        self.kind == ProviderKind::OpenAi
+    }
 }
 
 /// The protocol a provider speaks.
@@ -134,22 +163,11 @@ pub struct ModelLimits {
     pub limits: Limits,
 }
 
-/// What a provider account allows. A limit belongs to the account, not to a process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Requests begun in any minute.
-    pub requests_per_minute: Option<std::num::NonZeroU32>,
-    /// Tokens counted in any minute.
-    pub tokens_per_minute: Option<std::num::NonZeroU64>,
-    /// Requests begun and not yet answered.
-    pub in_flight: Option<std::num::NonZeroU32>,
-}
-
-/// Requests in flight where assay.toml does not say: the account's, for all its models together.
-pub const DEFAULT_IN_FLIGHT: u32 = 50;
 /// How long a job may take from its first claim on, where assay.toml does not say.
 pub const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// The largest cap that an account can have: US dollars a day.
+pub const MOST_USD_PER_DAY: f64 = 1e9;
 
 /// Tokens of an answer that are set aside for where a model has no `max_tokens`.
 pub const ASSUMED_MAX_TOKENS: u32 = 4_096;
@@ -205,7 +223,11 @@ impl Config {
             if provider.api_key_env.is_some() && provider.api_key_file.is_some() {
                 return wrong("keep one of `api_key_env` and `api_key_file`");
             }
+            if provider.budget_usd_per_day.is_some() && provider.budget_per_day().is_none() {
+                return wrong("`budget_usd_per_day` is US dollars, more than 0 and at most 1000000000");
+            }
         }
+        lease::problem(&config).map_or(Ok(()), |problem| Err(ConfigError::Meaning(problem)))?;
         for (name, webhook) in &config.webhooks {
             let problem = if is_provider_name(name) {
                 webhook.problem()
@@ -274,6 +296,7 @@ fn known(name: &str) -> Option<Provider> {
         api_key_env: Some(key.to_owned()),
         api_key_file: None,
         timeout: None,
+        budget_usd_per_day: None,
         limits: Limits::default(),
         models: BTreeMap::new(),
     };
@@ -299,56 +322,6 @@ fn is_http_url(url: &str) -> bool {
 fn is_provider_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-}
-
-/// A length of time as people write it: `90s`, `15m`, `2h`, `14d`, `500ms`, or several together (`1h30m`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Span(pub Duration);
-
-impl std::str::FromStr for Span {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no length of time; write 500ms, 90s, 15m, 2h, 14d or 1h30m");
-        let mut total = Duration::ZERO;
-        let mut rest = text.trim();
-        if rest.is_empty() {
-            return Err(wrong());
-        }
-        while !rest.is_empty() {
-            let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-            let count: u64 = rest[..digits].parse().map_err(|_| wrong())?;
-            let unit_end =
-                rest[digits..].find(|c: char| !c.is_ascii_lowercase()).map_or(rest.len(), |at| digits + at);
-            let millis = match &rest[digits..unit_end] {
-                "ms" => 1,
-                "s" => 1_000,
-                "m" => 60_000,
-                "h" => 3_600_000,
-                "d" => 86_400_000,
-                _ => return Err(wrong()),
-            };
-            let part = count.checked_mul(millis).ok_or_else(wrong)?;
-            total = total.checked_add(Duration::from_millis(part)).ok_or_else(wrong)?;
-            rest = rest[unit_end..].trim_start();
-        }
-        Ok(Self(total))
-    }
-}
-
-impl TryFrom<String> for Span {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl From<Span> for String {
-    fn from(span: Span) -> Self {
-        format!("{}ms", span.0.as_millis())
-    }
 }
 
 #[cfg(test)]
@@ -410,16 +383,5 @@ mod tests {
         check("[\"verdict.fail\"]", "verdict.pass", false);
         check("[\"verdict.fail\", \"incident\"]", "incident.opened", true);
         check("[\"verdict\"]", "release.rollback", false);
-    }
-
-    #[test]
-    fn reads_lengths_of_time() {
-        let seconds = |text: &str| text.parse::<Span>().ok().map(|span| span.0.as_secs_f64());
-        assert_eq!(seconds("1h30m"), Some(5400.0));
-        assert_eq!(seconds("14d"), Some(1_209_600.0));
-        assert_eq!(seconds("500ms"), Some(0.5));
-        for wrong in ["", "5", "h", "-1s", "1 year", "99999999999999999999s"] {
-            assert_eq!(seconds(wrong), None, "{wrong}");
-        }
     }
 }

@@ -116,6 +116,11 @@ macro_rules! id {
             pub fn new(id: Uuid) -> Self {
                 Self(id)
             }
+
+            /// Its bits.
+            pub fn as_u128(self) -> u128 {
+                self.0.as_u128()
+            }
         }
 
         impl fmt::Display for $name {

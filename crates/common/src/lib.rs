@@ -2,7 +2,7 @@
 //!
 //! In the order in which a run meets them:
 //!
-//! - [`config`]: assay.toml: providers, their limits, prices
+//! - [`config`]: assay.toml: providers, their limits, prices; [`limit`]: what a limit counts, and over what
 //! - [`suite`]: a suite frozen with everything it refers to, and its parts:
 //!   [`prompt`], [`model`], [`case`], [`scorer`], [`reduce`], [`gate`]
 //! - [`plan`]: the run's product of cases × variants × trials, and its ordinals
@@ -26,6 +26,7 @@ pub mod gate;
 pub mod id;
 pub mod job;
 pub mod jsonpath;
+pub mod limit;
 pub mod model;
 pub mod money;
 pub mod outcome;

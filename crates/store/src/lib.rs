@@ -12,9 +12,10 @@
 //! - [`dataset`], [`recording`], [`revision`]: what is frozen before a run exists
 //! - [`run`]: a run and its state; [`expand`]: its jobs; [`due`]: which of them may be dispatched
 //! - [`member`]: who can hold claims; [`claim`], [`settle`], [`release`]: a job taken and given back; [`reserve`]: money set
-//!   aside in between, [`response`]: what was answered; [`suspect`]: jobs whose members die
+//!   aside in between, [`spending`]: by account and day, [`response`]: what was answered; [`suspect`]: jobs whose members die
 //! - [`attempt`]: a run that its gate ends early or gives more jobs; [`cancel`], [`finish`]: how a run ends; [`account`]:
 //!   what a provider account suffers from
+//! - `ledger`: who may use how much of a provider's limits; pure. [`lease`]: its rows; [`limit`]: what an operator sees and sets
 //! - [`leader`]: whose word counts in a fleet; [`pool`]: the queues its open runs need
 //! - [`submission`], [`steer`], [`redrive`]: a run asked for, paused, resumed, stopped and asked again by somebody;
 //!   [`standing`]: what it waits for
@@ -47,6 +48,9 @@ pub mod history;
 pub mod incident;
 mod job_state;
 pub mod leader;
+pub mod lease;
+pub mod ledger;
+pub mod limit;
 pub mod lock;
 pub mod maintenance;
 pub mod member;
@@ -75,6 +79,7 @@ pub mod run_end;
 pub mod schedule;
 pub mod seam;
 pub mod settle;
+pub mod spending;
 pub mod standing;
 pub mod steer;
 pub mod submission;
@@ -96,6 +101,9 @@ pub use event::Event;
 pub use expand::NewJob;
 pub use incident::{Incident, IncidentChange, IncidentEvent, IncidentKind, NewIncident, Opened};
 pub use leader::{Candidacy, Mandate};
+pub use lease::Renewal;
+pub use ledger::{Answer, Ask, Profile, Said, Why};
+pub use limit::{Leased, LimitRow};
 pub use lock::FileLock;
 pub use maintenance::{create_database, drop_database};
 pub use member::{Member, Offer};
@@ -107,11 +115,13 @@ pub use pool::RunPool;
 pub use quarantine::Quarantine;
 pub use range::{Range, Signal, Subject};
 pub use registry::{Prompt, Provenance, Version};
+pub use reserve::SetAside;
 pub use result::ResultRow;
 pub use risk::{NewRisk, Risk};
 pub use run::{NewRun, Run, RunState};
 pub use run_end::{RunEnd, Sums, VariantSum, Wavering};
 pub use schedule::{Schedule, ScheduleChange};
+pub use spending::{SetCap, Spending};
 pub use standing::Standing;
 pub use steer::Steered;
 pub use submission::{Submission, Submitted};

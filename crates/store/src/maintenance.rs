@@ -62,6 +62,8 @@ const STATEMENTS: &[&[&str]] = &[
     crate::history::SQL,
     crate::incident::SQL,
     crate::leader::SQL,
+    crate::lease::SQL,
+    crate::limit::SQL,
     crate::member::SQL,
     &[crate::open::OLDEST],
     crate::outbox::PRUNE_SQL,
@@ -85,6 +87,7 @@ const STATEMENTS: &[&[&str]] = &[
     crate::run_end::SQL,
     crate::schedule::SQL,
     crate::settle::SQL,
+    crate::spending::SQL,
     crate::standing::SQL,
     crate::steer::SQL,
     crate::submission::SQL,
@@ -95,11 +98,15 @@ const STATEMENTS: &[&[&str]] = &[
     crate::verdict::SQL,
 ];
 
+/// What PostgreSQL alone is asked.
+const POSTGRES_STATEMENTS: &[&[&str]] = &[crate::leader::POSTGRES_SQL, crate::lease::POSTGRES_SQL];
+
 /// Every other statement.
 static BULKS: &[&[&Bulk]] = &[
     crate::claim::BULKS,
     crate::dataset::BULKS,
     crate::expand::BULKS,
+    crate::lease::BULKS,
     crate::recording::BULKS,
     crate::release::BULKS,
     crate::reserve::BULKS,
@@ -130,7 +137,7 @@ fn statements(dialect: Dialect) -> Vec<SqlStr> {
         // Row locks are PostgreSQL's.
         Dialect::Sqlite => single.filter(|text| !text.as_str().contains(" FOR ")).chain(bulk).collect(),
         Dialect::Postgres => {
-            let own = crate::leader::POSTGRES_SQL.iter().copied().map(SqlSafeStr::into_sql_str);
+            let own = POSTGRES_STATEMENTS.iter().copied().flatten().copied().map(SqlSafeStr::into_sql_str);
             single.chain(own).collect()
         }
     }
@@ -186,7 +193,7 @@ mod tests {
     #[test]
     fn every_statement_is_on_the_list() {
         let code = code_beneath(concat!(env!("CARGO_MANIFEST_DIR"), "/src").as_ref());
-        let single = STATEMENTS.iter().copied().chain([crate::leader::POSTGRES_SQL]);
+        let single = STATEMENTS.iter().chain(POSTGRES_STATEMENTS).copied();
         let known: Vec<_> = single.flatten().copied().collect();
         let mut found = 0;
         for declared in code.split(": &str =").skip(1) {

@@ -12,7 +12,7 @@ use tracing::Instrument;
 use crate::WorkerError;
 use crate::consume::Granted;
 use crate::keep::Keeper;
-use crate::limit::gate::Pass;
+use crate::limit::gate::{Pass, Size};
 use crate::limit::retries::Attempt;
 use crate::persist::persist;
 use crate::plan::Planned;
@@ -143,11 +143,17 @@ async fn prepare(pool: &Pool, mut granted: Granted) -> Result<Result<Ready, Give
     };
     // A tenth of a failing provider's work would else become all of it.
     let attempt = if grant.tries.counted == 0 { Attempt::First } else { Attempt::Again };
+    let max_tokens = (*planned).as_ref().ok().and_then(|plan| plan.model(grant.variant).sampling.max_tokens);
+    let size = Size { bytes: prompt.bytes(), max_tokens };
+    if let Err(too_large) = pool.gate.fits(size) {
+        let settlement = Work::new(pool, grant).failed(ErrorKind::TooLarge, too_large.to_string(), None);
+        return Ok(Err(settled(granted, settlement)));
+    }
     let before_gate = Instant::now();
     let entered = tokio::select! {
         biased;
         () = pool.stop.cancelled() => return Ok(Err(unstarted(granted))),
-        entered = pool.gate.enter(attempt, pool.environment.clock.now()) => entered,
+        entered = pool.gate.enter(attempt, size, pool.environment.clock.now()) => entered,
     };
     let wait_us = micros(before_gate.elapsed());
     tracing::trace!(parent: &granted.span, limit.wait_us = wait_us, "waited for the account's limits");

@@ -13,7 +13,7 @@
 //! - `pool`: what the tasks of one pool share; `held`: the jobs in this process's hands
 //! - `lane`: whether a job runs beside others or alone; `consume`: from hints to grants
 //! - `execute`: grants before the gate; `work`: each to its settlement, with `plan` (its run's suite, compiled), `limit` (its
-//!   account's gate),
+//!   account's gate, and what this worker has of limits that are shared),
 //!   `provider` (who answers), `retry` (what follows a call) and [`scorer`] (what the answer is worth)
 //! - `purse`: a budget's money set aside before a call; `keep`: answers committed before they are scored, each freeing its
 //!   slot
@@ -49,6 +49,7 @@ mod work;
 
 pub use environment::{Environment, PoolSpec, Serve, Shutdown};
 pub use keys::{KeyError, Keys};
+pub use limit::time_permits;
 pub use provider::{ProviderError, Server, Wire, WireFault, WireReply};
 pub use scorer::{Fault, Judged, Scoring, score_output};
 
@@ -64,6 +65,7 @@ use tokio_util::task::AbortOnDropHandle;
 use execute::Onward;
 use held::Held;
 use keep::Keeper;
+use limit::lease::Leases;
 use member::{Alive, Life};
 use pool::Opener;
 use purse::Purse;
@@ -133,7 +135,11 @@ pub async fn run(environment: Environment, serve: Serve, shutdown: Shutdown) -> 
     let (living, life) = watch::channel(Life::new());
     let beat = member::beat(Arc::clone(&environment), kind, (offer, Arc::clone(&held)), living, gone.clone());
     let beating = AbortOnDropHandle::new(tokio::spawn(beat));
-    let opener = Opener::new(Arc::clone(&environment), Arc::clone(&held), Alive::new(life), hard.clone());
+    let leases = Leases::new();
+    let renewing = limit::lease::renew(Arc::clone(&leases), Arc::clone(&environment), gone.clone());
+    let renewing = AbortOnDropHandle::new(tokio::spawn(renewing));
+    let alive = Alive::new(life);
+    let opener = Opener::new(Arc::clone(&environment), Arc::clone(&held), alive, leases, hard.clone());
     let recorder = record::record(Arc::clone(&environment), held, given_back, hard.clone());
     let (keeper, keeping) = Keeper::new(Arc::clone(&environment), hard.clone());
     let (purse, reserving) = Purse::new(Arc::clone(&environment), hard.clone());
@@ -151,7 +157,11 @@ pub async fn run(environment: Environment, serve: Serve, shutdown: Shutdown) -> 
     gone.cancel();
     let left = tokio::select! {
         biased;
-        left = member::leave(&environment, beating) => left,
+        left = async {
+            // Nothing is called any more: others may have what was leased.
+            renewing.await.map_err(|_| WorkerError::Panicked)?;
+            member::leave(&environment, beating).await
+        } => left,
         () = overdue(&hard, &stop) => Ok(()),
     };
     tracing::info!(member.id = %environment.member, "worker {} left", environment.member);

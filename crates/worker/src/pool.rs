@@ -16,6 +16,7 @@ use crate::environment::{Environment, PoolSpec};
 use crate::held::Held;
 use crate::lane::Lanes;
 use crate::limit::gate::{Account, Gate};
+use crate::limit::lease::Leases;
 use crate::member::Alive;
 use crate::plan::Plans;
 use crate::provider::Provider;
@@ -69,6 +70,7 @@ pub(crate) struct Opener {
     alive: Alive,
     plans: Arc<Plans>,
     accounts: BTreeMap<String, (Settings, Arc<Account>, Arc<Provider>)>,
+    leases: Arc<Leases>,
     /// Pools opened so far.
     opened: u64,
     hard: CancellationToken,
@@ -79,11 +81,12 @@ impl Opener {
         environment: Arc<Environment>,
         held: Arc<Held>,
         alive: Alive,
+        leases: Arc<Leases>,
         hard: CancellationToken,
     ) -> Self {
         let plans = Arc::new(Plans::new(environment.store.clone(), Arc::clone(&environment.config)));
         let lanes = Lanes::default();
-        Self { environment, held, lanes, alive, plans, accounts: BTreeMap::new(), opened: 0, hard }
+        Self { environment, held, lanes, alive, plans, accounts: BTreeMap::new(), leases, opened: 0, hard }
     }
 
     /// Opens a pool that takes work until `stop`.
@@ -95,13 +98,14 @@ impl Opener {
                 .config
                 .provider(&name)
                 .ok_or_else(|| WorkerError::UnknownProvider(name.clone()))?;
-            let (account, provider) = account(environment, &name, &settings)
+            let (account, provider) = account(environment, &self.leases, &name, &settings)
                 .map_err(|source| WorkerError::Provider { name: name.clone(), source })?;
             self.accounts.insert(name.clone(), (settings, account, provider));
         }
         let (settings, account, provider) = &self.accounts[&name];
         let model = model_limits(&name, settings, &pool);
-        let gate = Gate::new(Arc::clone(account), model_name, model);
+        let leases = is_shared(settings).then_some(&*self.leases);
+        let gate = Gate::new(Arc::clone(account), model_name, model, leases);
         let waiting_room = waiting_room(gate.in_flight(), per_minute(settings, model));
         self.opened += 1;
         Ok(Pool {
@@ -139,26 +143,29 @@ fn prefetch_of(in_flight: u32, waiting_room: usize) -> u32 {
 
 fn account(
     environment: &Environment,
+    leases: &Leases,
     name: &str,
     settings: &Settings,
 ) -> Result<(Arc<Account>, Arc<Provider>), ProviderError> {
-    let account = Account::new(name, &settings.limits);
+    let account = Account::new(name, &settings.limits, is_shared(settings).then_some(leases));
     let in_flight = account.in_flight();
     let key = environment.keys.of(name);
     let provider = Provider::new(settings, key, in_flight, environment.clock.clone(), &environment.wire)?;
-    if settings.kind == ProviderKind::OpenAi {
+    if is_shared(settings) {
         let per_minute = settings.limits.requests_per_minute.map_or(0, NonZeroU32::get);
         tracing::info!(
             account.name = name,
             limit.in_flight = in_flight,
             limit.requests_per_minute = per_minute,
-            "the limits of account {name} hold for this process alone"
+            "the limits of account {name} are shared by all who work on this store"
         );
-        if settings.limits.tokens_per_minute.is_some() {
-            tracing::warn!(account.name = name, "tokens_per_minute of account {name} is not held to");
-        }
     }
     Ok((Arc::new(account), Arc::new(provider)))
+}
+
+/// Whether others may use the same account: what this process answers itself is its own.
+fn is_shared(settings: &Settings) -> bool {
+    settings.kind == ProviderKind::OpenAi
 }
 
 /// The limits of the one model whose pool this is, where assay.toml names it.

@@ -9,12 +9,13 @@ use assay_common::money::NanoUsd;
 use assay_common::outcome::{ErrorKind, Outcome};
 use assay_common::trace::TraceParent;
 use assay_common::usage::Usage;
+use assay_store::SetAside;
 use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::keep::Keeper;
 use crate::limit::breaker::Evidence;
-use crate::limit::gate::{Closed, Pass};
+use crate::limit::gate::{Closed, Pass, Size};
 use crate::limit::retries::Attempt;
 use crate::persist::persist;
 use crate::plan::Plan;
@@ -38,8 +39,8 @@ enum Purchase {
     Unlimited,
     /// The most it may cost is set aside.
     Reserved,
-    /// The budget has not so much left.
-    TooDear,
+    /// The run's budget, or its account's money for the day, has not so much left: it may have after so long.
+    TooDear(Duration),
 }
 
 /// A job in execution.
@@ -65,18 +66,32 @@ impl<'w> Work<'w> {
         slot: &mut Option<Pass>,
     ) -> Result<Option<Settlement>, WorkerError> {
         let (pool, grant) = (self.pool, self.grant);
-        let question = Question::new(grant, plan.model(grant.variant), prompt, plan.label(grant.variant));
+        let model = plan.model(grant.variant);
+        let size = Size { bytes: prompt.bytes(), max_tokens: model.sampling.max_tokens };
+        let question = Question::new(grant, model, prompt, plan.label(grant.variant));
         loop {
             if !pool.alive.is_open(grant.key.run) {
                 return Ok(Some(self.parked(Duration::ZERO)));
             }
+            if let Some(Err(closed)) = slot.as_ref().map(|pass| pool.gate.look_again(pass)) {
+                return Ok(Some(self.closed_out(closed)));
+            }
             let reserved = match self.set_aside(plan, prompt, purse).await {
                 Some(Purchase::Unlimited) => false,
                 Some(Purchase::Reserved) => true,
-                Some(Purchase::TooDear) => return Ok(Some(self.parked(SHORT_OF_MONEY))),
+                Some(Purchase::TooDear(wait)) => return Ok(Some(self.parked(wait))),
                 None => return Ok(None),
             };
-            let Some(call) = self.ask(plan, &question, reserved).await? else { return Ok(None) };
+            if let Some(pass) = slot {
+                tokio::select! {
+                    biased;
+                    () = pool.hard.cancelled() => return Ok(None),
+                    () = pool.gate.refresh(pass) => {}
+                }
+            }
+            let Some(call) = self.ask(plan, &question, slot.as_ref(), reserved).await? else {
+                return Ok(None);
+            };
             let Some((class, observation, latency_us)) = call else {
                 let error = "no recorded answer fits this case, prompt and trial".to_owned();
                 return Ok(Some(self.failed(ErrorKind::NoRecording, error, None)));
@@ -103,6 +118,10 @@ impl<'w> Work<'w> {
                 Step::Park(wait) => return Ok(Some(self.parked(wait))),
                 Step::Again(wait) => wait,
             };
+            // What the provider has said meanwhile may leave no room for it.
+            if let Err(too_large) = pool.gate.fits(size) {
+                return Ok(Some(self.failed(ErrorKind::TooLarge, too_large.to_string(), None)));
+            }
             let counts = self.tally.tries.counted > 0;
             let attempt = if counts { Attempt::Again } else { Attempt::First };
             *slot = None;
@@ -111,7 +130,7 @@ impl<'w> Work<'w> {
                 () = pool.stop.cancelled() => return Ok(Some(self.parked(Duration::ZERO))),
                 entered = async {
                     tokio::time::sleep(wait).await;
-                    pool.gate.enter(attempt, pool.environment.clock.now()).await
+                    pool.gate.enter(attempt, size, pool.environment.clock.now()).await
                 } => entered,
             };
             *slot = match entered {
@@ -121,21 +140,34 @@ impl<'w> Work<'w> {
         }
     }
 
-    /// Sets aside what the next call may cost, where the run has a budget; `None`: the end came first.
+    /// Sets aside what the next call may cost, where the run has a budget or its account a cap; `None`: the end came first.
     async fn set_aside(&self, plan: &Plan, prompt: &Prompt, purse: &Purse) -> Option<Purchase> {
-        if !plan.is_budgeted(self.grant.variant) {
+        let cap = plan.cap(self.grant.variant).cloned();
+        if !plan.is_budgeted(self.grant.variant) && cap.is_none() {
             return Some(Purchase::Unlimited);
         }
         let Some(amount) = plan.most(self.grant.variant, prompt) else {
             let model = plan.model(self.grant.variant).name();
             tracing::warn!(run.id = %self.grant.key.run, "cannot hold a budget without the price of {model} in assay.toml");
-            return Some(Purchase::TooDear);
+            return Some(Purchase::TooDear(SHORT_OF_MONEY));
         };
         let seq = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
         let (key, attempt) = (self.grant.key, self.grant.attempt);
-        let reserved = purse.reserve(Reservation { key, attempt, seq, amount }).await?;
+        let is_capped = cap.is_some();
+        let set_aside = purse.reserve(Reservation { key, attempt, seq, amount, cap }).await?;
         assay_common::crash_point!(Reserved);
-        Some(if reserved { Purchase::Reserved } else { Purchase::TooDear })
+        Some(match set_aside {
+            SetAside::Done => {
+                if is_capped {
+                    self.pool.gate.has_paid();
+                }
+                Purchase::Reserved
+            }
+            SetAside::RunIsShort => Purchase::TooDear(SHORT_OF_MONEY),
+            SetAside::DayIsShort => {
+                Purchase::TooDear(self.pool.gate.wants_money() + SPREAD.mul_f64(self.pool.dice.draw()))
+            }
+        })
     }
 
     /// Makes one call, writes it down and lets the account learn from it. The outer `None`: the end came first; the
@@ -144,6 +176,7 @@ impl<'w> Work<'w> {
         &mut self,
         plan: &Plan,
         question: &Question<'_>,
+        pass: Option<&Pass>,
         reserved: bool,
     ) -> Result<Option<Option<(Class, Observation, Option<i64>)>>, WorkerError> {
         let Pool { environment, provider, gate, dice, hard, .. } = self.pool;
@@ -205,6 +238,7 @@ impl<'w> Work<'w> {
         let detail = observation.reply.detail();
         let evidence = Evidence { class, sent, retry_after: observation.retry_after, detail: &detail };
         gate.observe(&evidence, &environment.store, &environment.clock).await;
+        gate.settle(pass, class, &usage, &observation.meters);
         Ok(Some(Some((class, observation, latency_us))))
     }
 

@@ -9,6 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use crate::strict::Kept;
+
 /// The header that says which job a call is for.
 pub(crate) const JOB_HEADER: &str = "x-assay-job";
 
@@ -114,6 +116,9 @@ pub struct Totals {
     pub last_call_us: Option<u64>,
     /// As [`Bill::now_us`].
     pub now_us: u64,
+    /// How callers kept to the account's limits, where it has some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Kept>,
 }
 
 impl Bill {
@@ -126,7 +131,7 @@ impl Bill {
         calls
     }
 
-    /// All of it in numbers.
+    /// All of it in numbers, without what only the provider knows: the limits.
     pub fn totals(&self) -> Totals {
         let per_job = self.calls_per_job();
         let mut by_status = BTreeMap::new();
@@ -150,6 +155,7 @@ impl Bill {
             first_call_us: self.entries.first().map(|entry| entry.at_us),
             last_call_us: self.entries.last().map(|entry| entry.at_us),
             now_us: self.now_us,
+            limits: None,
         }
     }
 }

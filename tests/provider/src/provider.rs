@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use crate::bill::Bill;
 use crate::script::Script;
 use crate::serve::{Shared, serve};
+use crate::strict::Kept;
 
 /// A provider on loopback. Dropping it cuts all its connections.
 pub struct FakeProvider {
@@ -56,7 +57,12 @@ impl FakeProvider {
         self.shared.ledger.snapshot()
     }
 
-    /// Calls that arrive from now on follow this script. The bill goes on.
+    /// How callers have kept to the limits of the script, if it has some.
+    pub fn kept(&self) -> Option<Kept> {
+        self.shared.kept()
+    }
+
+    /// Calls that arrive from now on follow this script. The bill goes on, and what was used of its limits stays used.
     pub fn set_script(&self, script: Script) {
         self.shared.set_script(script);
     }

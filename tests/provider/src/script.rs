@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::Limits;
+use crate::strict::Refused;
+
 /// All of a provider's behaviour. The default answers at once with the last message.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -16,6 +19,8 @@ pub struct Script {
     pub rules: Vec<Rule>,
     /// What tokens cost on the bill.
     pub price: Price,
+    /// What the account is allowed; none: everything.
+    pub limits: Option<Limits>,
     /// The key that every call must carry; none: no key is looked at.
     pub api_key: Option<String>,
     /// Chance repeats with it.
@@ -175,6 +180,12 @@ impl Script {
         self
     }
 
+    /// The same, held to these limits.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = Some(limits);
+        self
+    }
+
     /// The same, with one rule more after those it has.
     pub fn rule(mut self, when: When, then: Reaction) -> Self {
         self.rules.push(Rule { when, then });
@@ -227,6 +238,12 @@ impl Reaction {
         Self::Status { code: 429, retry_after: Some(seconds.to_string()), error: None }
     }
 
+    /// 429 because the account's limits have no room.
+    pub(crate) fn over_the_limit(refused: Refused) -> Self {
+        let retry_after = refused.retry_after.map(|seconds| seconds.to_string());
+        Self::Status { code: 429, retry_after, error: None }
+    }
+
     /// 429 because the account has no credit left.
     pub fn insufficient_quota() -> Self {
         Self::Status { code: 429, retry_after: None, error: Some("insufficient_quota".to_owned()) }
@@ -251,6 +268,7 @@ impl Reaction {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Window;
 
     #[test]
     fn json_reads_back_as_the_value_it_was() {
@@ -265,6 +283,10 @@ mod tests {
             r#"{"latency": {"uniform_ms": [1, 5]}, "rules": [{"then": {"status": {"code": 503}}}]}"#;
         let read: Script = serde_json::from_str(written).unwrap();
         assert_eq!(read.rules, [Rule { when: When::always(), then: Reaction::status(503) }]);
+        let limits = r#"{"limits": {"requests_per_minute": 600, "window": "bucket", "headers": "openai"}}"#;
+        let read: Script = serde_json::from_str(limits).unwrap();
+        let expected = Limits { window: Window::Bucket, ..Limits::requests(600) };
+        assert_eq!(read.limits, Some(expected));
         assert!(serde_json::from_str::<Script>(r#"{"latencies": 1}"#).is_err());
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::future;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -18,11 +18,12 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use crate::bill::{Entry, JOB_HEADER, Ledger};
+use crate::bill::{Entry, JOB_HEADER, Ledger, Totals};
 use crate::connection::{Cuttable, Fate};
 use crate::plan::{Decision, Plan};
 use crate::reply::{Completion, reply};
 use crate::script::{Reaction, Script};
+use crate::strict::{Demand, Kept, Refused, Strict};
 
 /// The largest request it reads, in bytes.
 const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;
@@ -34,6 +35,7 @@ const TIMER_LATENESS: Duration = Duration::from_micros(1_300);
 pub(crate) struct Shared {
     pub(crate) ledger: Ledger,
     plan: RwLock<Arc<Plan>>,
+    strict: Mutex<Option<Strict>>,
     calls: AtomicU64,
 }
 
@@ -41,19 +43,65 @@ impl Shared {
     pub(crate) fn new(script: Script) -> Self {
         Self {
             ledger: Ledger::new(),
+            strict: Mutex::new(script.limits.clone().map(|limits| Strict::new(limits, 0))),
             plan: RwLock::new(Arc::new(Plan::new(script))),
             calls: AtomicU64::new(0),
         }
     }
 
-    /// Calls that arrive from now on follow this script. The bill goes on.
+    /// Calls that arrive from now on follow this script. The bill goes on, and what was used of its limits stays used.
     pub(crate) fn set_script(&self, script: Script) {
+        let now_us = self.now_us();
+        let mut strict = self.strict();
+        match (&mut *strict, script.limits.clone()) {
+            (Some(strict), Some(limits)) => strict.change(limits, now_us),
+            (before, limits) => *before = limits.map(|limits| Strict::new(limits, now_us)),
+        }
+        drop(strict);
         let plan = Arc::new(Plan::new(script));
         *self.plan.write().unwrap_or_else(PoisonError::into_inner) = plan;
     }
 
+    /// How callers have kept to the limits.
+    pub(crate) fn kept(&self) -> Option<Kept> {
+        let now_us = self.now_us();
+        self.strict().as_mut().map(|strict| strict.kept(now_us))
+    }
+
+    /// Admits a call, where limits have room for it. Either way: what its reply says of them.
+    fn admit(&self, demand: Demand) -> (Result<Option<Admitted<'_>>, Refused>, HeaderMap) {
+        let now_us = self.now_us();
+        let mut strict = self.strict();
+        let Some(strict) = &mut *strict else { return (Ok(None), HeaderMap::new()) };
+        let admitted = strict.admit(now_us, demand).map(|()| Some(Admitted { shared: self, demand }));
+        (admitted, strict.headers(now_us))
+    }
+
+    fn now_us(&self) -> u64 {
+        self.ledger.at_us(Instant::now())
+    }
+
+    fn strict(&self) -> MutexGuard<'_, Option<Strict>> {
+        self.strict.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn plan(&self) -> Arc<Plan> {
         Arc::clone(&self.plan.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A call that the limits had room for. It ends when this is dropped, answered or not.
+struct Admitted<'s> {
+    shared: &'s Shared,
+    demand: Demand,
+}
+
+impl Drop for Admitted<'_> {
+    fn drop(&mut self) {
+        let now_us = self.shared.now_us();
+        if let Some(strict) = &mut *self.shared.strict() {
+            strict.end(now_us, self.demand);
+        }
     }
 }
 
@@ -76,6 +124,8 @@ struct Request<'r> {
     model: Cow<'r, str>,
     #[serde(borrow)]
     messages: Vec<Message<'r>>,
+    #[serde(default, alias = "max_completion_tokens")]
+    max_tokens: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -104,20 +154,32 @@ async fn chat(
     } else {
         request.is_none().then(|| Reaction::status(400))
     };
+    let answer = plan.answer(prompt);
+    let asked =
+        request.iter().flat_map(|request| &request.messages).map(|message| message.content.len()).sum();
+    let demand = Demand {
+        input: tokens(asked),
+        most_output: request.as_ref().and_then(|request| request.max_tokens),
+        output: tokens(answer.len()),
+    };
+    let (_admitted, limits, rejection) = match rejection {
+        Some(rejection) => (None, HeaderMap::new(), Some(rejection)),
+        None => match shared.admit(demand) {
+            (Ok(admitted), limits) => (admitted, limits, None),
+            (Err(refused), limits) => (None, limits, Some(Reaction::over_the_limit(refused))),
+        },
+    };
     let decision = match &rejection {
         Some(reaction) => Decision { reaction: Some(reaction), body: &Bytes::new(), delay: Duration::ZERO },
         None => plan.decide(number, prompt),
     };
 
-    let answer = plan.answer(prompt);
-    let asked =
-        request.iter().flat_map(|request| &request.messages).map(|message| message.content.len()).sum();
     let completion = Completion {
         number,
         model: request.as_ref().map_or("", |request| &request.model),
         answer: &answer,
-        input_tokens: tokens(asked),
-        output_tokens: tokens(answer.len()),
+        input_tokens: demand.input,
+        output_tokens: demand.output,
     };
     let billed = decision.reaction.is_none_or(Reaction::is_billed);
     let (input_tokens, output_tokens) =
@@ -141,7 +203,9 @@ async fn chat(
         Some(Reaction::Reset) => fate.reset(),
         _ => {}
     }
-    reply(decision, &completion)
+    let mut reply = reply(decision, &completion);
+    reply.headers_mut().extend(limits);
+    reply
 }
 
 fn is_authorised(headers: &HeaderMap, api_key: Option<&str>) -> bool {
@@ -167,7 +231,8 @@ async fn control(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
 }
 
 async fn bill(State(shared): State<Arc<Shared>>) -> Response {
-    axum::Json(shared.ledger.snapshot().totals()).into_response()
+    let totals = Totals { limits: shared.kept(), ..shared.ledger.snapshot().totals() };
+    axum::Json(totals).into_response()
 }
 
 async fn calls(State(shared): State<Arc<Shared>>) -> Response {

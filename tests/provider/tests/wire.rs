@@ -5,7 +5,7 @@
 use std::io::Read as _;
 use std::time::Duration;
 
-use fake_provider::{Answer, FakeProvider, Latency, Price, Reaction, Script, When};
+use fake_provider::{Answer, Dialect, FakeProvider, Latency, Limits, Price, Reaction, Script, When};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -186,4 +186,43 @@ async fn another_script_takes_over_and_the_bill_goes_on() {
     provider.set_script(Script { latency: Latency::FixedMs(0), ..Script::default() });
     assert_eq!(ask(&provider, "echo").await.unwrap().content(), "echo");
     assert_eq!(provider.bill().entries.len(), 3);
+}
+
+#[tokio::test]
+async fn who_exceeds_the_limits_is_refused_and_told_when_to_come_back() {
+    let limits = Limits { in_flight: Some(1), ..Limits::requests(2) };
+    let provider = FakeProvider::start(Script::default().limits(limits.clone())).await.unwrap();
+    let first = ask(&provider, "hello").await.unwrap();
+    assert_eq!((first.status(), first.header("x-ratelimit-remaining-requests")), (200, Some("1")));
+    assert_eq!(ask(&provider, "hello").await.unwrap().status(), 200);
+    let third = ask(&provider, "hello").await.unwrap();
+    assert_eq!((third.status(), &third.json()["error"]["code"]), (429, &json!("rate_limit_exceeded")));
+    assert_eq!(third.header("x-ratelimit-remaining-requests"), Some("0"));
+    let retry_after: u64 = third.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=60).contains(&retry_after), "{retry_after}");
+
+    let quiet = Limits { retry_after: false, headers: Some(Dialect::Anthropic), ..limits };
+    provider.set_script(Script::default().limits(quiet));
+    let fourth = ask(&provider, "hello").await.unwrap();
+    assert_eq!((fourth.status(), fourth.header("retry-after")), (429, None));
+    assert_eq!(fourth.header("anthropic-ratelimit-requests-remaining"), Some("0"));
+    assert!(fourth.header("anthropic-ratelimit-requests-reset").unwrap().ends_with('Z'));
+
+    let limits = &send(&provider, "GET /bill", "", "").await.unwrap().json()["limits"];
+    assert_eq!((&limits["refused"], &limits["window_ms"]), (&json!(2), &json!(60_000)));
+    let requests = json!({"limit": 2, "windows": [2], "peak": 2, "refused": 2});
+    assert_eq!(limits["used"]["requests"], requests);
+    assert_eq!(provider.kept().unwrap().used["in_flight"].peak, 1);
+}
+
+#[tokio::test]
+async fn who_leaves_frees_his_place() {
+    let script = Script::default()
+        .limits(Limits { in_flight: Some(1), ..Limits::default() })
+        .rule(When::prompt("wait"), Reaction::Hang);
+    let provider = FakeProvider::start(script).await.unwrap();
+    assert!(timeout(Duration::from_millis(200), ask(&provider, "wait")).await.is_err());
+    while ask(&provider, "hello").await.unwrap().status() != 200 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

@@ -2,8 +2,8 @@
 
 use assay_store::{FileLock, Schema, Store, StoreError, StoreUrl};
 use assay_tests::store_conformance::{
-    asking, budgets, claiming, comparing, ending, fixture, frozen, giving_back, leading, opening, reading,
-    releasing, renewing, reviewing, runs, settling, sweeping,
+    asking, budgets, capping, claiming, comparing, ending, fixture, frozen, giving_back, leading, leasing,
+    opening, reading, releasing, renewing, reviewing, runs, settling, sweeping,
 };
 
 macro_rules! conforms {
@@ -52,6 +52,9 @@ conforms!(
     budgets::askers_at_once_share_a_budget,
     budgets::lost_calls_stay_on_the_books,
     budgets::tries_outlive_their_claim,
+    capping::no_day_costs_more_than_its_cap,
+    capping::askers_at_once_share_a_cap,
+    capping::a_cap_is_raised_by_hand,
     settling::a_batch_sent_twice_counts_once,
     settling::an_answer_is_kept_until_its_job_is_settled,
     settling::senders_at_once_count_once,
@@ -111,6 +114,10 @@ conforms!(
     releasing::of_releases_at_once_one_is_live,
     releasing::an_incident_is_one_while_it_is_open,
     releasing::incidents_opened_at_once_are_told_apart,
+    leasing::a_limit_is_shared_and_given_back,
+    leasing::a_lease_ends_by_itself,
+    leasing::renewals_at_once_exceed_nothing,
+    leasing::a_limit_is_set_and_cleared,
 );
 
 /// One process owns a SQLite file at a time, and the next is told who does.

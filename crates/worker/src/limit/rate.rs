@@ -1,58 +1,225 @@
-//! Requests begun in any minute, evenly spaced by governor on a clock that tests can move.
+//! One dimension of a limit that is counted over time: governor on a leased clock, and the balance of tokens that were
+//! taken and not used. Pure: moments come in, as the time since the worker began.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use governor::clock::Clock;
+use assay_store::ledger::ALL;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
-use tokio::time::Instant;
 
-/// Half a second more than a minute: what leaves here evenly does not arrive quite evenly.
-const WINDOW: Duration = Duration::from_millis(60_500);
+use super::clock::{Hand, Slope, TOKEN};
+use super::tokens::{Balance, Bounds};
 
-/// A rate of requests for as long as this process lives.
-pub(crate) struct Rate {
-    limiter: RateLimiter<NotKeyed, InMemoryState, PausableClock, NoOpMiddleware<Nanos>>,
-    clock: PausableClock,
+/// By how much a permit may be later than its moment: timers are late, and what they are late by is not lost. It is part of
+/// what the ledger allows for between a permit and its arrival.
+const LATE: Duration = Duration::from_millis(50);
+/// Tokens are taken in pieces of this part of a minute's.
+const PIECES: u64 = 10_000;
+const MOST_AT_ONCE: u64 = 4_096;
+/// For how long the largest request is remembered, twice.
+const REMEMBERED: Duration = Duration::from_secs(30);
+/// What an estimate of the rate in use is worth beside the newest, of ten.
+const STEADY: u64 = 7;
+
+type Limiter = RateLimiter<NotKeyed, InMemoryState, Hand, NoOpMiddleware<Nanos>>;
+
+/// A rate, as far as it is leased.
+pub(super) struct Rate {
+    /// `None`: nothing limits it.
+    limited: Option<Limited>,
+    /// What calls took more or less than they were counted as.
+    balance: Balance,
+    /// What was taken since this began.
+    used: u64,
+    /// The same when a lease was last asked for, and the rate in use since, in millionths a second.
+    asked: u64,
+    in_use: u64,
+    /// The largest that was asked for at once: lately, and before.
+    largest: [u64; 2],
+    largest_since: Duration,
+}
+
+struct Limited {
+    slope: Slope,
+    hand: Hand,
+    limiter: Limiter,
+    /// The most that is taken at once.
+    burst: NonZeroU32,
+    /// What a window allows.
+    window: u64,
+}
+
+/// When something can be taken that cannot be taken now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotYet {
+    /// At this moment.
+    At(Duration),
+    /// Not under this lease.
+    Standing,
+}
+
+/// What is to be asked of the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Demand {
+    /// Millionths a second, or all there is.
+    pub(crate) want: u64,
+    /// The most that is used in one moment.
+    pub(crate) burst: u64,
+    /// What was used since this began.
+    pub(crate) used: u64,
 }
 
 impl Rate {
-    /// At most `per_minute` requests in any minute.
-    pub(crate) fn new(per_minute: NonZeroU32) -> Self {
-        let clock = PausableClock { start: Instant::now() };
-        Self { limiter: RateLimiter::direct_with_clock(quota(per_minute), clock.clone()), clock }
-    }
-
-    /// Waits until one more request may begin. Cancelling the wait takes nothing.
-    pub(crate) async fn wait(&self) {
-        while let Err(not_until) = self.limiter.check() {
-            tokio::time::sleep(not_until.wait_time_from(self.clock.now())).await;
+    /// Unlimited, until a lease says otherwise.
+    pub(super) fn new() -> Self {
+        Self {
+            limited: None,
+            balance: Balance::default(),
+            used: 0,
+            asked: 0,
+            in_use: 0,
+            largest: [0; 2],
+            largest_since: Duration::ZERO,
         }
     }
+
+    /// Whether nothing limits it.
+    pub(super) fn is_open(&self) -> bool {
+        self.limited.is_none()
+    }
+
+    /// From `now` on so many millionths a second may be taken, until `until`; `None`: as many as anybody likes. `window`: what
+    /// the limit is in one window.
+    pub(super) fn lease(&mut self, rate: Option<u64>, window: u64, until: Duration, now: Duration) {
+        let Some(rate) = rate else {
+            self.limited = None;
+            return;
+        };
+        let limited = self.limited.get_or_insert_with(|| Limited::new(window, now));
+        let begins = !limited.slope.runs(now) && rate > 0;
+        limited.slope.lease(rate, until, now);
+        limited.window = window;
+        if begins {
+            // What is left of an earlier lease is not added to what others have sent meanwhile.
+            limited.drain(now);
+        }
+    }
+
+    /// So many were taken while nothing limited them.
+    pub(super) fn count(&mut self, taken: u64) {
+        self.used += taken;
+    }
+
+    /// What a call of so many must take, with the debt of those before it and less their credit. Who takes less settles.
+    pub(super) fn charge(&mut self, tokens: u64) -> u64 {
+        self.largest[0] = self.largest[0].max(tokens);
+        if self.is_open() { tokens } else { self.balance.charge(tokens) }
+    }
+
+    /// A call that took so many was counted as so many.
+    pub(super) fn settle(&mut self, taken: u64, counted: u64) {
+        if let Some(limited) = &self.limited {
+            let bounds = Bounds { credit: limited.burst.get().into(), debt: limited.window };
+            self.balance.settle(taken, counted, bounds);
+        }
+    }
+
+    /// Takes what is `left`, or as much of it as there is now.
+    pub(super) fn take(&mut self, left: &mut u64, now: Duration) -> Result<(), NotYet> {
+        let before = *left;
+        let taken = match &mut self.limited {
+            Some(limited) => limited.take(left, now),
+            None => {
+                *left = 0;
+                Ok(())
+            }
+        };
+        self.used += before - *left;
+        taken
+    }
+
+    /// Whether what was taken may be used at `now`: the lease is not over.
+    pub(super) fn holds(&self, now: Duration) -> bool {
+        self.limited.as_ref().is_none_or(|limited| limited.slope.runs(now))
+    }
+
+    /// What to ask for at `now`, `beat` after the last time. `is_pressed`: who stood in line had to wait for most of it, or
+    /// waits and gets nothing.
+    pub(super) fn demand(&mut self, is_pressed: bool, beat: Duration, now: Duration) -> Demand {
+        let since = u128::from(self.used - self.asked) * 1_000_000_000_000_000 / beat.as_nanos().max(1);
+        let newest = u64::try_from(since).unwrap_or(ALL).min(ALL / 16);
+        self.in_use = (self.in_use * STEADY + newest * (10 - STEADY)) / 10;
+        self.asked = self.used;
+        if now.saturating_sub(self.largest_since) > REMEMBERED {
+            self.largest = [0, self.largest[0]];
+            self.largest_since = now;
+        }
+        let largest = self.largest.into_iter().max().unwrap_or(0).max(1);
+        let burst = self.limited.as_ref().map_or(1, |limited| limited.burst.get().into());
+        // Room to grow by the half from beat to beat.
+        let want = if is_pressed { ALL } else { self.in_use.max(newest) * 3 / 2 };
+        Demand { want, burst: largest + burst - 1, used: self.used }
+    }
+
+    /// Whether it is limited to nothing.
+    pub(super) fn has_nothing(&self) -> bool {
+        self.limited.as_ref().is_some_and(|limited| limited.slope.rate() == 0)
+    }
 }
 
-/// A burst of B and a rate of (n − B + 1) a window let at most n begin in any window, from the first one on; governor's own
-/// quota of n a minute would let 2n begin in the first.
-fn quota(per_minute: NonZeroU32) -> Quota {
-    let burst = NonZeroU32::new(per_minute.get() / 100).unwrap_or(NonZeroU32::MIN);
-    let spacing = WINDOW / (per_minute.get() - burst.get() + 1);
-    Quota::with_period(spacing).unwrap_or(Quota::per_minute(per_minute)).allow_burst(burst)
-}
+impl Limited {
+    fn new(window: u64, now: Duration) -> Self {
+        let at_once = (window / PIECES).clamp(1, MOST_AT_ONCE);
+        let burst = u32::try_from(at_once).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+        let quota =
+            Quota::with_period(Duration::from_nanos(TOKEN)).unwrap_or(Quota::per_second(NonZeroU32::MIN));
+        let hand = Hand::new();
+        let limiter = RateLimiter::direct_with_clock(quota.allow_burst(burst), hand.clone());
+        let limited = Self { slope: Slope::new(), hand, limiter, burst, window };
+        // A full bucket is a burst that nobody has leased.
+        limited.drain(now);
+        limited
+    }
 
-/// Tokio's time as governor reads it.
-#[derive(Clone, Debug)]
-struct PausableClock {
-    start: Instant,
-}
+    fn drain(&self, now: Duration) {
+        self.hand.put(self.slope.at(now));
+        let mut piece = self.burst.get();
+        while let Some(some) = NonZeroU32::new(piece) {
+            while matches!(self.limiter.check_n(some), Ok(Ok(()))) {}
+            piece /= 2;
+        }
+    }
 
-impl Clock for PausableClock {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        Nanos::new(u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    fn take(&self, left: &mut u64, now: Duration) -> Result<(), NotYet> {
+        if !self.slope.runs(now) {
+            // Whoever was frozen finds moments that have passed long ago: others have them by now.
+            return Err(NotYet::Standing);
+        }
+        self.hand.put(self.slope.at(now.saturating_sub(LATE)));
+        while *left > 0 {
+            let piece = u32::try_from(*left)
+                .ok()
+                .and_then(NonZeroU32::new)
+                .map_or(self.burst, |left| left.min(self.burst));
+            match self.limiter.check_n(piece) {
+                Ok(Ok(())) => *left -= u64::from(piece.get()),
+                Ok(Err(not_until)) => {
+                    let due = not_until.earliest_possible().as_u64();
+                    if due <= self.slope.at(now) {
+                        // Its moment has passed already: it counts as of then.
+                        self.hand.put(due);
+                        continue;
+                    }
+                    return Err(self.slope.when(due).map_or(NotYet::Standing, NotYet::At));
+                }
+                // A piece is never more than the burst.
+                Err(_) => return Err(NotYet::Standing),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -60,30 +227,74 @@ impl Clock for PausableClock {
 mod tests {
     use super::*;
 
-    /// The most requests that began in any minute of the first five, and how many in all.
-    async fn begun(per_minute: u32) -> (usize, usize) {
-        let rate = Rate::new(NonZeroU32::new(per_minute).unwrap());
-        let start = Instant::now();
-        let mut times = Vec::new();
-        loop {
-            rate.wait().await;
-            if start.elapsed() >= Duration::from_secs(300) {
-                break;
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// The moments at which `each` can be taken, for five minutes of a lease of `rate` tokens a minute; timers are late.
+    fn taken(rate: u64, each: u64) -> Vec<Duration> {
+        let mut limited = Rate::new();
+        limited.lease(Some(rate * 1_000_000 / 60), rate, Duration::MAX, Duration::ZERO);
+        let (mut now, mut left, mut moments) = (Duration::ZERO, each, Vec::new());
+        while now < 5 * MINUTE {
+            match limited.take(&mut left, now) {
+                Ok(()) => {
+                    moments.push(now);
+                    left = each;
+                }
+                Err(NotYet::At(due)) => now = due + Duration::from_micros(1_300),
+                Err(NotYet::Standing) => unreachable!("the lease is for ever"),
             }
-            times.push(Instant::now());
         }
-        let in_window = |from: &Instant| {
-            times.iter().filter(|time| *time >= from && **time < *from + Duration::from_secs(60)).count()
-        };
-        (times.iter().map(in_window).max().unwrap(), times.len())
+        moments
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn no_minute_holds_more_than_the_limit_and_most_of_it_is_used() {
-        for per_minute in [1, 60, 600, 3_000] {
-            let (most, total) = begun(per_minute).await;
-            assert!(most <= per_minute as usize, "{most} of {per_minute}");
-            assert!(total as f64 >= 0.97 * 5.0 * f64::from(per_minute), "{total} of 5 × {per_minute}");
+    #[test]
+    fn no_minute_holds_more_than_the_rate_and_a_burst_and_late_timers_lose_nothing() {
+        for (rate, each) in [(1, 1), (60, 1), (600, 1), (60_000, 1), (2_000_000, 1_700), (100_000, 90_000)] {
+            let moments = taken(rate, each);
+            let in_minute = |from: &Duration| {
+                let within = moments.iter().filter(|moment| *moment >= from && **moment < *from + MINUTE);
+                within.count() as u64 * each
+            };
+            let late = rate * 50 / 60_000;
+            let most = moments.iter().step_by(moments.len() / 200 + 1).map(in_minute).max().unwrap();
+            let burst = each + rate / 10_000;
+            assert!(most <= rate + burst + late, "{most} of {rate}");
+            let total = moments.len() as u64 * each;
+            assert!(total + burst + late >= 5 * rate, "{total} of 5 × {rate}");
         }
+    }
+
+    #[test]
+    fn a_lease_begins_with_nothing_and_leaves_nothing_to_the_next() {
+        let second = Duration::from_secs;
+        let mut rate = Rate::new();
+        let one = |rate: &mut Rate, now| rate.take(&mut 1, now);
+        assert!(rate.is_open() && one(&mut rate, second(0)).is_ok() && rate.holds(second(9)));
+        rate.lease(Some(1_000_000), 60, second(14), second(10));
+        assert_eq!(one(&mut rate, second(10)), Err(NotYet::At(second(11))));
+        assert_eq!(one(&mut rate, second(11)), Ok(()));
+        assert!(rate.holds(second(13)) && !rate.holds(second(14)));
+        assert_eq!(one(&mut rate, second(20)), Err(NotYet::Standing), "what was not taken in time is gone");
+        rate.lease(Some(1_000_000), 60, second(26), second(22));
+        assert_eq!(one(&mut rate, second(22)), Err(NotYet::At(second(23))));
+        rate.lease(Some(0), 60, second(30), second(22));
+        assert_eq!((one(&mut rate, second(24)), rate.has_nothing()), (Err(NotYet::Standing), true));
+        rate.lease(None, 0, second(30), second(24));
+        assert_eq!(one(&mut rate, second(24)), Ok(()));
+    }
+
+    #[test]
+    fn asks_for_what_it_uses_and_for_all_when_pressed() {
+        let second = Duration::from_secs;
+        let mut rate = Rate::new();
+        (0..4).for_each(|_| rate.take(&mut 10, second(0)).unwrap());
+        rate.charge(10);
+        let demand = rate.demand(false, second(1), second(1));
+        assert_eq!((demand.used, demand.burst, demand.want), (40, 10, 60_000_000));
+        assert_eq!(rate.demand(true, second(1), second(2)).want, ALL);
+        for beat in 3..40 {
+            rate.demand(false, second(1), second(beat));
+        }
+        assert!(rate.demand(false, second(1), second(40)).want < 1_000);
     }
 }

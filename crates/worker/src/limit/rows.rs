@@ -44,9 +44,9 @@ fn word(step: Step) -> &'static str {
 }
 
 fn row(reply: &Reply, retry_after: Option<Duration>) -> Row {
-    let account = Arc::new(Account::new("a", &Limits::default()));
-    let gate = Gate::new(Arc::clone(&account), "a/m".into(), None);
-    let other = Gate::new(account, "a/n".into(), None);
+    let account = Arc::new(Account::new("a", &Limits::default(), None));
+    let gate = Gate::new(Arc::clone(&account), "a/m".into(), None, None);
+    let other = Gate::new(account, "a/n".into(), None, None);
     let mut tally = Tally::resumed(Tries::default());
     let class = classify(reply);
     let mut steps = Vec::new();

@@ -2,6 +2,7 @@
 
 use assay_common::usage::Usage;
 
+use super::meter::Meters;
 use super::observation::{Answer, Measured, Observation, Reply};
 use super::{Prompt, Question};
 
@@ -13,7 +14,12 @@ pub(super) fn ask(question: &Question<'_>) -> Observation {
     };
     let usage = Usage { input_tokens: Some(0), output_tokens: Some(0) };
     let answer = Answer { text, finish_reason: None, usage, status: None };
-    Observation { reply: Reply::Answer(answer), retry_after: None, measured: Measured::Never }
+    Observation {
+        reply: Reply::Answer(answer),
+        retry_after: None,
+        meters: Meters::default(),
+        measured: Measured::Never,
+    }
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 //! puts at the other end.
 //!
 //! What comes back is an [`observation::Observation`], classed by [`observation::classify`] and acted on by
-//! [`crate::retry`].
+//! [`crate::retry`]; [`meter`]: what the reply says of the provider's limits.
 
 mod echo;
+pub(crate) mod meter;
 pub(crate) mod observation;
 mod openai;
 mod recorded;
@@ -43,13 +44,20 @@ const FRAME_TOKENS: u64 = 16;
 impl Prompt {
     /// More tokens than any provider counts of it: a byte each, and the frame.
     pub(crate) fn most_tokens(&self) -> u64 {
-        let (bytes, messages) = match self {
-            Self::Text(text) => (text.len(), 1),
-            Self::Chat(messages) => {
-                (messages.iter().map(|message| message.content.len()).sum(), messages.len() as u64)
-            }
+        let messages = match self {
+            Self::Text(_) => 1,
+            Self::Chat(messages) => messages.len() as u64,
         };
-        bytes as u64 + FRAME_TOKENS * (messages + 1)
+        self.bytes() + FRAME_TOKENS * (messages + 1)
+    }
+
+    /// The bytes of its text.
+    pub(crate) fn bytes(&self) -> u64 {
+        let bytes: usize = match self {
+            Self::Text(text) => text.len(),
+            Self::Chat(messages) => messages.iter().map(|message| message.content.len()).sum(),
+        };
+        bytes as u64
     }
 }
 

@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use assay_common::usage::Usage;
 
+use super::meter::Meters;
+
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Observation {
     pub(crate) reply: Reply,
     /// What the provider asked us to wait, if it did.
     pub(crate) retry_after: Option<Duration>,
+    /// What it said of its limits.
+    pub(crate) meters: Meters,
     /// Where the call's latency comes from.
     pub(crate) measured: Measured,
 }

@@ -16,6 +16,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName
 use reqwest::{Client, Response, StatusCode, Url};
 use tokio::time::timeout;
 
+use super::meter::Meters;
 use super::observation::{Measured, Observation, Reply};
 use super::wire::{Server, Wire, WireFault, WireReply};
 use super::{ProviderError, Question};
@@ -51,6 +52,13 @@ enum Transport {
     Http(Client),
     /// A model of the server, and how long it may take.
     Model(Arc<dyn Server>, Duration),
+}
+
+/// What came back.
+struct Received {
+    reply: Reply,
+    retry_after: Option<Duration>,
+    meters: Meters,
 }
 
 /// A body as far as it was read.
@@ -129,14 +137,14 @@ impl OpenAi {
     /// Makes one call. It takes at most the provider's `timeout`.
     pub(super) async fn ask(&self, question: &Question<'_>) -> Observation {
         let (job, body) = (request::job(question), request::body(question.model, question.prompt));
-        let (reply, retry_after) = match &self.transport {
+        let Received { reply, retry_after, meters } = match &self.transport {
             Transport::Http(client) => self.ask_server(client, &job, body).await,
             Transport::Model(server, total) => self.ask_model(&**server, *total, job, body).await,
         };
-        Observation { reply: self.without_key(reply), retry_after, measured: Measured::Here }
+        Observation { reply: self.without_key(reply), retry_after, meters, measured: Measured::Here }
     }
 
-    async fn ask_server(&self, client: &Client, job: &str, body: Vec<u8>) -> (Reply, Option<Duration>) {
+    async fn ask_server(&self, client: &Client, job: &str, body: Vec<u8>) -> Received {
         let mut request = client.post(self.url.clone()).body(body);
         if let Ok(job) = HeaderValue::try_from(job) {
             request = request.header(JOB_HEADER, job);
@@ -144,19 +152,13 @@ impl OpenAi {
         match request.send().await {
             Ok(response) => self.receive(response).await,
             Err(error) if error.is_connect() => {
-                (Reply::Unsent(format!("{}: {}", authority(&self.url), describe(&error))), None)
+                Received::nothing(Reply::Unsent(format!("{}: {}", authority(&self.url), describe(&error))))
             }
-            Err(error) => (Reply::Broken(describe(&error)), None),
+            Err(error) => Received::nothing(Reply::Broken(describe(&error))),
         }
     }
 
-    async fn ask_model(
-        &self,
-        server: &dyn Server,
-        total: Duration,
-        job: String,
-        body: Vec<u8>,
-    ) -> (Reply, Option<Duration>) {
+    async fn ask_model(&self, server: &dyn Server, total: Duration, job: String, body: Vec<u8>) -> Received {
         match timeout(total, server.answer(job, body)).await {
             Ok(Ok(WireReply { status, retry_after, body })) => {
                 let asked = retry_after.and_then(|asked| HeaderValue::try_from(asked).ok());
@@ -164,13 +166,13 @@ impl OpenAi {
                 let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                 self.understand(status, &headers, Body::Whole(body))
             }
-            Ok(Err(WireFault::Unsent(why))) => (Reply::Unsent(why), None),
-            Ok(Err(WireFault::Broken(why))) => (Reply::Broken(why), None),
-            Err(_) => (Reply::Broken("no reply in time".into()), None),
+            Ok(Err(WireFault::Unsent(why))) => Received::nothing(Reply::Unsent(why)),
+            Ok(Err(WireFault::Broken(why))) => Received::nothing(Reply::Broken(why)),
+            Err(_) => Received::nothing(Reply::Broken("no reply in time".into())),
         }
     }
 
-    async fn receive(&self, response: Response) -> (Reply, Option<Duration>) {
+    async fn receive(&self, response: Response) -> Received {
         let (status, headers) = (response.status(), response.headers().clone());
         let limit = if status.is_success() { MAX_BODY_BYTES } else { MAX_ERROR_BODY_BYTES };
         let body = read(response, limit).await;
@@ -178,16 +180,23 @@ impl OpenAi {
     }
 
     /// What a reply says.
-    fn understand(&self, status: StatusCode, headers: &HeaderMap, body: Body) -> (Reply, Option<Duration>) {
+    fn understand(&self, status: StatusCode, headers: &HeaderMap, body: Body) -> Received {
+        let now = self.clock.now();
+        Received {
+            reply: self.reply(status, body),
+            retry_after: (!status.is_success()).then(|| response::retry_after(headers, now)).flatten(),
+            meters: Meters::read(headers, response::written(headers, now)),
+        }
+    }
+
+    fn reply(&self, status: StatusCode, body: Body) -> Reply {
         if !status.is_success() {
-            let retry_after = response::retry_after(headers, self.clock.now());
             let read = match body {
                 Body::Whole(read) | Body::TooLong(read) | Body::Garbled { read, .. } => read,
                 // The status says enough.
                 Body::Broken(_) => Vec::new(),
             };
-            let error = response::error(&read);
-            return (Reply::Status { status: status.as_u16(), error }, retry_after);
+            return Reply::Status { status: status.as_u16(), error: response::error(&read) };
         }
         let (bytes, problem) = match body {
             Body::Whole(bytes) => (bytes, None),
@@ -196,18 +205,17 @@ impl OpenAi {
                 (bytes, Some(format!("it is longer than {MAX_BODY_BYTES} bytes")))
             }
             Body::Garbled { read, problem } => (read, Some(problem)),
-            Body::Broken(why) => return (Reply::Broken(why), None),
+            Body::Broken(why) => return Reply::Broken(why),
         };
         let bytes = match &self.key {
             Some(key) => key.strike_out_of_body(bytes),
             None => bytes,
         };
         let read = problem.map_or_else(|| response::answer(&bytes, status.as_u16()), Err);
-        let reply = match read {
+        match read {
             Ok(answer) => Reply::Answer(answer),
             Err(problem) => Reply::Malformed { status: status.as_u16(), bytes, problem },
-        };
-        (reply, None)
+        }
     }
 
     /// What a provider says about a request may repeat its headers.
@@ -223,6 +231,13 @@ impl OpenAi {
             }
             other => other,
         }
+    }
+}
+
+impl Received {
+    /// No headers came.
+    fn nothing(reply: Reply) -> Self {
+        Self { reply, retry_after: None, meters: Meters::default() }
     }
 }
 

@@ -4,6 +4,7 @@ use assay_common::case::Recording;
 use assay_store::{Store, StoreError};
 
 use super::Question;
+use super::meter::Meters;
 use super::observation::{Answer, Measured, Observation, Reply};
 
 /// `None` when no recorded answer fits this case, prompt and trial.
@@ -21,7 +22,7 @@ fn play(recording: Recording) -> Observation {
         usage: recording.usage.unwrap_or_default(),
         status: None,
     };
-    Observation { reply: Reply::Answer(answer), retry_after: None, measured }
+    Observation { reply: Reply::Answer(answer), retry_after: None, meters: Meters::default(), measured }
 }
 
 /// Whole microseconds; `None` for what is no length of time.

@@ -3,7 +3,7 @@
 use super::*;
 
 fn gate(account: Limits, model: Option<Limits>) -> Gate {
-    Gate::new(Arc::new(Account::new("a", &account)), "a/m".into(), model.as_ref())
+    Gate::new(Arc::new(Account::new("a", &account, None)), "a/m".into(), model.as_ref(), None)
 }
 
 fn in_flight(slots: u32) -> Limits {
@@ -15,9 +15,12 @@ fn learn(gate: &Gate, class: Class, retry_after: Option<u64>) {
     gate.learn(&Evidence { class, sent: Instant::now(), retry_after, detail: "" }, Micros(1));
 }
 
-/// Whether the gate lets a call begin without waiting.
+/// Whether the gate lets a call begin without waiting, but for the first calls of a pool beginning apart.
 async fn at_once(gate: &Gate) -> Option<Pass> {
-    tokio::time::timeout(Duration::ZERO, gate.enter(Attempt::First, Micros(1))).await.ok()?.ok()
+    tokio::time::timeout(Duration::from_millis(5), gate.enter(Attempt::First, Size::default(), Micros(1)))
+        .await
+        .ok()?
+        .ok()
 }
 
 #[tokio::test(start_paused = true)]
@@ -32,9 +35,9 @@ async fn no_more_calls_than_slots() {
 
 #[tokio::test(start_paused = true)]
 async fn a_model_keeps_to_its_own_limit_and_the_accounts() {
-    let account = Arc::new(Account::new("a", &in_flight(3)));
-    let narrow = Gate::new(Arc::clone(&account), "a/n".into(), Some(&in_flight(1)));
-    let wide = Gate::new(account, "a/m".into(), None);
+    let account = Arc::new(Account::new("a", &in_flight(3), None));
+    let narrow = Gate::new(Arc::clone(&account), "a/n".into(), Some(&in_flight(1)), None);
+    let wide = Gate::new(account, "a/m".into(), None, None);
     assert_eq!((narrow.in_flight(), wide.in_flight()), (1, 3));
     let held = at_once(&narrow).await;
     assert!(held.is_some() && at_once(&narrow).await.is_none());
@@ -47,11 +50,11 @@ async fn short_pauses_are_waited_for_and_long_ones_are_not() {
     let gate = gate(Limits::default(), None);
     learn(&gate, Class::RateLimited, Some(4));
     let start = Instant::now();
-    assert!(gate.enter(Attempt::First, Micros(1)).await.is_ok());
+    assert!(gate.enter(Attempt::First, Size::default(), Micros(1)).await.is_ok());
     assert_eq!(start.elapsed().as_secs(), 4);
     learn(&gate, Class::RateLimited, Some(30));
     assert_eq!(
-        gate.enter(Attempt::First, Micros(1)).await.err(),
+        gate.enter(Attempt::First, Size::default(), Micros(1)).await.err(),
         Some(Closed { reopens_in: Duration::from_secs(30) })
     );
     assert!(!gate.has_room());
@@ -67,7 +70,7 @@ async fn a_pause_that_begins_while_somebody_stands_in_line_holds_for_him_too() {
         let gate = Arc::clone(&gate);
         async move {
             let start = Instant::now();
-            gate.enter(Attempt::First, Micros(1)).await.map(|_| start.elapsed().as_secs())
+            gate.enter(Attempt::First, Size::default(), Micros(1)).await.map(|_| start.elapsed().as_secs())
         }
     });
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -80,13 +83,13 @@ async fn a_pause_that_begins_while_somebody_stands_in_line_holds_for_him_too() {
 async fn trouble_lets_one_probe_through_and_its_success_opens_the_gate() {
     let gate = gate(Limits::default(), None);
     (0..3).for_each(|_| learn(&gate, Class::Account("unauthorized"), None));
-    assert!(gate.enter(Attempt::First, Micros(1)).await.is_err());
+    assert!(gate.enter(Attempt::First, Size::default(), Micros(1)).await.is_err());
     assert_eq!(gate.room().await, 1);
-    let probe = gate.enter(Attempt::First, Micros(1)).await.expect("the probe");
-    assert!(gate.enter(Attempt::First, Micros(1)).await.is_err());
+    let probe = gate.enter(Attempt::First, Size::default(), Micros(1)).await.expect("the probe");
+    assert!(gate.enter(Attempt::First, Size::default(), Micros(1)).await.is_err());
     drop(probe);
     assert!(gate.has_room(), "an unmade probe can be made by the next");
-    let probe = gate.enter(Attempt::First, Micros(1)).await.expect("the probe");
+    let probe = gate.enter(Attempt::First, Size::default(), Micros(1)).await.expect("the probe");
     learn(&gate, Class::Answered, None);
     drop(probe);
     assert!(at_once(&gate).await.is_some() && at_once(&gate).await.is_some());
@@ -95,9 +98,9 @@ async fn trouble_lets_one_probe_through_and_its_success_opens_the_gate() {
 
 #[tokio::test(start_paused = true)]
 async fn one_model_in_trouble_or_failing_keeps_no_other_from_calling() {
-    let account = Arc::new(Account::new("a", &in_flight(10)));
-    let failing = Gate::new(Arc::clone(&account), "a/n".into(), None);
-    let sound = Gate::new(account, "a/m".into(), None);
+    let account = Arc::new(Account::new("a", &in_flight(10), None));
+    let failing = Gate::new(Arc::clone(&account), "a/n".into(), None, None);
+    let sound = Gate::new(account, "a/m".into(), None, None);
     (0..10).for_each(|_| learn(&failing, Class::Transient, None));
     assert!(matches!(failing.admission(), Admission::Troubled(_)));
     assert_eq!(failing.pool.trouble().map(|trouble| trouble.kind), Some("failing"));
@@ -116,7 +119,7 @@ async fn failures_take_places_and_who_waits_gets_one_that_is_given_back() {
     assert!(at_once(&gate).await.is_none(), "one place is left, and taken");
     let waiting = tokio::spawn({
         let gate = Arc::clone(&gate);
-        async move { gate.enter(Attempt::First, Micros(1)).await.is_ok() }
+        async move { gate.enter(Attempt::First, Size::default(), Micros(1)).await.is_ok() }
     });
     tokio::task::yield_now().await;
     drop(second);
@@ -127,14 +130,43 @@ async fn failures_take_places_and_who_waits_gets_one_that_is_given_back() {
 async fn what_exceeds_the_retries_of_a_minute_comes_back_later_but_for_a_probe() {
     let gate = gate(in_flight(200), None);
     for _ in 0..60 {
-        assert!(gate.enter(Attempt::Again, Micros(1)).await.is_ok());
+        assert!(gate.enter(Attempt::Again, Size::default(), Micros(1)).await.is_ok());
     }
-    let closed = gate.enter(Attempt::Again, Micros(1)).await.err();
+    let closed = gate.enter(Attempt::Again, Size::default(), Micros(1)).await.err();
     assert_eq!(closed, Some(Closed { reopens_in: Duration::from_secs(1) }));
     assert!(at_once(&gate).await.is_some(), "what was never asked goes on");
     learn(&gate, Class::Transient, None);
     assert_eq!(gate.pool.trouble().map(|trouble| trouble.kind), Some("retries"));
     (0..9).for_each(|_| learn(&gate, Class::Transient, None));
     tokio::time::sleep(Duration::from_secs(5)).await;
-    assert!(gate.enter(Attempt::Again, Micros(1)).await.is_ok(), "the probe");
+    assert!(gate.enter(Attempt::Again, Size::default(), Micros(1)).await.is_ok(), "the probe");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_no_window_has_room_for_does_not_stand_in_line() {
+    let limits = |toml: &str| {
+        let text = format!("[providers.a]\nkind = \"echo\"\n[providers.a.limits]\n{toml}");
+        assay_common::config::Config::parse(&text).unwrap().providers["a"].limits
+    };
+    let check = |account: &str, model: Option<&str>, (bytes, max_tokens), expected: Option<&str>| {
+        let gate = gate(limits(account), model.map(limits));
+        let refused = gate.fits(Size { bytes, max_tokens }).err().map(|refused| refused.to_string());
+        match (&refused, expected) {
+            (Some(refused), Some(part)) => assert!(refused.contains(part), "{refused}"),
+            (refused, expected) => assert_eq!(refused.as_deref(), expected, "{account} {bytes}"),
+        }
+    };
+    check("tokens_per_minute = 1000", None, (2_880, Some(100)), None);
+    check(
+        "tokens_per_minute = 1000",
+        None,
+        (2_880, Some(101)),
+        Some("about 1001 tokens, more than the 1000 that a allows"),
+    );
+    check("tokens_per_minute = 1000", None, (3_200, None), None);
+    check("input_tokens_per_minute = 1000", None, (3_200, Some(9_000)), None);
+    check("input_tokens_per_minute = 1000", None, (3_204, None), Some("input_tokens"));
+    check("tokens_per_minute = 6000\nwindow_length = \"1s\"", None, (640, None), Some("the 100 that"));
+    check("requests_per_minute = 1", Some("tokens_per_minute = 10"), (64, None), Some("that a/m allows"));
+    check("requests_per_minute = 1", None, (1 << 40, Some(u32::MAX)), None);
 }

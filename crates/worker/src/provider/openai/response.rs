@@ -112,9 +112,13 @@ pub(super) fn retry_after(headers: &HeaderMap, now: Micros) -> Option<Duration> 
     let asked = text(&RETRY_AFTER)?;
     seconds(asked, 1.0).or_else(|| {
         let until = date(asked)?;
-        let now = text(&DATE).and_then(date).unwrap_or(now);
-        Some(until.since(now).min(LONGEST_RETRY_AFTER))
+        Some(until.since(written(headers, now)).min(LONGEST_RETRY_AFTER))
     })
+}
+
+/// When the server wrote its reply: by its own clock where it tells the time, else `now`.
+pub(super) fn written(headers: &HeaderMap, now: Micros) -> Micros {
+    headers.get(DATE).and_then(|date| date.to_str().ok()).map(str::trim).and_then(date).unwrap_or(now)
 }
 
 /// A date of HTTP, such as `Sun, 06 Nov 1994 08:49:37 GMT`.

@@ -136,6 +136,10 @@ async fn each_way_to_fail_has_its_class() {
     check(http("307 Moved", "location: http://127.0.0.1:1/\r\n", b""), Class::Refused, "status 307").await;
     let limited = check(http("429 Slow", "retry-after: 7\r\n", b""), Class::RateLimited, "429").await;
     assert_eq!(limited.retry_after, Some(Duration::from_secs(7)));
+    let date =
+        "date: Sat, 31 Jan 2026 09:30:00 GMT\r\nanthropic-ratelimit-requests-reset: 2026-01-31T09:30:09Z\r\n";
+    let metered = check(http("200 OK", date, &answer_with("A")), Class::Answered, "").await;
+    assert_eq!(metered.meters.requests.whole_in, Some(Duration::from_secs(9)), "by the server's own clock");
     check(raw("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"choices\""), Class::Ambiguous, "broke off")
         .await;
     check(raw(""), Class::Ambiguous, "broke off").await;

@@ -1,0 +1,256 @@
+//! What a provider account allows, for all its models together or for one by itself. The worker leases it; see
+//! docs/limits.md.
+
+use std::fmt;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
+
+use serde::de::{Error, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{Config, Span};
+use crate::limit::{Dimension, Window};
+
+/// Requests in flight where assay.toml does not say: of one process, for all models of the account together.
+pub const DEFAULT_IN_FLIGHT: u32 = 50;
+
+/// The largest limit there is. More is a slip of the pen, or no limit.
+pub const MOST_PER_MINUTE: u32 = 1_000_000_000;
+
+/// What limits are counted over, where assay.toml does not say.
+const DEFAULT_WINDOW_LENGTH: Duration = Duration::from_secs(60);
+const WINDOW_LENGTHS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(24 * 60 * 60)];
+
+/// What a provider account allows. A limit belongs to the account, not to a process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, try_from = "Written")]
+pub struct Limits {
+    /// Requests begun in any minute.
+    pub requests_per_minute: Option<NonZeroU32>,
+    /// Tokens counted in any minute, of input and output together.
+    pub tokens_per_minute: Option<NonZeroU64>,
+    /// Tokens of input counted in any minute, where the provider counts them apart.
+    pub input_tokens_per_minute: Option<NonZeroU64>,
+    /// Tokens of output counted in any minute, where the provider counts them apart.
+    pub output_tokens_per_minute: Option<NonZeroU64>,
+    /// Requests begun and not yet answered.
+    pub in_flight: Option<NonZeroU32>,
+    /// How the provider counts.
+    pub window: Option<Window>,
+    /// What it counts over. The numbers above stay those of a minute: 600 a minute over `10s` are 100 in ten seconds.
+    pub window_length: Option<Span>,
+}
+
+/// The same as it is written.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Written {
+    requests_per_minute: Number,
+    tokens_per_minute: Number,
+    input_tokens_per_minute: Number,
+    output_tokens_per_minute: Number,
+    in_flight: Number,
+    window: Option<Window>,
+    window_length: Option<Span>,
+}
+
+/// A limit, where there is one.
+#[derive(Clone, Copy, Default)]
+struct Number(Option<NonZeroU32>);
+
+impl Limits {
+    /// How the provider counts.
+    pub fn window(&self) -> Window {
+        self.window.unwrap_or_default()
+    }
+
+    /// What it counts over.
+    pub fn window_length(&self) -> Duration {
+        self.window_length.map_or(DEFAULT_WINDOW_LENGTH, |span| span.0)
+    }
+
+    /// The limit of one dimension: a minute, or at once.
+    pub fn of(&self, dimension: Dimension) -> Option<u64> {
+        match dimension {
+            Dimension::Requests => self.requests_per_minute.map(|limit| limit.get().into()),
+            Dimension::Tokens => self.tokens_per_minute.map(NonZeroU64::get),
+            Dimension::InputTokens => self.input_tokens_per_minute.map(NonZeroU64::get),
+            Dimension::OutputTokens => self.output_tokens_per_minute.map(NonZeroU64::get),
+            Dimension::InFlight => self.in_flight.map(|limit| limit.get().into()),
+        }
+    }
+
+    /// What one dimension's limit comes to in one window: the most that a single request can need of it and ever begin.
+    pub fn of_window(&self, dimension: Dimension) -> Option<u64> {
+        let limit = self.of(dimension)?;
+        if !dimension.is_rate() {
+            return Some(limit);
+        }
+        let scaled = u128::from(limit) * self.window_length().as_millis() / 60_000;
+        Some(u64::try_from(scaled).unwrap_or(u64::MAX))
+    }
+}
+
+/// What a dimension's limit is called in assay.toml, and in an option of the command line with other hyphens.
+pub fn key_of(dimension: Dimension) -> &'static str {
+    match dimension {
+        Dimension::Requests => "requests_per_minute",
+        Dimension::Tokens => "tokens_per_minute",
+        Dimension::InputTokens => "input_tokens_per_minute",
+        Dimension::OutputTokens => "output_tokens_per_minute",
+        Dimension::InFlight => "in_flight",
+    }
+}
+
+impl TryFrom<Written> for Limits {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, &'static str> {
+        let apart = written.input_tokens_per_minute.0.or(written.output_tokens_per_minute.0);
+        if written.tokens_per_minute.0.is_some() && apart.is_some() {
+            return Err("keep `tokens_per_minute`, which is for input and output together, or \
+                        `input_tokens_per_minute` and `output_tokens_per_minute`, which are for each apart");
+        }
+        let length = written.window_length.map(|span| span.0);
+        if length.is_some_and(|length| length < WINDOW_LENGTHS[0] || length > WINDOW_LENGTHS[1]) {
+            return Err("`window_length` is from 100ms to 24h; it is 1m where nothing is said");
+        }
+        Ok(Self {
+            requests_per_minute: written.requests_per_minute.0,
+            tokens_per_minute: written.tokens_per_minute.0.map(NonZeroU64::from),
+            input_tokens_per_minute: written.input_tokens_per_minute.0.map(NonZeroU64::from),
+            output_tokens_per_minute: written.output_tokens_per_minute.0.map(NonZeroU64::from),
+            in_flight: written.in_flight.0,
+            window: written.window,
+            window_length: written.window_length,
+        })
+    }
+}
+
+impl Config {
+    /// What of the limits is no error and yet of no use, each with its place.
+    pub fn limit_warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for (name, provider) in &self.providers {
+            let is_limited = provider.limits != Limits::default() || !provider.models.is_empty();
+            if is_limited && !provider.is_remote() {
+                warnings.push(format!(
+                    "[providers.{name}]: its limits are of no use: nobody but this process answers its calls"
+                ));
+            }
+            for (model, of_model) in &provider.models {
+                let above = Dimension::ALL.into_iter().filter_map(|dimension| {
+                    let own = of_model.limits.of(dimension)?;
+                    let account = provider.limits.of(dimension).filter(|account| own > *account)?;
+                    let key = key_of(dimension);
+                    Some(format!(
+                        "[providers.{name}.models.\"{model}\".limits]: {key} = {own} is more than the {account} of its \
+                         account, which is what counts"
+                    ))
+                });
+                warnings.extend(above);
+            }
+        }
+        warnings
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Whole;
+        impl Visitor<'_> for Whole {
+            type Value = Number;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(
+                    formatter,
+                    "a whole number from 1 to {MOST_PER_MINUTE}; leave the key out where there is no limit"
+                )
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Number, E> {
+                let within = u32::try_from(number).ok().filter(|number| *number <= MOST_PER_MINUTE);
+                let limit = within.and_then(NonZeroU32::new);
+                limit
+                    .map(|limit| Number(Some(limit)))
+                    .ok_or_else(|| E::invalid_value(Unexpected::Signed(number), &self))
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Number, E> {
+                match i64::try_from(number) {
+                    Ok(number) => self.visit_i64(number),
+                    Err(_) => Err(E::invalid_value(Unexpected::Unsigned(number), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_i64(Whole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local(limits: &str) -> String {
+        format!(
+            "[providers.x]\nkind = \"openai\"\nbase_url = \"http://127.0.0.1/v1\"\n[providers.x.limits]\n{limits}"
+        )
+    }
+
+    #[test]
+    fn a_limit_is_a_number_that_makes_sense() {
+        let check = |limits: &str, parts: [&str; 2]| {
+            let message = Config::parse(&local(limits)).unwrap_err().to_string();
+            assert!(parts.iter().all(|part| message.contains(part)), "{limits}: {message}");
+        };
+        for key in ["requests_per_minute", "tokens_per_minute", "input_tokens_per_minute", "in_flight"] {
+            for number in ["0", "-1", "1000000001", "9223372036854775807", "1.5", "\"600\""] {
+                check(&format!("{key} = {number}"), ["line 5", "whole number from 1 to 1000000000"]);
+            }
+        }
+        check("requests_per_minut = 5", ["line 5", "requests_per_minute"]);
+        check("tokens_per_minute = 5\noutput_tokens_per_minute = 5", ["line 4", "each apart"]);
+        check("window = \"rolling\"", ["line 5", "sliding"]);
+        check("window_length = \"10ms\"", ["line 4", "100ms to 24h"]);
+        check("window_length = \"2d\"", ["line 4", "100ms to 24h"]);
+    }
+
+    #[test]
+    fn counts_over_a_minute_unless_it_says_otherwise() {
+        let check = |limits: &str, expected: (Window, u64)| {
+            let limits = Config::parse(&local(limits)).unwrap().providers["x"].limits;
+            assert_eq!((limits.window(), limits.of_window(Dimension::Tokens).unwrap()), expected);
+        };
+        check("tokens_per_minute = 600", (Window::Sliding, 600));
+        check("tokens_per_minute = 600\nwindow = \"bucket\"\nwindow_length = \"2s\"", (Window::Bucket, 20));
+        check("tokens_per_minute = 600\nwindow = \"fixed\"\nwindow_length = \"1h\"", (Window::Fixed, 36_000));
+    }
+
+    #[test]
+    fn warns_of_limits_that_limit_nothing() {
+        let text = local("requests_per_minute = 60\nin_flight = 5")
+            + "\n[providers.x.models.\"m\".limits]\nrequests_per_minute = 600\nin_flight = 5\ntokens_per_minute = 9"
+            + "\n[providers.e]\nkind = \"echo\"\n[providers.e.limits]\nin_flight = 1";
+        let warnings = Config::parse(&text).unwrap().limit_warnings();
+        let [echo, model] = warnings.as_slice() else { panic!("{warnings:?}") };
+        assert!(echo.contains("[providers.e]"), "{echo}");
+        assert!(
+            model.contains("models.\"m\".limits]: requests_per_minute = 600 is more than the 60"),
+            "{model}"
+        );
+    }
+
+    #[test]
+    fn a_cap_is_an_amount_of_money() {
+        let check = |usd: &str, expected: Option<i64>| {
+            let text = format!("[providers.x]\nkind = \"echo\"\nbudget_usd_per_day = {usd}");
+            let cap = Config::parse(&text).map(|config| config.providers["x"].budget_per_day().unwrap().0);
+            assert_eq!(cap.ok(), expected, "{usd}");
+        };
+        check("2.5", Some(2_500_000_000));
+        check("20", Some(20_000_000_000));
+        for wrong in ["0", "-1.0", "nan", "inf", "1e12", "1e-12", "\"20\""] {
+            check(wrong, None);
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! What is known of one limit beside what files say: what an operator set, what the provider said, how it took it. Pure.
+//!
+//! ```text
+//!                    429                      after the pause
+//! at the limit ──────────► 0.9 × what was used ────────────► + 1 % of the limit every 5 s ──► at the limit
+//! ```
+
+use assay_common::clock::Micros;
+use assay_common::limit::Window;
+use serde::{Deserialize, Serialize};
+
+use super::headroom::{MILLION, Profile};
+use super::spent::Spent;
+
+/// One cut follows another after this at the soonest, however often the provider refuses; and a cut rate grows by a step as
+/// often. Microseconds.
+const CUT_EVERY_US: i64 = 5_000_000;
+/// Over how long the rate is measured that the provider refused, in microseconds.
+const MEASURED_US: u64 = 10_000_000;
+/// The least that a cut leaves: one a minute, in millionths a second.
+const LEAST: u64 = MILLION / 60;
+/// What a provider said of its limit holds at least so long against a higher one: models of one account may differ.
+const SAID_HOLDS_US: i64 = 60_000_000;
+/// What nobody here has used of a limit, and is gone, counts as somebody else's from this part of the limit on: reports lag.
+const TOLERATED: u64 = 25;
+/// A bucket that is less full than this part is low.
+const LOW: u64 = 10;
+/// The part of a new estimate of somebody else's use that counts at once: so many such estimates make it.
+const ESTIMATES: u64 = 4;
+/// Estimates are this far apart, in microseconds.
+const ESTIMATE_EVERY_US: i64 = 1_000_000;
+
+/// What is known of one limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// What an operator set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<Set>,
+    /// What the provider said that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learned: Option<Learned>,
+    /// The rate since the provider refused one, until it has grown to what the limit allows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Cut>,
+    /// Somebody else's use of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stranger: Option<Stranger>,
+    /// What was used of it lately.
+    #[serde(default)]
+    pub spent: Spent,
+}
+
+/// What an operator set a limit to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Set {
+    /// A minute, or at once.
+    pub to: u64,
+    /// When.
+    pub at: Micros,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
+
+/// What a provider said that its limit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Learned {
+    /// A minute.
+    pub limit: u64,
+    /// When it said so last.
+    pub at: Micros,
+}
+
+/// A rate that a provider has refused more than.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// Millionths a second.
+    pub rate: u64,
+    /// When it was cut or has grown last.
+    pub at: Micros,
+    /// When it was cut last.
+    pub cut_at: Micros,
+}
+
+/// What somebody else uses of a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stranger {
+    /// Millionths a second.
+    pub rate: u64,
+    /// When that was estimated.
+    pub at: Micros,
+}
+
+/// What a provider said of a limit with a reply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// What it is, in one window.
+    pub limit: Option<u64>,
+    /// What is left of it.
+    pub remaining: Option<u64>,
+    /// In how long it is whole again, in microseconds.
+    pub reset_us: Option<u64>,
+}
+
+impl Known {
+    /// The limit that counts, a minute or at once: what an operator set, else what files say, and never more than the provider
+    /// says.
+    pub fn limit(&self, configured: Option<u64>) -> Option<u64> {
+        let wanted = self.set.as_ref().map(|set| set.to).or(configured);
+        [wanted, self.learned.map(|learned| learned.limit)].into_iter().flatten().min()
+    }
+
+    /// Forgets all but what was used; whether there was anything.
+    pub(crate) fn forget(&mut self) -> bool {
+        let spent = std::mem::take(&mut self.spent);
+        let before = std::mem::replace(self, Self { spent, ..Self::default() });
+        before.limits() || before.stranger.is_some()
+    }
+
+    /// Whether anything is known that limits.
+    pub(crate) fn limits(&self) -> bool {
+        self.set.is_some() || self.learned.is_some() || self.cut.is_some()
+    }
+
+    /// The rate, in millionths a second, of senders with such `bursts` in all; `None`: nothing limits it.
+    pub(crate) fn rate(&self, configured: Option<u64>, profile: Profile, bursts: u64) -> Option<u64> {
+        let limited = self.limit(configured).map(|limit| {
+            let rate = profile.rate(limit, bursts);
+            let strangers = self.stranger.map_or(0, |stranger| stranger.rate);
+            rate.saturating_sub(strangers).max(rate / 20)
+        });
+        [limited, self.cut.map(|cut| cut.rate)].into_iter().flatten().min()
+    }
+
+    /// The provider has refused a call for this limit, and nobody calls until `resumes`.
+    pub(crate) fn refused(
+        &mut self,
+        configured: Option<u64>,
+        profile: Profile,
+        now: Micros,
+        resumes: Micros,
+    ) {
+        if let Some(cut) = &mut self.cut {
+            cut.at = cut.at.max(resumes);
+        }
+        if self.cut.is_some_and(|cut| (0..CUT_EVERY_US).contains(&(now.0 - cut.cut_at.0))) {
+            return;
+        }
+        let measured = self.spent.over(MEASURED_US, now.0).saturating_mul(MILLION) / (MEASURED_US / MILLION);
+        // Where little was used the refusal says little of how much may be.
+        let allowed = self.rate(configured, profile, 1);
+        let rate = allowed.map_or(measured, |allowed| measured.clamp(allowed / 10, allowed));
+        let rate = (rate - rate / 10).max(LEAST);
+        self.cut = Some(Cut { rate, at: resumes, cut_at: now });
+    }
+
+    /// Lets a cut rate grow by what has passed.
+    pub(crate) fn grow(&mut self, configured: Option<u64>, profile: Profile, now: Micros) {
+        let full = self.limit(configured).map(|limit| profile.rate(limit, 1));
+        let Some(cut) = &mut self.cut else { return };
+        // The clock was set back: what lies ahead is a pause at most.
+        let steps = (now.0 - cut.at.0).div_euclid(CUT_EVERY_US);
+        if steps > 0 {
+            let step = full.unwrap_or(cut.rate) / 100 + 1;
+            cut.rate = cut.rate.saturating_add(step.saturating_mul(steps.unsigned_abs()));
+            cut.at = Micros(cut.at.0 + steps * CUT_EVERY_US);
+        }
+        if full.is_some_and(|full| cut.rate >= full) {
+            self.cut = None;
+        }
+    }
+
+    /// Learns from what the provider said; `bursts`: what may be under way.
+    pub(crate) fn heard(&mut self, said: Said, profile: Profile, bursts: u64, now: Micros) {
+        let minute = |limit: u64| {
+            let minute = u128::from(limit) * 60 * u128::from(MILLION) / u128::from(profile.length_us.max(1));
+            u64::try_from(minute).unwrap_or(u64::MAX)
+        };
+        if let Some(limit) = said.limit.filter(|limit| *limit > 0).map(minute) {
+            let holds = |learned: Learned| (0..SAID_HOLDS_US).contains(&(now.0 - learned.at.0));
+            if self.learned.is_none_or(|learned| limit <= learned.limit || !holds(learned)) {
+                self.learned = Some(Learned { limit, at: now });
+            }
+        }
+        let due = |stranger: Stranger| !(0..ESTIMATE_EVERY_US).contains(&(now.0 - stranger.at.0));
+        if let (Some(limit), Some(remaining)) = (said.limit, said.remaining)
+            && self.stranger.is_none_or(due)
+        {
+            let seen = self.estimate(limit, remaining, said.reset_us, profile, bursts, now);
+            let before = self.stranger.map_or(0, |stranger| stranger.rate);
+            let rate = (before * (ESTIMATES - 1) + seen) / ESTIMATES;
+            self.stranger = (rate > 0).then_some(Stranger { rate, at: now });
+        }
+    }
+
+    /// What somebody else may use, in millionths a second: what is gone of the limit and was not used here.
+    fn estimate(
+        &self,
+        limit: u64,
+        remaining: u64,
+        reset_us: Option<u64>,
+        profile: Profile,
+        bursts: u64,
+        now: Micros,
+    ) -> u64 {
+        let gone = limit.saturating_sub(remaining);
+        let counted_us = match profile.window {
+            Window::Sliding => profile.length_us,
+            // Since it began.
+            Window::Fixed => profile.length_us.saturating_sub(reset_us.unwrap_or(0)),
+            Window::Bucket => {
+                // What is asked evenly leaves a bucket nearly full: what empties it is somebody else.
+                let low = limit / LOW;
+                let full =
+                    u128::from(limit) * u128::from(MILLION).pow(2) / u128::from(profile.length_us.max(1));
+                let missing = u128::from(low.saturating_sub(remaining));
+                return u64::try_from(full * missing / u128::from(low.max(1))).unwrap_or(u64::MAX);
+            }
+        };
+        let ours = self.spent.over(counted_us, now.0);
+        let theirs = gone.saturating_sub(ours).saturating_sub(limit / TOLERATED + bursts);
+        let rate = u128::from(theirs) * u128::from(MILLION).pow(2) / u128::from(counted_us.max(1));
+        u64::try_from(rate).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Micros {
+        Micros(1_000_000_000 + second * 1_000_000)
+    }
+
+    fn rate_of(known: &Known) -> f64 {
+        known.rate(Some(600), Profile::default(), 1).unwrap() as f64 / 1e6
+    }
+
+    #[test]
+    fn many_refusals_are_one_cut_and_the_rate_grows_back() {
+        let (mut known, profile) = (Known::default(), Profile::default());
+        (0..100).rev().for_each(|tenth| known.spent.add(1, at(0).0 - tenth * 100_000));
+        let full = rate_of(&known);
+        for _ in 0..50 {
+            known.refused(Some(600), profile, at(0), at(2));
+        }
+        let cut = rate_of(&known);
+        assert!((0.85 * full..0.95 * full).contains(&cut), "{cut} of {full}");
+        known.grow(Some(600), profile, at(6));
+        assert_eq!(rate_of(&known), cut, "it grows from when calls are made again");
+        known.grow(Some(600), profile, at(7));
+        let step = rate_of(&known) - cut;
+        assert!((0.009 * full..0.011 * full).contains(&step), "{step}");
+        known.refused(Some(600), profile, at(8), at(9));
+        assert!(rate_of(&known) < cut, "another cut after five seconds");
+        known.grow(Some(600), profile, at(900));
+        assert_eq!((rate_of(&known), known.cut), (full, None));
+    }
+
+    #[test]
+    fn an_unknown_limit_is_learned_from_a_refusal() {
+        let (mut known, profile) = (Known::default(), Profile::default());
+        assert_eq!(known.rate(None, profile, 10), None);
+        (0..10).for_each(|second| known.spent.add(20, at(second).0));
+        known.refused(None, profile, at(10), at(11));
+        let rate = known.rate(None, profile, 10).unwrap();
+        assert!((15 * MILLION..20 * MILLION).contains(&rate), "{rate}");
+        known.grow(None, profile, at(16));
+        assert!(known.rate(None, profile, 10).unwrap() > rate);
+    }
+
+    #[test]
+    fn the_provider_lowers_a_limit_at_once_and_raises_it_slowly() {
+        let (mut known, profile) = (Known::default(), Profile::default());
+        let mut hear = |limit, second| {
+            let said = Said { limit: Some(limit), ..Said::default() };
+            known.heard(said, profile, 1, at(second));
+            known.limit(Some(700))
+        };
+        assert_eq!(hear(1_000, 0), Some(700), "what the file says is the most");
+        assert_eq!([hear(500, 1), hear(800, 2), hear(0, 3)], [Some(500); 3]);
+        assert_eq!(hear(600, 62), Some(600));
+        known.set = Some(Set { to: 900, at: at(0), by: "ann".into(), why: "a better contract".into() });
+        assert_eq!(
+            known.limit(Some(700)),
+            Some(600),
+            "nobody here can raise it above what the provider says"
+        );
+    }
+
+    #[test]
+    fn what_is_gone_and_was_not_used_here_is_somebody_elses() {
+        let check = |ours: u64, remaining: u64, window: Window, expected: std::ops::RangeInclusive<f64>| {
+            let mut known = Known::default();
+            let profile = Profile { window, ..Profile::default() };
+            for second in 0..120 {
+                known.spent.add(ours, at(second).0);
+                let said = Said { limit: Some(600), remaining: Some(remaining), reset_us: Some(0) };
+                known.heard(said, profile, 10, at(second));
+            }
+            let strangers = known.stranger.map_or(0.0, |stranger| stranger.rate as f64 / 1e6);
+            assert!(expected.contains(&strangers), "{ours} {remaining} {window:?}: {strangers}");
+        };
+        check(9, 40, Window::Sliding, 0.0..=0.0);
+        check(5, 0, Window::Sliding, 3.0..=5.0);
+        check(5, 0, Window::Fixed, 3.0..=5.0);
+        check(9, 500, Window::Bucket, 0.0..=0.0);
+        check(9, 30, Window::Bucket, 4.0..=5.5);
+    }
+}

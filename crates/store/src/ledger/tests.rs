@@ -1,0 +1,253 @@
+//! What the ledger promises, whatever befalls those who renew: together they never exceed a limit.
+
+use proptest::prelude::*;
+use uuid::Uuid;
+
+use super::*;
+
+const SECOND: i64 = 1_000_000;
+const TTL: Duration = Duration::from_secs(4);
+const REQUESTS: Dimension = Dimension::Requests;
+
+fn member(n: u128) -> MemberId {
+    MemberId::new(Uuid::from_u128(n))
+}
+
+fn ask(limit: u64) -> Ask {
+    Ask {
+        scope: "openai".into(),
+        dimension: REQUESTS,
+        configured: Some(limit),
+        profile: Profile::default(),
+        want: ALL,
+        burst: 1,
+        acked: 0,
+        used: 0,
+        said: None,
+        refused: None,
+    }
+}
+
+/// A worker as far as the ledger matters to it.
+#[derive(Clone, Debug)]
+struct Worker {
+    member: MemberId,
+    /// The grant it goes by, and until when by the time that really passes.
+    acked: u64,
+    amount: u64,
+    until: i64,
+    limit: u64,
+    want: u64,
+}
+
+impl Worker {
+    fn new(n: u128, limit: u64) -> Self {
+        Self { member: member(n), acked: 0, amount: 0, until: 0, limit, want: ALL }
+    }
+
+    /// Renews at `time`, when the store's clock shows `now`; `lost`: the answer does not arrive.
+    fn renew(&mut self, book: &mut Book, dimension: Dimension, time: i64, now: Micros, lost: bool) {
+        let asked = Ask { dimension, acked: self.acked, want: self.want, ..ask(self.limit) };
+        let answer = book.renew(self.member, &[asked], TTL, now).remove(0);
+        if !lost {
+            (self.acked, self.amount) = (answer.seq, answer.amount.unwrap());
+            self.until = time + 4 * SECOND;
+        }
+    }
+
+    fn uses(&self, time: i64) -> u64 {
+        if time < self.until { self.amount } else { 0 }
+    }
+}
+
+/// What happens next in a story.
+#[derive(Clone, Debug)]
+enum Step {
+    /// So many milliseconds pass.
+    Pass(i64),
+    /// The one at this place renews; whether the answer is lost.
+    Renew(usize, bool),
+    /// Another joins.
+    Join,
+    /// The one at this place is killed.
+    Crash(usize),
+    /// The store's clock is set to and fro by so many milliseconds; forward once in a story.
+    Jump(i64),
+    /// What the files of those who come from now on say, and what an operator sets.
+    Limit(u64),
+    /// What the one at this place wants.
+    Want(usize, u64),
+}
+
+fn steps(jumps: std::ops::Range<i64>, losses: bool) -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        4 => (0..900_i64).prop_map(Step::Pass),
+        8 => (0..8_usize, any::<bool>()).prop_map(move |(at, lost)| Step::Renew(at, lost && losses)),
+        1 => Just(Step::Join),
+        1 => (0..8_usize).prop_map(Step::Crash),
+        1 => jumps.prop_map(Step::Jump),
+        1 => (1..2_000_u64).prop_map(Step::Limit),
+        1 => (0..8_usize, prop_oneof![Just(ALL), 0..20_000_000_u64]).prop_map(|(at, want)| Step::Want(at, want)),
+    ];
+    prop::collection::vec(step, 1..150)
+}
+
+/// Plays a story: at no moment do those who live use more together than the largest limit that was in force while their leases
+/// were granted. `in_turn`: all who live renew at least once a second, as they do.
+fn play(steps: Vec<Step>, dimension: Dimension, in_turn: bool) -> Result<(), TestCaseError> {
+    let (mut book, mut time, mut jumped, mut joined) = (Book::default(), 0_i64, 0_i64, 2_u128);
+    let (mut limit, mut has_jumped) = (600, false);
+    let mut workers = vec![Worker::new(1, limit), Worker::new(2, limit)];
+    // Until when a limit may still be in use that was in force before.
+    let mut in_force = vec![(i64::MAX, limit)];
+    let whole = |limit| if dimension.is_rate() { Profile::default().rate(limit, 1) } else { limit };
+    for step in steps {
+        let now = Micros(1_000 * SECOND + time + jumped);
+        let count = workers.len();
+        match step {
+            Step::Pass(millis) => {
+                time += millis * 1_000;
+                if in_turn {
+                    let now = Micros(1_000 * SECOND + time + jumped);
+                    workers
+                        .iter_mut()
+                        .for_each(|worker| worker.renew(&mut book, dimension, time, now, false));
+                }
+            }
+            Step::Renew(at, lost) if count > 0 => {
+                workers[at % count].renew(&mut book, dimension, time, now, lost);
+            }
+            Step::Join => {
+                joined += 1;
+                workers.push(Worker::new(joined, limit));
+            }
+            Step::Crash(at) if count > 0 => drop(workers.remove(at % count)),
+            Step::Jump(millis) => {
+                jumped += if has_jumped { millis.min(0) } else { millis } * 1_000;
+                has_jumped |= millis > 0;
+            }
+            Step::Limit(to) => {
+                in_force.iter_mut().for_each(|(until, _)| *until = (*until).min(time + 4 * SECOND));
+                in_force.push((i64::MAX, to));
+                limit = to;
+                let set = Set { to, at: now, by: "ann".into(), why: "a test".into() };
+                book.known.entry(dimension).or_default().set = Some(set);
+            }
+            Step::Want(at, want) if count > 0 => workers[at % count].want = want,
+            Step::Renew(..) | Step::Crash(_) | Step::Want(..) => {}
+        }
+        in_force.retain(|(until, _)| time < *until);
+        let most = in_force.iter().map(|(_, limit)| whole(*limit)).max().unwrap();
+        let used: u64 = workers.iter().map(|worker| worker.uses(time)).sum();
+        prop_assert!(used <= most, "{used} of {most} at {time}");
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Answers are lost, members crash and join, limits change, the store's clock is set back.
+    #[test]
+    fn all_together_never_exceed_a_rate(steps in steps(-5_000..1, true)) {
+        play(steps, REQUESTS, false)?;
+    }
+
+    #[test]
+    fn all_together_never_hold_more_places_than_there_are(steps in steps(-5_000..1, true)) {
+        play(steps, Dimension::InFlight, false)?;
+    }
+
+    /// The store's clock is set forward by any time, once: it ends no lease of those who renew.
+    #[test]
+    fn a_clock_that_jumps_ends_no_lease(steps in steps(-100_000..100_000, false)) {
+        play(steps, REQUESTS, true)?;
+    }
+}
+
+/// Beats of a fleet once a second, in turn.
+fn beats(book: &mut Book, workers: &mut [Worker], from: i64, seconds: i64) {
+    for second in from..from + seconds {
+        for (place, worker) in workers.iter_mut().enumerate() {
+            let time = second * SECOND + place as i64 * 50_000;
+            worker.renew(book, REQUESTS, time, Micros(1_000 * SECOND + time), false);
+        }
+    }
+}
+
+fn amounts(workers: &[Worker]) -> Vec<u64> {
+    workers.iter().map(|worker| worker.amount / 1_000).collect()
+}
+
+#[test]
+fn a_fleet_comes_to_equal_shares_and_those_of_the_dead_are_divided() {
+    let mut book = Book::default();
+    let mut workers: Vec<_> = (1..=4).map(|n| Worker::new(n, 600)).collect();
+    beats(&mut book, &mut workers, 0, 5);
+    let share = Profile::default().rate(600, 4) / 4 / 1_000;
+    assert_eq!(amounts(&workers), [share; 4]);
+    workers.pop();
+    beats(&mut book, &mut workers, 5, 7);
+    assert_eq!(amounts(&workers), [Profile::default().rate(600, 3) / 3 / 1_000; 3]);
+    // Who wants little leaves the rest to the others; what is wanted by nobody is divided.
+    workers[0].want = 1_000_000;
+    beats(&mut book, &mut workers, 12, 4);
+    let whole = Profile::default().rate(600, 3) / 1_000;
+    assert_eq!(workers[0].amount / 1_000, 1_000);
+    assert!(workers[1].amount / 1_000 >= (whole - 1_000) / 2 - 1);
+    workers.iter_mut().for_each(|worker| worker.want = 0);
+    beats(&mut book, &mut workers, 16, 4);
+    assert_eq!(amounts(&workers), [whole / 3; 3]);
+}
+
+#[test]
+fn a_small_limit_has_few_senders() {
+    let mut book = Book::default();
+    let mut workers: Vec<_> = (1..=5).map(|n| Worker::new(n, 80)).collect();
+    beats(&mut book, &mut workers, 0, 6);
+    let sending = workers.iter().filter(|worker| worker.amount > 0).count();
+    assert_eq!(sending, 2);
+    let idle = workers.iter().find(|worker| worker.amount == 0).unwrap();
+    let asked = Ask { acked: idle.acked, ..ask(80) };
+    let answer = book.renew(idle.member, &[asked], TTL, Micros(1_006 * SECOND)).remove(0);
+    assert_eq!(answer.why, Some(Why::Crowded { senders: 2 }));
+}
+
+#[test]
+fn a_refusal_pauses_all_and_the_rate_comes_back_slowly() {
+    let mut book = Book::default();
+    let mut workers: Vec<_> = (1..=2).map(|n| Worker::new(n, 6_000)).collect();
+    beats(&mut book, &mut workers, 0, 4);
+    let full: u64 = amounts(&workers).iter().sum();
+    let refused = Some(Duration::from_secs(3));
+    let asked = Ask { acked: workers[0].acked, refused, ..ask(6_000) };
+    let answer = book.renew(workers[0].member, &[asked], TTL, Micros(1_004 * SECOND)).remove(0);
+    assert_eq!((answer.amount, answer.paused_for.as_secs(), answer.why), (Some(0), 3, Some(Why::Paused)));
+    beats(&mut book, &mut workers, 5, 1);
+    assert_eq!(amounts(&workers), [0, 0], "for all");
+    beats(&mut book, &mut workers, 7, 3);
+    let ramped: u64 = amounts(&workers).iter().sum();
+    assert!(ramped > 0 && ramped < full / 2, "{ramped} of {full}");
+    // Little had been used when it refused: the cut goes deep, and is worked off at a hundredth in five seconds.
+    beats(&mut book, &mut workers, 10, 500);
+    assert_eq!(amounts(&workers).iter().sum::<u64>(), full);
+}
+
+#[test]
+fn nothing_is_limited_until_something_is_known() {
+    let mut book = Book::default();
+    let unlimited = Ask { configured: None, ..ask(0) };
+    let renew = |book: &mut Book, n, asked: &Ask, second| {
+        book.renew(member(n), std::slice::from_ref(asked), TTL, Micros(second * SECOND)).remove(0)
+    };
+    let first = renew(&mut book, 1, &unlimited, 1);
+    assert_eq!((first.amount, first.limit), (None, None));
+    renew(&mut book, 2, &unlimited, 1);
+    let said = Some(Said { limit: Some(600), ..Said::default() });
+    let told = renew(&mut book, 1, &Ask { said, acked: first.seq, ..unlimited.clone() }, 2);
+    assert_eq!((told.amount, told.limit), (Some(0), Some(600)), "the other may still use all there is");
+    let other = renew(&mut book, 2, &Ask { acked: 1, ..unlimited.clone() }, 2);
+    renew(&mut book, 2, &Ask { acked: other.seq, ..unlimited.clone() }, 3);
+    let told = renew(&mut book, 1, &Ask { acked: told.seq, ..unlimited }, 3);
+    assert!(told.amount > Some(0), "{told:?}");
+}

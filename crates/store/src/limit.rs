@@ -1,0 +1,174 @@
+//! Provider limits as an operator sees and sets them. What workers make of them is in `lease`.
+
+use std::collections::BTreeMap;
+
+use assay_common::clock::Micros;
+use assay_common::id::MemberId;
+use assay_common::limit::Dimension;
+
+use crate::audit::{AuditEntry, append_audit};
+use crate::error::StoreError;
+use crate::lease::{BookRow, GrantRow, books, store_clock};
+use crate::ledger::{Book, Known, Learned, Profile, Set, Why, reduced};
+use crate::open::Store;
+use crate::pools::{Dialect, Locking, Speaks as _, locking, reading, writing};
+use crate::row::to_json;
+
+pub(crate) const SQL: &[&str] = &[LIMITS, ALL_GRANTS, BOOK.sqlite, BOOK.postgres, SET_LIMIT];
+
+/// A limit of a provider account or of one model of it, as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitRow {
+    /// The account or the model, as tables name it.
+    pub scope: String,
+    /// What it counts.
+    pub dimension: Dimension,
+    /// What the files of the workers that use it say, a minute or at once: the least and the most.
+    pub configured: Option<(u64, u64)>,
+    /// What an operator set it to.
+    pub set: Option<Set>,
+    /// What the provider said that it is, a minute.
+    pub learned: Option<Learned>,
+    /// The one that counts, a minute or at once.
+    pub limit: Option<u64>,
+    /// The rate that the provider has refused more than, in millionths a second, until it has grown again.
+    pub cut: Option<u64>,
+    /// What somebody else uses of it, in millionths a second, by what the provider says.
+    pub stranger: Option<u64>,
+    /// Who may use how much of it now.
+    pub leases: Vec<Leased>,
+    /// What was used of it in the last minute, or is held now.
+    pub used: u64,
+    /// Nobody calls before this moment of the store's clock.
+    pub paused_until: Option<Micros>,
+    /// Why it is not all used.
+    pub why: Option<Why>,
+    /// How many may send, where some who have something to send may not.
+    pub senders: Option<usize>,
+}
+
+/// What one worker has of a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leased {
+    /// The worker.
+    pub member: MemberId,
+    /// The most that it may be using: millionths a second, or calls at once; [`crate::ledger::ALL`]: nothing limits it.
+    pub amount: u64,
+    /// What it would like; [`crate::ledger::ALL`]: as much as there is.
+    pub want: u64,
+    /// What it has used since it began, or calls that it holds.
+    pub used: u64,
+}
+
+const LIMITS: &str = "
+    SELECT scope, ledger_us, seen_at, paused_until, dimensions FROM provider_limits ORDER BY scope";
+const ALL_GRANTS: &str = "
+    SELECT scope, dimension, member, seq, amount, until_us, want, burst, used, configured FROM grants";
+
+impl Store {
+    /// Every limit of which something is known, by scope and dimension. `now` is the clock where the store has none of its
+    /// own.
+    pub async fn limits(&self, now: Micros) -> Result<Vec<LimitRow>, StoreError> {
+        let (rows, grants, now): (Vec<BookRow>, Vec<GrantRow>, Micros) = reading!(self, |conn| {
+            let rows = sqlx::query_as(LIMITS).fetch_all(&mut *conn).await?;
+            let grants = sqlx::query_as(ALL_GRANTS).fetch_all(&mut *conn).await?;
+            Ok((rows, grants, store_clock!(conn, now)))
+        })?;
+        let rows = books(rows, grants)?.into_iter().flat_map(|(scope, mut book)| {
+            // Nobody renews what nobody uses: its clock stands, and its grants are over all the same.
+            book.pass(now);
+            let known = std::mem::take(&mut book.known);
+            known.into_iter().filter_map(move |(dimension, known)| row(&scope, &book, dimension, known, now))
+        });
+        Ok(rows.collect())
+    }
+}
+
+fn row(scope: &str, book: &Book, dimension: Dimension, known: Known, now: Micros) -> Option<LimitRow> {
+    let configured = book.configured(dimension);
+    let least = configured.map(|(least, _)| least);
+    let lease = |grant: &crate::ledger::Grant| Leased {
+        member: grant.member,
+        amount: book.exposure(dimension, grant.member),
+        want: grant.want,
+        used: grant.used,
+    };
+    let leases: Vec<_> = book.latest(dimension).map(lease).collect();
+    let paused_until = book.paused_until.filter(|until| *until > now);
+    let used = if dimension.is_rate() {
+        known.spent.over(Profile::default().length_us, now.0)
+    } else {
+        leases.iter().map(|lease| lease.used).sum()
+    };
+    let limit = known.limit(least);
+    let is_known = limit.is_some() || known.cut.is_some() || paused_until.is_some() || !leases.is_empty();
+    let sending = leases.iter().filter(|lease| lease.amount > 0).count();
+    let is_crowded = dimension.is_rate()
+        && paused_until.is_none()
+        && leases.iter().any(|lease| lease.amount == 0 && lease.want > 0);
+    let senders = is_crowded.then_some(sending);
+    let why = if dimension.is_rate() {
+        let crowded = || senders.map(|senders| Why::Crowded { senders });
+        paused_until.map(|_| Why::Paused).or_else(|| reduced(&known, least)).or_else(crowded)
+    } else {
+        None
+    };
+    is_known.then(|| LimitRow {
+        scope: scope.to_owned(),
+        dimension,
+        configured,
+        limit,
+        learned: known.learned,
+        cut: known.cut.map(|cut| cut.rate),
+        stranger: known.stranger.map(|stranger| stranger.rate),
+        set: known.set,
+        leases,
+        used,
+        paused_until,
+        why,
+        senders,
+    })
+}
+
+const BOOK: Locking = locking!(
+    "SELECT scope, ledger_us, seen_at, paused_until, dimensions FROM provider_limits WHERE scope = $1",
+    "FOR NO KEY UPDATE"
+);
+const SET_LIMIT: &str = "
+    INSERT INTO provider_limits (scope, ledger_us, seen_at, dimensions) VALUES ($1, 0, $2, $3)
+    ON CONFLICT (scope) DO UPDATE SET dimensions = excluded.dimensions";
+
+impl Store {
+    /// Sets a limit, a minute or at once, for all who use it, from their next renewal on; by the actor of `entry`, for the
+    /// reason given. `None` goes back to what files say, and forgets what was learned of it. `false`: there was nothing to
+    /// forget.
+    pub async fn set_limit(
+        &self,
+        scope: String,
+        dimension: Dimension,
+        to: Option<u64>,
+        reason: String,
+        entry: AuditEntry,
+    ) -> Result<bool, StoreError> {
+        writing!(self, |conn| {
+            let query = sqlx::query_as(BOOK.text(conn.dialect())).bind(&scope);
+            let found: Option<BookRow> = query.fetch_optional(&mut *conn).await?;
+            let book = books(found.into_iter().collect(), Vec::new())?.pop().map(|(_, book)| book);
+            let mut known: BTreeMap<Dimension, Known> = book.unwrap_or_default().known;
+            let changed = match to {
+                Some(to) => {
+                    let (by, why) = (entry.actor.clone(), reason.clone());
+                    known.entry(dimension).or_default().set = Some(Set { to, at: entry.at, by, why });
+                    true
+                }
+                None => known.get_mut(&dimension).is_some_and(Known::forget),
+            };
+            if changed {
+                let query = sqlx::query(SET_LIMIT).bind(&scope).bind(entry.at.0);
+                query.bind(to_json(&known)?).execute(&mut *conn).await?;
+                append_audit!(conn, &entry);
+            }
+            Ok(changed)
+        })
+    }
+}

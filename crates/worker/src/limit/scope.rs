@@ -1,0 +1,306 @@
+//! An account, or one model of it, as its limits see it: its line, its places, and what is told to and heard from the ledger.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use assay_common::config::Limits;
+use assay_common::limit::Dimension;
+use assay_store::ledger::ALL;
+use assay_store::{Answer, Ask, Profile, Said, Why};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::line::{Line, RATES};
+use super::places::Places;
+use crate::provider::meter::{Meter, Meters};
+
+/// One scope's limits in this process.
+pub(crate) struct Scope {
+    /// As tables name it.
+    name: String,
+    /// What assay.toml says.
+    limits: Limits,
+    /// The moment from which its line counts.
+    pub(super) began: Instant,
+    pub(super) line: Arc<Line>,
+    pub(super) places: Arc<Places>,
+    /// Whether its limits are leased; else they are this process's own.
+    is_leased: bool,
+    /// Whether its line is held while that of its account is passed.
+    is_inner: bool,
+    told: Mutex<Told>,
+    /// Rings whenever somebody who was told to wait may be told otherwise; an account's, for its models too.
+    pub(super) changed: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct Told {
+    /// The grants that this process goes by.
+    acked: BTreeMap<Dimension, u64>,
+    /// The grant of places that is gone by as soon as no more are held than it allows.
+    offered: u64,
+    /// What the provider said since the last renewal.
+    said: BTreeMap<Dimension, Said>,
+    /// What the provider refused a call for since, and until when nobody calls.
+    refused: BTreeMap<Dimension, Instant>,
+    /// Until when nobody calls, by the ledger.
+    paused_until: Option<Instant>,
+    /// The limits are too small for this process to send too.
+    is_crowded: bool,
+    /// What the limits of the ledger come to in one window.
+    windows: BTreeMap<Dimension, u64>,
+    /// Why less is granted than might be expected, as it was logged.
+    why: BTreeMap<Dimension, Why>,
+}
+
+impl Scope {
+    /// One whose limits are this process's alone.
+    pub(super) fn own(name: String, limits: &Limits, most: u32, changed: Arc<Notify>) -> Self {
+        let scope = Self::new(name, limits, Places::own(most), Instant::now(), changed);
+        for (rate, dimension) in RATES.into_iter().enumerate() {
+            if let Some(limit) = limits.of(dimension) {
+                let amount = Some(scope.profile().rate(limit, 1));
+                scope.line.lease(rate, amount, scope.window(limit), Duration::MAX, Duration::ZERO);
+            }
+        }
+        scope
+    }
+
+    /// One whose limits are leased. Places that assay.toml does not name are this process's own caution.
+    pub(super) fn leased(
+        name: String,
+        limits: &Limits,
+        most: u32,
+        changed: Arc<Notify>,
+        began: Instant,
+        is_inner: bool,
+    ) -> Self {
+        let places = if limits.in_flight.is_some() { Places::leased(most) } else { Places::own(most) };
+        let scope = Self { is_leased: true, is_inner, ..Self::new(name, limits, places, began, changed) };
+        // Nothing goes before the first grant.
+        for (rate, dimension) in RATES.into_iter().enumerate() {
+            if let Some(limit) = limits.of(dimension) {
+                scope.line.lease(rate, Some(0), scope.window(limit), Duration::ZERO, Duration::ZERO);
+            }
+        }
+        scope
+    }
+
+    fn new(name: String, limits: &Limits, places: Arc<Places>, began: Instant, changed: Arc<Notify>) -> Self {
+        Self {
+            name,
+            limits: *limits,
+            began,
+            line: Line::new(),
+            places,
+            is_leased: false,
+            is_inner: false,
+            told: Mutex::default(),
+            changed,
+        }
+    }
+
+    /// The most calls that can be in flight.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.places.most()
+    }
+
+    /// Whether assay.toml limits this dimension here.
+    pub(super) fn names(&self, dimension: Dimension) -> bool {
+        self.limits.of(dimension).is_some()
+    }
+
+    /// For how long nobody of this process may begin a call: the ledger says so.
+    pub(super) fn closed_for(&self, now: Instant) -> Duration {
+        if !self.is_leased {
+            return Duration::ZERO;
+        }
+        let told = self.told();
+        let paused = told.paused_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        // Others send for all: it is asked again with each renewal.
+        if told.is_crowded { paused.max(Duration::from_secs(1)) } else { paused }
+    }
+
+    /// What one window allows of a rate, where that is limited.
+    pub(super) fn in_window(&self, dimension: Dimension) -> Option<u64> {
+        self.told().windows.get(&dimension).copied().or_else(|| self.limits.of_window(dimension))
+    }
+
+    /// The account or the model, as tables name it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether what was taken may be used now: no lease is over.
+    pub(super) fn holds(&self) -> bool {
+        let now = self.began.elapsed();
+        self.line.holds(now) && self.places.holds(now)
+    }
+
+    /// Whether somebody waits for a first lease: nothing is leased, and it is not that nobody may call.
+    pub(super) fn is_starved(&self, now: Instant) -> bool {
+        self.is_leased && self.line.is_starved() && self.closed_for(now).is_zero()
+    }
+
+    /// Hears what the provider says of one of its limits.
+    pub(super) fn hear(&self, dimension: Dimension, meter: Meter) {
+        if self.is_leased && (meter.limit.is_some() || meter.remaining.is_some()) {
+            let reset_us = meter.whole_in.and_then(|wait| u64::try_from(wait.as_micros()).ok());
+            let said = Said { limit: meter.limit, remaining: meter.remaining, reset_us };
+            self.told().said.insert(dimension, said);
+        }
+    }
+
+    /// The provider has refused a call: nobody calls until `until`. What it says is used up is what it refused it for.
+    pub(super) fn refused(&self, meters: &Meters, until: Instant) {
+        if !self.is_leased {
+            return;
+        }
+        let mut told = self.told();
+        let used_up = RATES.into_iter().filter(|dimension| meter(meters, *dimension).remaining == Some(0));
+        let mut dimensions: Vec<_> = used_up.collect();
+        if dimensions.is_empty() {
+            dimensions.push(Dimension::Requests);
+        }
+        for dimension in dimensions {
+            let last = told.refused.entry(dimension).or_insert(until);
+            *last = until.max(*last);
+        }
+    }
+
+    /// What to ask of the ledger now.
+    pub(super) fn asks(&self, now: Instant) -> Vec<Ask> {
+        let demands = self.line.demand(now.saturating_duration_since(self.began));
+        let mut told = self.told();
+        let (said, refused) = (std::mem::take(&mut told.said), std::mem::take(&mut told.refused));
+        let ask = |dimension, want, burst, acked, used| Ask {
+            scope: self.name.clone(),
+            dimension,
+            configured: self.limits.of(dimension),
+            profile: self.profile(),
+            want,
+            burst,
+            acked,
+            used,
+            said: said.get(&dimension).copied(),
+            refused: refused.get(&dimension).map(|until| until.saturating_duration_since(now)),
+        };
+        let mut asks = Vec::new();
+        for (dimension, demand) in RATES.into_iter().zip(demands) {
+            let concerns = dimension == Dimension::Requests
+                || self.names(dimension)
+                || said.contains_key(&dimension)
+                || told.acked.contains_key(&dimension);
+            if concerns {
+                let acked = told.acked.get(&dimension).copied().unwrap_or(0);
+                // What is gathered before the account's line is passed is used some time after.
+                let burst = demand.burst + u64::from(self.is_inner);
+                // Whoever is kept from sending does not even claim: he says that he would.
+                let want = demand.want.max(u64::from(told.is_crowded));
+                asks.push(ask(dimension, want, burst, acked, demand.used));
+            }
+        }
+        if self.names(Dimension::InFlight) {
+            let (want, held, is_within) = self.places.demand();
+            if is_within {
+                let offered = told.offered;
+                told.acked.insert(Dimension::InFlight, offered);
+            }
+            let acked = told.acked.get(&Dimension::InFlight).copied().unwrap_or(0);
+            asks.push(ask(Dimension::InFlight, want, 0, acked, held));
+        }
+        asks
+    }
+
+    /// Goes by an answer to what was asked; it holds until `until`.
+    pub(super) fn follow(&self, answer: &Answer, until: Instant, now: Instant) {
+        let (until, since) =
+            (until.saturating_duration_since(self.began), now.saturating_duration_since(self.began));
+        let Answer { dimension, seq, amount, limit, paused_for, why, .. } = *answer;
+        match RATES.into_iter().position(|rate| rate == dimension) {
+            Some(rate) => self.line.lease(rate, amount, self.window(limit.unwrap_or(0)), until, since),
+            None => self.places.lease(u32::try_from(amount.unwrap_or(ALL)).unwrap_or(u32::MAX), until),
+        }
+        let mut told = self.told();
+        if let Some(limit) = limit {
+            told.windows.insert(dimension, self.window(limit));
+        }
+        if dimension.is_rate() {
+            told.acked.insert(dimension, seq);
+        } else {
+            told.offered = seq;
+        }
+        told.paused_until = (!paused_for.is_zero()).then(|| now + paused_for);
+        let known = told.why.get(&dimension).copied();
+        if known != why {
+            self.log(dimension, why);
+            match why {
+                Some(why) => told.why.insert(dimension, why),
+                None => told.why.remove(&dimension),
+            };
+        }
+        told.is_crowded = told.why.values().any(|why| matches!(why, Why::Crowded { .. }));
+        drop(told);
+        self.changed.notify_waiters();
+    }
+
+    /// The ledger was asked and has not answered: what it was to be told is told again.
+    pub(super) fn unanswered(&self, asks: &[Ask], now: Instant) {
+        let mut told = self.told();
+        for ask in asks.iter().filter(|ask| ask.scope == self.name) {
+            if let Some(said) = ask.said {
+                told.said.entry(ask.dimension).or_insert(said);
+            }
+            if let Some(pause) = ask.refused {
+                told.refused.entry(ask.dimension).or_insert(now + pause);
+            }
+        }
+    }
+
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        self.name == name
+    }
+
+    fn log(&self, dimension: Dimension, why: Option<Why>) {
+        let name = &self.name;
+        match why {
+            Some(why @ (Why::Crowded { .. } | Why::Paused)) => {
+                tracing::info!(limit.scope = %name, limit.dimension = %dimension, "no {dimension} of {name} for now: {why}");
+            }
+            Some(why) => {
+                tracing::warn!(limit.scope = %name, limit.dimension = %dimension, "fewer {dimension} of {name}: {why}");
+            }
+            None => {
+                tracing::info!(limit.scope = %name, limit.dimension = %dimension, "{dimension} of {name} as far as its limit goes");
+            }
+        }
+    }
+
+    fn profile(&self) -> Profile {
+        let length_us = u64::try_from(self.limits.window_length().as_micros()).unwrap_or(u64::MAX);
+        Profile { window: self.limits.window(), length_us }
+    }
+
+    /// What a limit a minute comes to in one window.
+    fn window(&self, limit: u64) -> u64 {
+        let scaled = u128::from(limit) * self.limits.window_length().as_millis() / 60_000;
+        u64::try_from(scaled).unwrap_or(u64::MAX)
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        // A panic while the lock is held leaves plain values: still sound.
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a provider says of one rate.
+pub(super) fn meter(meters: &Meters, dimension: Dimension) -> Meter {
+    match dimension {
+        Dimension::Requests => meters.requests,
+        Dimension::Tokens => meters.tokens,
+        Dimension::InputTokens => meters.input_tokens,
+        Dimension::OutputTokens => meters.output_tokens,
+        Dimension::InFlight => Meter::default(),
+    }
+}
