@@ -85,7 +85,7 @@ mod tests {
     async fn first_come_first_served_by_the_scarcer_of_two_rates() {
         let account = Account::new();
         let mut passed = Vec::new();
-        for waiting in [10, 10, 510, 10].map(|tokens| account.pass(tokens)) {
+        for waiting in [10, 10, 540, 10].map(|tokens| account.pass(tokens)) {
             passed.push(waiting.await.unwrap());
         }
         // The third gathers its tokens for five seconds, and nobody overtakes it.
