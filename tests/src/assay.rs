@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 
+use fake_provider::Price;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -75,6 +76,9 @@ impl From<Output> for Ran {
     }
 }
 
+/// What a priced provider takes: 1 and 4 dollars for a million tokens.
+pub const PRICE: Price = Price { input_per_mtok: 1_000_000_000, output_per_mtok: 4_000_000_000 };
+
 impl Workplace {
     /// The folder.
     pub fn path(&self) -> &Path {
@@ -115,6 +119,12 @@ impl Workplace {
         let mut command = self.command(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.spawn().expect("assay starts")
+    }
+
+    /// The same as [`Workplace::provider`], and its model `small` costs [`PRICE`].
+    pub fn priced_provider(&self, base_url: impl std::fmt::Display, limits: &str) -> &Self {
+        let prices = "[prices.\"fake/small\"]\ninput_per_mtok = 1\noutput_per_mtok = 4\n";
+        self.provider(base_url, &format!("{limits}\n{prices}"))
     }
 
     /// An assay.toml with one OpenAI-compatible provider called `fake`.

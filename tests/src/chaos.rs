@@ -87,7 +87,7 @@ pub async fn chaos(schedule: Schedule, server: &Server, node: &Node) -> Outcome 
     let mut world = World::between(server.url(), node.url().to_owned()).await;
     world
         .place
-        .provider(provider.base_url(), &format!("in_flight = {}", schedule.in_flight))
+        .priced_provider(provider.base_url(), &format!("in_flight = {}", schedule.in_flight))
         .sums(schedule.jobs, "");
     world.dead_after = "3s";
     let coordinator = world.coordinator();

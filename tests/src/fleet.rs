@@ -336,8 +336,8 @@ impl World {
     }
 
     /// Holds a completed run against the provider's bill: [`assert_books`].
-    pub async fn assert_books(&self, run: RunId, provider: &FakeProvider, paid_twice_at_most: u64) -> Books {
-        assert_books(&self.store, run, &[provider.bill()], paid_twice_at_most).await
+    pub async fn assert_books(&self, run: RunId, provider: &FakeProvider, in_flight_at_deaths: u64) -> Books {
+        assert_books(&self.store, run, &[provider.bill()], in_flight_at_deaths).await
     }
 
     /// Every job of the run has exactly one result.
@@ -419,9 +419,7 @@ impl Process {
 
     /// The memory it has resident, in MiB.
     pub fn memory_mib(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-        line.trim().strip_suffix("kB").unwrap().trim().parse::<u64>().unwrap() / 1_024
+        memory_mib(self.id(), "VmRSS:").unwrap()
     }
 
     /// Sets a soft limit of the running process, as `prlimit` names it: `nofile`, `fsize`.
@@ -525,4 +523,15 @@ async fn ask(address: &str, path: &str) -> (u16, String) {
     let status = reply.split(' ').nth(1).unwrap().parse().unwrap();
     let body = reply.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     (status, body.to_owned())
+}
+
+/// The most memory that a process has had resident, in MiB; `None`: it has ended.
+pub fn peak_memory_mib(process: u32) -> Option<u64> {
+    memory_mib(process, "VmHWM:")
+}
+
+fn memory_mib(process: u32, field: &str) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? / 1_024)
 }

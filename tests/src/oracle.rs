@@ -4,10 +4,10 @@
 use assay_common::id::RunId;
 use assay_common::outcome::Outcome;
 use assay_store::{RunState, Schema, Store, StoreUrl};
-use fake_provider::{Bill, Books};
+use fake_provider::{Bill, Books, Recorded};
 use tokio::time::{Duration, Instant, sleep};
 
-use crate::assay::Workplace;
+use crate::assay::{PRICE, Workplace};
 
 /// Results read at a time.
 const PAGE: u32 = 1_000;
@@ -25,13 +25,14 @@ pub async fn books(store: &Store, run: RunId, bills: &[Bill]) -> Books {
     let standing = store.standing(run).await.unwrap();
     assert!(!standing.running, "{standing:?}");
     let mut ordinals = Vec::new();
-    let (mut passed, mut failed, mut errored) = (0, 0, 0);
+    let (mut passed, mut failed, mut errored, mut calls) = (0, 0, 0, 0);
     loop {
         let page = store.results(run, ordinals.last().copied(), PAGE).await.unwrap();
         if page.is_empty() {
             break;
         }
         for result in page {
+            calls += result.calls;
             match result.row.outcome {
                 Outcome::Passed => passed += 1,
                 Outcome::Failed => failed += 1,
@@ -42,13 +43,15 @@ pub async fn books(store: &Store, run: RunId, bills: &[Bill]) -> Books {
         }
     }
     assert_eq!((passed, failed, errored), (row.passed, row.failed, row.errored), "{row:?}");
-    Books::of(&run.to_string(), row.planned, ordinals, bills)
+    let cost = (row.cost.0 > 0).then_some((row.cost.0, PRICE));
+    Books::of(&run.to_string(), row.planned, ordinals, Recorded { calls, cost }, bills)
 }
 
-/// The same, and nothing may be lost, doubled or made up; no more is paid twice than `paid_twice_at_most`.
-pub async fn assert_books(store: &Store, run: RunId, bills: &[Bill], paid_twice_at_most: u64) -> Books {
+/// The same, and nothing may be lost, doubled or made up; no more is paid twice, or on no record, than was
+/// `in_flight_at_deaths`.
+pub async fn assert_books(store: &Store, run: RunId, bills: &[Bill], in_flight_at_deaths: u64) -> Books {
     let books = books(store, run, bills).await;
-    assert!(books.hold(paid_twice_at_most), "paid twice: at most {paid_twice_at_most}\n{books}");
+    assert!(books.hold(in_flight_at_deaths), "in flight at deaths: {in_flight_at_deaths}\n{books}");
     books
 }
 

@@ -86,6 +86,9 @@ struct Arguments {
     /// With --limits: how many minutes are measured of each scenario
     #[arg(long, default_value_t = 6, requires = "limits", value_parser = clap::value_parser!(u32).range(1..))]
     windows: u32,
+    /// Measure what a permit of a limited account costs a call, when nobody else wants one (the figure: 2 µs)
+    #[arg(long, conflicts_with_all = ["cases", "latency_ms", "in_flight", "figures", "reading", "fleet", "json"])]
+    permits: bool,
     /// Print one JSON document instead of a table
     #[arg(long)]
     json: bool,
@@ -103,6 +106,9 @@ fn main() -> anyhow::Result<()> {
     };
     let cases = arguments.cases.unwrap_or(usual);
     let workload = Workload { cases, latency_ms: arguments.latency_ms, in_flight: arguments.in_flight };
+    if arguments.permits {
+        return permits();
+    }
     let binaries = Binaries::beside_this()?;
     if arguments.measure {
         let measured = measure::measure(&binaries, workload, &arguments.store)?;
@@ -157,6 +163,15 @@ fn main() -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The median of several rounds: a machine does other things too.
+fn permits() -> anyhow::Result<()> {
+    const PERMITS: u32 = 100_000;
+    let round = || Ok(runtime()?.block_on(assay_worker::time_permits(PERMITS)) / PERMITS);
+    let mut each = (0..9).map(|_| round()).collect::<io::Result<Vec<_>>>()?;
+    each.sort_unstable();
+    Ok(writeln!(io::stdout(), "a permit takes {:?} (best {:?}, worst {:?})", each[4], each[0], each[8])?)
 }
 
 /// What reads large runs.

@@ -1,12 +1,13 @@
 //! The command line, and the help that teaches it.
 //!
-//! - [`release`]: of `prompt` and `incident`; [`review`]: of `review`, `risk`, `range` and `notify`; [`schedule`]: of `schedule`
+//! - [`release`]: of `prompt` and `incident`; [`review`]: of `review`, `risk`, `range` and `notify`; [`schedule`]: of `schedule`; [`limits`]: of `limits`
 
 mod release;
 mod review;
 
 mod compare;
 mod files;
+mod limits;
 mod quarantine;
 mod schedule;
 
@@ -22,6 +23,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHi
 
 pub(crate) use self::compare::CompareArgs;
 pub(crate) use self::files::{Files, Pages};
+pub(crate) use self::limits::{LimitsCommand, SetArgs};
 pub(crate) use self::quarantine::QuarantineCommand;
 pub(crate) use self::release::{IncidentCommand, PromptCommand, Version};
 pub(crate) use self::review::{NotifyCommand, RangeCommand, ReviewArgs, RiskCommand};
@@ -336,6 +338,28 @@ Exit codes:
         #[command(subcommand)]
         command: RangeCommand,
     },
+    /// What provider accounts allow, who may use how much of it now, and what today has cost
+    ///
+    /// Shows all limits when nothing more is said: what files say, what was set and learned, what each worker may use, and why it
+    /// is not all used. Where no call begins it says until when.
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "\
+Examples:
+  assay limits
+  assay limits --json --server http://127.0.0.1:8080
+  assay limits set openai --requests-per-minute 5000 --reason \"tier 4 since today\"
+  assay limits clear openai --reason \"back to the contract\"
+
+Exit codes:
+  0  shown
+  2  the input is wrong
+  4  the store, or the coordinator that --server names, cannot be read; stderr says why"
+    )]
+    Limits {
+        #[command(subcommand)]
+        command: Option<LimitsCommand>,
+    },
     /// Webhooks of assay.toml: what is on its way to them, tests, and another try
     Notify {
         #[command(subcommand)]
@@ -402,7 +426,7 @@ Example:
     Coordinator(CoordinatorArgs),
     /// Execute jobs of every open run whose provider this process has a key for
     ///
-    /// Any number, anywhere. Limits of a provider account hold for each worker by itself.
+    /// Any number, anywhere. They share the limits of each provider account among themselves: see `assay limits`.
     #[command(after_help = "\
 Example:
   OPENAI_API_KEY=… assay worker --store postgres://assay@db/assay --queue amqp://assay@broker")]

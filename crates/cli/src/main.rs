@@ -4,7 +4,8 @@
 //! - [`args`]: the command line
 //! - [`settings`]: flags, environment and assay.toml become one answer
 //! - [`command`]: one file a command; [`source`]: where those that read do so
-//! - [`client`]: a coordinator over HTTP; [`releases`]: a store or a coordinator, for what is live; [`reviews`]: and for what it came to
+//! - [`client`]: a coordinator over HTTP; [`releases`]: a store or a coordinator, for what is live; [`reviews`]: and for what it came to;
+//!   [`limits`]: and for what provider accounts allow
 //! - [`provenance`]: where new prompt versions come from
 //! - [`render`]: tables and progress for people
 //! - [`chance`]: randomness of the system; [`audit`]: who did what to a store by hand
@@ -17,6 +18,7 @@ mod chance;
 mod client;
 mod command;
 mod exit;
+mod limits;
 mod listen;
 mod provenance;
 mod releases;

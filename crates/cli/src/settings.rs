@@ -44,6 +44,9 @@ impl Settings {
             Some(path) => read(path).map_err(Exit::input)?,
             None => Config::default(),
         };
+        for warning in config.limit_warnings() {
+            tracing::warn!("{warning}");
+        }
         let folder = file.as_deref().and_then(Path::parent).map(Path::to_path_buf).unwrap_or_default();
         let store = match (&common.store, &config.store) {
             (Some(url), _) => url.parse().map_err(Exit::input)?,

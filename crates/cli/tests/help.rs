@@ -27,6 +27,7 @@ fn help_teaches_commands_exit_codes_and_where_to_start() {
         "token",
         "prompt",
         "incident",
+        "limits",
         "coordinator",
         "worker",
     ];
@@ -49,6 +50,7 @@ fn help_teaches_commands_exit_codes_and_where_to_start() {
         ("pause", "024"),
         ("resume", "024"),
         ("retry", "024"),
+        ("limits", "024"),
     ] {
         let (code, help) = assay(&[command, "--help"]);
         assert_eq!(code, Some(0));

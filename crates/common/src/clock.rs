@@ -24,7 +24,20 @@ impl Micros {
     pub fn since(self, earlier: Micros) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
+
+    /// The day of UTC it is in, counted from 1970-01-01.
+    pub fn day(self) -> i64 {
+        self.0.div_euclid(DAY)
+    }
+
+    /// The moment at which the next day of UTC begins.
+    pub fn next_day(self) -> Self {
+        Self((self.day() + 1).saturating_mul(DAY))
+    }
 }
+
+/// Microseconds of a day.
+const DAY: i64 = 24 * 60 * 60 * 1_000_000;
 
 /// Where wall time is read.
 #[derive(Clone)]

@@ -167,7 +167,7 @@ pub struct ModelLimits {
 pub const DEFAULT_GIVE_UP_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// The largest cap that an account can have: US dollars a day.
-const MOST_USD_PER_DAY: f64 = 1e9;
+pub const MOST_USD_PER_DAY: f64 = 1e9;
 
 /// Tokens of an answer that are set aside for where a model has no `max_tokens`.
 pub const ASSUMED_MAX_TOKENS: u32 = 4_096;

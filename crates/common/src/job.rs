@@ -1,6 +1,7 @@
 //! A job: one (case, variant, trial). What is queued, paid for and scored.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -112,6 +113,9 @@ pub struct Response {
     pub usage: Usage,
     /// How long the call took, in microseconds; `None` when it was not measured.
     pub latency_us: Option<i64>,
+    /// What that call cost; `None` where nobody knows.
+    #[serde(default)]
+    pub cost: Option<NanoUsd>,
     /// Every call made for the job and not yet in the ledger, in order; the last brought this answer.
     pub calls: Vec<Call>,
 }
@@ -160,6 +164,8 @@ pub struct Finished {
     pub usage: Usage,
     /// How long that call took, in microseconds; `None` when it was not measured.
     pub latency_us: Option<i64>,
+    /// What that call cost; `None` where nobody knows.
+    pub cost: Option<NanoUsd>,
     /// Every call made for it and not yet in the ledger, in order.
     pub calls: Vec<Call>,
     /// When it was settled.
@@ -230,8 +236,8 @@ pub struct Call {
     pub frees: bool,
 }
 
-/// A part of a run's budget set aside for a call before it is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Money set aside for a call before it is made: a part of its run's budget, and of what its account may cost that day.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reservation {
     /// The job.
     pub key: JobKey,
@@ -241,6 +247,17 @@ pub struct Reservation {
     pub seq: u32,
     /// The most it may cost.
     pub amount: NanoUsd,
+    /// The cap of its account, where that has one.
+    pub cap: Option<DayCap>,
+}
+
+/// The most that the calls of a provider account may cost in a day of UTC.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DayCap {
+    /// The account.
+    pub account: Arc<str>,
+    /// The most, as assay.toml says it.
+    pub most: NanoUsd,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

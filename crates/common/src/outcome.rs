@@ -67,11 +67,13 @@ pub enum ErrorKind {
     GaveUp,
     /// The job ended the process that ran it, more than once.
     Poison,
+    /// The request needs more tokens than its account allows in one window: no wait would make room for it.
+    TooLarge,
 }
 
 impl ErrorKind {
     /// Every kind, in the order of their declaration.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Refused,
         Self::Provider,
         Self::Malformed,
@@ -80,6 +82,7 @@ impl ErrorKind {
         Self::Scorer,
         Self::GaveUp,
         Self::Poison,
+        Self::TooLarge,
     ];
 
     /// The word in rows, documents and `--kind`.
@@ -93,6 +96,7 @@ impl ErrorKind {
             Self::Scorer => "scorer",
             Self::GaveUp => "gave_up",
             Self::Poison => "poison",
+            Self::TooLarge => "too_large",
         }
     }
 

@@ -13,6 +13,7 @@
 //! - [`notify`]: whoever wants to know is told; [`review`]: what a week or a month came to
 //! - [`schedule`]: what is live is swept in time, and held against what it came to at first
 //! - [`flakes`]: cases that waver, over runs
+//! - [`limits`]: what provider accounts allow, who may use it, and what they have cost
 //! - [`compare`]: what changed between two runs, or two versions of a prompt
 //!
 //! and beside it [`api`]: how others ask for all this over HTTP; [`steer`]: a run stopped, paused, resumed or asked again;
@@ -27,6 +28,7 @@ pub mod estimate;
 pub mod flakes;
 pub mod fleet;
 pub mod judge;
+pub mod limits;
 pub mod notify;
 pub mod order;
 pub mod plot;

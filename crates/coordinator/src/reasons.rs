@@ -56,6 +56,8 @@ pub enum ReasonKind {
     Broker,
     /// Its budget waits for what is set aside for the calls in flight.
     Budget,
+    /// A provider account has cost that day what it may cost.
+    Spent,
     /// More calls fail than may be tried again at once.
     Retries,
     /// Jobs whose workers died run alone, one after the other.
@@ -69,8 +71,8 @@ pub enum ReasonKind {
 impl ReasonKind {
     /// Whether somebody has to do something before the run moves, or it will not for long.
     pub fn needs_attention(self) -> bool {
-        use ReasonKind::{Account, Broker, NoCoordinator, NoWorker, RateLimited, Unserved};
-        matches!(self, Account | RateLimited | Unserved | NoWorker | NoCoordinator | Broker)
+        use ReasonKind::{Account, Broker, NoCoordinator, NoWorker, RateLimited, Spent, Unserved};
+        matches!(self, Account | RateLimited | Spent | Unserved | NoWorker | NoCoordinator | Broker)
     }
 }
 
@@ -109,7 +111,7 @@ pub async fn reasons(
     let mut ours = BTreeSet::from([BROKER.to_owned()]);
     ours.extend(suite.models.iter().flat_map(|model| [model.provider.clone(), model.name()]));
     let concerns = |account: &str| ours.contains(account);
-    let problems = store.account_problems().await?.into_iter().filter(|(account, _)| concerns(account));
+    let problems = store.problems(now).await?.into_iter().filter(|(account, _)| concerns(account));
     reasons.extend(problems.map(|(account, problem)| of_account(&account, problem)));
     reasons.extend(nobody(&store.members().await?, store.url(), asker));
     reasons.extend(suspected(&store.suspects(run.id).await?));
@@ -187,6 +189,11 @@ pub fn of_account(account: &str, problem: AccountProblem) -> Reason {
         AccountProblem::RATE_LIMITED => (
             ReasonKind::RateLimited,
             "wait; a lower `requests_per_minute` in assay.toml keeps it from happening",
+        ),
+        AccountProblem::SPENT => (
+            ReasonKind::Spent,
+            "wait until the day ends at 00:00 UTC, or raise the cap: `assay limits set ACCOUNT --budget-usd-per-day USD \
+             --reason TEXT`; the run goes on by itself",
         ),
         AccountProblem::RETRIES => (
             ReasonKind::Retries,
@@ -319,6 +326,8 @@ mod tests {
         whole("unheard of", "mend the account");
         let limited = account("rate_limited");
         check("openai", "rate_limited", "words", (ReasonKind::RateLimited, &limited, "requests_per_minute"));
+        let spent = account("spent");
+        check("openai", "spent", "words", (ReasonKind::Spent, &spent, "00:00 UTC"));
         let retries = account("retries");
         check("openai", "retries", "words", (ReasonKind::Retries, &retries, "in_flight"));
         let unserved = format!("no worker serves `openai/m`, {since}");

@@ -24,6 +24,8 @@ impl AccountProblem {
     pub const RATE_LIMITED: &str = "rate_limited";
     /// The kind of one that says that too many calls fail for all of them to be tried again at once.
     pub const RETRIES: &str = "retries";
+    /// The kind of one that says that the account has cost that day what it may cost.
+    pub const SPENT: &str = "spent";
 }
 
 pub(crate) const SQL: &[&str] = &[KIND, REPORT, CLEAR, PROBLEMS];

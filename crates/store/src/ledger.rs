@@ -182,7 +182,20 @@ struct Party {
     member: MemberId,
     want: u64,
     burst: u64,
+    /// The most that it may be using.
     exposure: u64,
+    /// Its latest grant.
+    seq: u64,
+}
+
+/// An ask, and all that have a part in its limit.
+struct Case<'a> {
+    member: MemberId,
+    ask: &'a Ask,
+    /// What files say at least.
+    configured: Option<u64>,
+    /// Everybody, the asker as it asks now, in an order that is drawn anew now and then and is the same for all limits.
+    parties: Vec<Party>,
 }
 
 impl Book {
@@ -191,12 +204,11 @@ impl Book {
         let ttl_us = i64::try_from(ttl.as_micros()).unwrap_or(i64::MAX / 4);
         self.clock.advance(now, ttl_us);
         self.expire();
-        for ask in asks {
-            self.learn(member, ask, now);
-        }
+        let cases: Vec<_> = asks.iter().map(|ask| self.case(member, ask, now)).collect();
+        cases.iter().for_each(|case| self.learn(case, now));
         let until = self.clock.at.saturating_add(ttl_us);
-        let senders = self.senders(member, asks, now);
-        asks.iter().map(|ask| self.grant(member, ask, &senders, until, now)).collect()
+        let senders = self.senders(&cases);
+        cases.iter().map(|case| self.grant(case, &senders, until, now)).collect()
     }
 
     /// Nobody begins a call for so long.
@@ -243,65 +255,61 @@ impl Book {
         self.grants.iter().filter(move |grant| grant.dimension == dimension && grant.member == member)
     }
 
-    /// Takes in what an ask tells.
-    fn learn(&mut self, member: MemberId, ask: &Ask, now: Micros) {
+    /// Takes in what an ask tells of what its member goes by and has used, and looks who else has a part in the limit.
+    fn case<'a>(&mut self, member: MemberId, ask: &'a Ask, now: Micros) -> Case<'a> {
         let dimension = ask.dimension;
-        let before = self.of(dimension, member).max_by_key(|grant| grant.seq).map(|grant| grant.used);
+        if dimension.is_rate() {
+            let before = self.of(dimension, member).max_by_key(|grant| grant.seq).map(|grant| grant.used);
+            let used = ask.used.saturating_sub(before.unwrap_or(ask.used));
+            self.known.entry(dimension).or_default().spent.add(used, now.0);
+        }
         self.grants
             .retain(|grant| grant.dimension != dimension || grant.member != member || grant.seq >= ask.acked);
-        let configured = self.least_configured(ask);
-        let bursts = self.latest(dimension).map(|grant| grant.burst).sum();
+        let (want, burst) = (ask.want, ask.burst);
+        let asker = Party { member, want, burst, exposure: 0, seq: ask.acked };
+        let (mut parties, mut configured) = (BTreeMap::from([(member, asker)]), ask.configured);
+        for grant in self.grants.iter().filter(|grant| grant.dimension == dimension) {
+            let Grant { want, burst, seq, amount, .. } = *grant;
+            let other = Party { member: grant.member, want, burst, exposure: 0, seq };
+            let party = parties.entry(grant.member).or_insert(other);
+            party.exposure = party.exposure.max(amount);
+            if seq > party.seq {
+                party.seq = seq;
+                if grant.member != member {
+                    (party.want, party.burst) = (want, burst);
+                }
+            }
+            configured = configured.into_iter().chain(grant.configured).min();
+        }
+        let mut parties: Vec<_> = parties.into_values().collect();
+        let draw = now.0.div_euclid(DRAWN_EVERY_US);
+        // Those who have something to send go before those who might.
+        parties.sort_by_cached_key(|party| (party.want == 0, drawn(party.member, draw), party.member));
+        Case { member, ask, configured, parties }
+    }
+
+    /// Takes in what the provider has said.
+    fn learn(&mut self, Case { ask, configured, parties, .. }: &Case<'_>, now: Micros) {
         let resumes = ask.refused.map(|pause| now.plus(pause));
-        let known = self.known.entry(dimension).or_default();
-        if dimension.is_rate() {
-            known.spent.add(ask.used.saturating_sub(before.unwrap_or(ask.used)), now.0);
-            known.grow(configured, ask.profile, now);
+        let known = self.known.entry(ask.dimension).or_default();
+        if ask.dimension.is_rate() {
+            known.grow(*configured, ask.profile, now);
             if let Some(said) = ask.said {
-                known.heard(said, ask.profile, bursts, now);
+                known.heard(said, ask.profile, parties.iter().map(|party| party.burst).sum(), now);
             }
             if let Some(resumes) = resumes {
-                known.refused(configured, ask.profile, now, resumes);
+                known.refused(*configured, ask.profile, now, resumes);
             }
         }
         self.paused_until = self.paused_until.max(resumes);
     }
 
-    /// What the files of all who renew say at least, the asker's included.
-    fn least_configured(&self, ask: &Ask) -> Option<u64> {
-        let others = self.configured(ask.dimension).map(|(least, _)| least);
-        [others, ask.configured].into_iter().flatten().min()
-    }
-
-    /// Every member's part in a limit, the asker's as it asks now, in an order that is drawn anew now and then and is the
-    /// same for all limits.
-    fn parties(&self, member: MemberId, ask: &Ask, now: Micros) -> Vec<Party> {
-        let dimension = ask.dimension;
-        let mut parties: Vec<_> = self
-            .latest(dimension)
-            .filter(|grant| grant.member != member)
-            .map(|grant| Party {
-                member: grant.member,
-                want: grant.want,
-                burst: grant.burst,
-                exposure: self.exposure(dimension, grant.member),
-            })
-            .collect();
-        let exposure = self.exposure(dimension, member);
-        parties.push(Party { member, want: ask.want, burst: ask.burst, exposure });
-        let draw = now.0.div_euclid(DRAWN_EVERY_US);
-        // Those who have something to send go before those who might.
-        parties.sort_by_cached_key(|party| (party.want == 0, drawn(party.member, draw), party.member));
-        parties
-    }
-
     /// Those who may send: as many as every limit of the scope bears, and one in any case.
-    fn senders(&self, member: MemberId, asks: &[Ask], now: Micros) -> Senders {
-        let (mut senders, mut busy) = (BTreeSet::new(), BTreeSet::new());
-        let rates = asks.iter().filter(|ask| ask.dimension.is_rate());
-        for (first, ask) in rates.enumerate().map(|(at, ask)| (at == 0, ask)) {
-            let limit =
-                self.known.get(&ask.dimension).and_then(|known| known.limit(self.least_configured(ask)));
-            let parties = self.parties(member, ask, now);
+    fn senders(&self, cases: &[Case<'_>]) -> Senders {
+        let (mut senders, mut busy) = (None::<BTreeSet<_>>, BTreeSet::new());
+        for Case { ask, configured, parties, .. } in cases.iter().filter(|case| case.ask.dimension.is_rate())
+        {
+            let limit = self.known.get(&ask.dimension).and_then(|known| known.limit(*configured));
             let mut bursts = 0;
             let borne = parties.iter().enumerate().take_while(|(at, party)| {
                 bursts += party.burst;
@@ -309,38 +317,35 @@ impl Book {
             });
             let borne: BTreeSet<_> = borne.map(|(_, party)| party.member).collect();
             busy.extend(parties.iter().filter(|party| party.want > 0).map(|party| party.member));
-            senders = if first { borne } else { senders.intersection(&borne).copied().collect() };
+            senders = Some(match senders {
+                Some(others) => others.intersection(&borne).copied().collect(),
+                None => borne,
+            });
         }
+        let senders = senders.unwrap_or_default();
         let is_crowded = senders.iter().all(|sender| busy.contains(sender));
         Senders { senders, is_crowded }
     }
 
     /// Adds a grant for an ask: of everything where nothing limits it, so that it counts once something does.
-    fn grant(&mut self, member: MemberId, ask: &Ask, senders: &Senders, until: i64, now: Micros) -> Answer {
-        let dimension = ask.dimension;
-        let configured = self.least_configured(ask);
-        let known = self.known.entry(dimension).or_default().clone();
-        let paused_for = self.paused_for(now);
-        let answer = |seq, amount, why| {
-            let limit = known.limit(configured);
-            Answer { scope: ask.scope.clone(), dimension, seq, amount, limit, paused_for, why }
-        };
-        let parties = self.parties(member, ask, now);
-        let share = if dimension.is_rate() {
-            self.rate_share(&known, ask, &parties, member, senders, now)
+    fn grant(&mut self, case: &Case<'_>, senders: &Senders, until: i64, now: Micros) -> Answer {
+        let Case { member, ask, configured, parties } = case;
+        let known = self.known.entry(ask.dimension).or_default();
+        let limit = known.limit(*configured);
+        let share = if ask.dimension.is_rate() {
+            self.rate_share(case, senders, now)
         } else {
-            known
-                .limit(configured)
-                .map(|places| share_of(member, places, &parties.iter().collect::<Vec<_>>()))
+            limit.map(|places| share_of(*member, places, &parties.iter().collect::<Vec<_>>()))
         };
         let amount = share.map_or(ALL, |(share, whole)| {
-            let others = parties.iter().filter(|party| party.member != member).map(|party| party.exposure);
+            let others = parties.iter().filter(|party| party.member != *member).map(|party| party.exposure);
             share.min(others.fold(whole, u64::saturating_sub))
         });
-        let seq = self.of(dimension, member).map(|grant| grant.seq).max().unwrap_or(0).max(ask.acked) + 1;
+        let latest = parties.iter().find(|party| party.member == *member).map_or(0, |party| party.seq);
+        let seq = latest.max(ask.acked) + 1;
         self.grants.push(Grant {
-            dimension,
-            member,
+            dimension: ask.dimension,
+            member: *member,
             seq,
             amount,
             until,
@@ -349,26 +354,31 @@ impl Book {
             used: ask.used,
             configured: ask.configured,
         });
-        answer(seq, share.map(|_| amount), self.why(&known, configured, ask, member, senders, now))
+        Answer {
+            scope: ask.scope.clone(),
+            dimension: ask.dimension,
+            seq,
+            amount: share.map(|_| amount),
+            limit,
+            paused_for: self.paused_for(now),
+            why: self.why(case, senders, now),
+        }
     }
 
     /// The asker's fair share of a rate, and the whole; `None`: nothing limits it.
     fn rate_share(
         &self,
-        known: &Known,
-        ask: &Ask,
-        parties: &[Party],
-        member: MemberId,
+        Case { member, ask, configured, parties }: &Case<'_>,
         Senders { senders, .. }: &Senders,
         now: Micros,
     ) -> Option<(u64, u64)> {
-        let configured = self.least_configured(ask);
+        let known = self.known.get(&ask.dimension)?;
         // Whoever may still be sending has his burst, whether or not he goes on.
         let whole = |those: &[&Party]| {
             let counts =
                 |party: &&Party| party.exposure > 0 || those.iter().any(|one| one.member == party.member);
             let bursts = parties.iter().filter(counts).map(|party| party.burst).sum();
-            known.rate(configured, ask.profile, bursts).map(|rate| self.ramped(rate, now))
+            known.rate(*configured, ask.profile, bursts).map(|rate| self.ramped(rate, now))
         };
         let all: Vec<_> = parties.iter().filter(|party| senders.contains(&party.member)).collect();
         let busy: Vec<_> = all.iter().copied().filter(|party| party.want > 0).collect();
@@ -376,9 +386,9 @@ impl Book {
         // Whoever has nothing to send costs nothing, as long as others use it up.
         let is_used_up = busy.iter().map(|party| u128::from(party.want)).sum::<u128>() >= u128::from(rate);
         if is_used_up {
-            return Some(share_of(member, rate, &busy));
+            return Some(share_of(*member, rate, &busy));
         }
-        Some(share_of(member, whole(&all)?, &all))
+        Some(share_of(*member, whole(&all)?, &all))
     }
 
     /// A rate as it is during a pause, and for a while after it.
@@ -389,17 +399,14 @@ impl Book {
             return 0;
         }
         let tenth = rate / 10;
-        let grown =
-            u128::from(rate - tenth) * u128::from(since.min(RAMP_US).unsigned_abs()) / RAMP_US as u128;
+        let grown = u128::from(rate - tenth) * u128::from(since.min(RAMP_US).unsigned_abs());
+        let grown = grown / u128::from(RAMP_US.unsigned_abs());
         tenth + u64::try_from(grown).unwrap_or(u64::MAX)
     }
 
     fn why(
         &self,
-        known: &Known,
-        configured: Option<u64>,
-        ask: &Ask,
-        member: MemberId,
+        Case { member, ask, configured, .. }: &Case<'_>,
         Senders { senders, is_crowded }: &Senders,
         now: Micros,
     ) -> Option<Why> {
@@ -409,10 +416,10 @@ impl Book {
         if !self.paused_for(now).is_zero() {
             return Some(Why::Paused);
         }
-        if *is_crowded && !senders.contains(&member) {
+        if *is_crowded && !senders.contains(member) {
             return Some(Why::Crowded { senders: senders.len() });
         }
-        reduced(known, configured)
+        reduced(self.known.get(&ask.dimension)?, *configured)
     }
 }
 

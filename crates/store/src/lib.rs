@@ -12,7 +12,7 @@
 //! - [`dataset`], [`recording`], [`revision`]: what is frozen before a run exists
 //! - [`run`]: a run and its state; [`expand`]: its jobs; [`due`]: which of them may be dispatched
 //! - [`member`]: who can hold claims; [`claim`], [`settle`], [`release`]: a job taken and given back; [`reserve`]: money set
-//!   aside in between, [`response`]: what was answered; [`suspect`]: jobs whose members die
+//!   aside in between, [`spending`]: by account and day, [`response`]: what was answered; [`suspect`]: jobs whose members die
 //! - [`attempt`]: a run that its gate ends early or gives more jobs; [`cancel`], [`finish`]: how a run ends; [`account`]:
 //!   what a provider account suffers from
 //! - `ledger`: who may use how much of a provider's limits; pure. [`lease`]: its rows; [`limit`]: what an operator sees and sets
@@ -79,6 +79,7 @@ pub mod run_end;
 pub mod schedule;
 pub mod seam;
 pub mod settle;
+pub mod spending;
 pub mod standing;
 pub mod steer;
 pub mod submission;
@@ -114,11 +115,13 @@ pub use pool::RunPool;
 pub use quarantine::Quarantine;
 pub use range::{Range, Signal, Subject};
 pub use registry::{Prompt, Provenance, Version};
+pub use reserve::SetAside;
 pub use result::ResultRow;
 pub use risk::{NewRisk, Risk};
 pub use run::{NewRun, Run, RunState};
 pub use run_end::{RunEnd, Sums, VariantSum, Wavering};
 pub use schedule::{Schedule, ScheduleChange};
+pub use spending::{SetCap, Spending};
 pub use standing::Standing;
 pub use steer::Steered;
 pub use submission::{Submission, Submitted};

@@ -87,6 +87,7 @@ const STATEMENTS: &[&[&str]] = &[
     crate::run_end::SQL,
     crate::schedule::SQL,
     crate::settle::SQL,
+    crate::spending::SQL,
     crate::standing::SQL,
     crate::steer::SQL,
     crate::submission::SQL,

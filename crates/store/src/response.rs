@@ -12,7 +12,7 @@ use crate::row::{integer, to_json, whole};
 pub(crate) const SQL: &[&str] = &[FORGET_RESPONSES_OF, KEPT_RESPONSES];
 pub(crate) static BULKS: &[&Bulk] = &[&KEEP_RESPONSES, &FORGET_RESPONSES];
 
-static KEEP_RESPONSES: Bulk = Bulk::new(
+pub(crate) static KEEP_RESPONSES: Bulk = Bulk::new(
     "INSERT INTO responses (run_id, ordinal, generation, content) VALUES",
     "($, $, $, $)",
     "ON CONFLICT DO NOTHING",

@@ -23,7 +23,7 @@ use crate::reserve::FREE_RESERVATIONS;
 use crate::response::FORGET_RESPONSES;
 use crate::row::{integer, output_columns, parsed, plain, whole};
 
-pub(crate) const SQL: &[&str] = &[COUNT];
+pub(crate) const SQL: &[&str] = &[COUNT, PAY];
 pub(crate) static BULKS: &[&Bulk] = &[&SETTLEABLE, &INSERT_RESULTS, &END_JOBS, &PARK_JOBS, &INSERT_CALLS];
 
 // Locked in key order, and waited for: a burial or a cancellation of these jobs comes before or after, never between.
@@ -79,6 +79,11 @@ const COUNT: &str = "
             ELSE short_nano END
     WHERE id = $1";
 
+// What a call cost counts against the day on which it was set aside for.
+const PAY: &str = "
+    UPDATE spending SET cost_nano = cost_nano + $3, reserved_nano = reserved_nano - $4
+    WHERE account = $1 AND day = $2";
+
 impl Store {
     /// Records what became of jobs that `member` held, all or nothing.
     ///
@@ -111,7 +116,7 @@ impl Store {
                 row.finished.latency_us,
                 row.finished.usage.input_tokens.map(integer),
                 row.finished.usage.output_tokens.map(integer),
-                row.finished.calls.last().and_then(|call| call.cost).map(|cost| cost.0),
+                row.finished.cost.map(|cost| cost.0),
                 row.finished.finish_reason.as_deref().map(plain),
                 row.finished.finished_at.0,
                 &row.scores,
@@ -156,14 +161,14 @@ impl Store {
                 now.0,
             ));
             let accounted: Vec<_> = batch.calls.iter().filter(|row| row.call.frees).collect();
-            let mut freed: Vec<(String, i64)> = Vec::new();
+            let mut freed: Vec<FreedRow> = Vec::new();
             for of_run in accounted.chunk_by(|one, next| one.run == next.run) {
                 let ordinal = |row: &CallRow| integer(row.key.ordinal);
                 let (first, last) = (of_run[0], of_run[of_run.len() - 1]);
                 let range = (ordinal(first), ordinal(last));
                 freed.append(&mut fetched!(
                     conn,
-                    FREE_RESERVATIONS(&first.run, range.0, range.1) as (String, i64),
+                    FREE_RESERVATIONS(&first.run, range.0, range.1) as FreedRow,
                     of_run,
                     |row| (ordinal(row), i64::from(row.key.generation), i64::from(row.call.attempt), row.seq)
                 ));
@@ -178,6 +183,10 @@ impl Store {
                     .bind(counts.freed_nano)
                     .execute(&mut *conn)
                     .await?;
+            }
+            for ((account, day), bill) in bills(&freed, &accounted) {
+                let query = sqlx::query(PAY).bind(account).bind(day);
+                query.bind(bill.cost_nano).bind(bill.freed_nano).execute(&mut *conn).await?;
             }
             Ok(())
         })?;
@@ -211,6 +220,19 @@ fn held(rows: Vec<Settleable>) -> Result<HashMap<Hint, Held>, StoreError> {
     rows.into_iter().map(job).collect()
 }
 
+/// A reservation that was removed.
+#[derive(sqlx::FromRow)]
+struct FreedRow {
+    run_id: String,
+    ordinal: i64,
+    generation: i64,
+    attempt: i64,
+    seq: i64,
+    amount_nano: i64,
+    account: Option<String>,
+    day: Option<i64>,
+}
+
 /// What a batch adds to a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
@@ -225,7 +247,7 @@ struct Counts {
 fn counts<'a>(
     inserted: &'a [(String, i64, String)],
     paid: &'a [(String, Option<i64>)],
-    freed: &'a [(String, i64)],
+    freed: &'a [FreedRow],
 ) -> BTreeMap<&'a str, Counts> {
     let mut counts: BTreeMap<&str, Counts> = BTreeMap::new();
     for (run, _, outcome) in inserted {
@@ -239,22 +261,59 @@ fn counts<'a>(
     for (run, cost) in paid {
         counts.entry(run).or_default().cost_nano += cost.unwrap_or(0);
     }
-    for (run, amount) in freed {
-        counts.entry(run).or_default().freed_nano += amount;
+    for row in freed {
+        counts.entry(&row.run_id).or_default().freed_nano += row.amount_nano;
     }
     counts
+}
+
+/// What a batch adds to an account's day.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Bill {
+    cost_nano: i64,
+    freed_nano: i64,
+}
+
+/// Adds up what reservations turned into, by account and day, in the order in which those are locked. A reservation is
+/// removed once, so each call is on one bill once.
+fn bills<'a>(freed: &'a [FreedRow], calls: &[&CallRow]) -> BTreeMap<(&'a str, i64), Bill> {
+    let capped: Vec<_> =
+        freed.iter().filter_map(|row| Some((row, row.account.as_deref()?, row.day?))).collect();
+    if capped.is_empty() {
+        return BTreeMap::new();
+    }
+    let name = |call: &&CallRow| {
+        let (key, attempt) = (call.key, i64::from(call.call.attempt));
+        (call.run.clone(), integer(key.ordinal), i64::from(key.generation), attempt, call.seq)
+    };
+    let costs: HashMap<_, _> = calls.iter().map(|call| (name(call), call.call.cost)).collect();
+    let mut bills: BTreeMap<(&str, i64), Bill> = BTreeMap::new();
+    for (row, account, day) in capped {
+        let name = (row.run_id.clone(), row.ordinal, row.generation, row.attempt, row.seq);
+        let cost = costs.get(&name).copied().flatten();
+        let bill = bills.entry((account, day)).or_default();
+        bill.cost_nano += cost.map_or(0, |cost| cost.0);
+        bill.freed_nano += row.amount_nano;
+    }
+    bills
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn freed(run: &str, amount_nano: i64, account: Option<&str>) -> FreedRow {
+        let (run_id, account) = (run.to_owned(), account.map(str::to_owned));
+        let day = account.as_ref().map(|_| 3);
+        FreedRow { run_id, ordinal: 0, generation: 0, attempt: 1, seq: 0, amount_nano, account, day }
+    }
+
     #[test]
     fn counts_what_was_inserted_by_run() {
         let inserted = [("b", "passed"), ("a", "failed"), ("b", "errored"), ("b", "passed")];
         let inserted = inserted.map(|(run, outcome)| (run.to_owned(), 0, outcome.to_owned()));
         let paid = [("b".to_owned(), Some(5)), ("b".to_owned(), None), ("c".to_owned(), Some(7))];
-        let freed = [("b".to_owned(), 9), ("b".to_owned(), 2)];
+        let freed = [freed("b", 9, None), freed("b", 2, None)];
         let counts: Vec<_> = counts(&inserted, &paid, &freed).into_iter().collect();
         let expected = |passed, failed, errored, cost_nano, freed_nano| Counts {
             passed,

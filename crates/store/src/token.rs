@@ -26,7 +26,7 @@ pub enum Scope {
     Submit,
     /// To promote on a passing verdict, to roll back, and to deal with incidents.
     Release,
-    /// To promote without a passing verdict.
+    /// To promote without a passing verdict, and to set limits.
     Admin,
 }
 

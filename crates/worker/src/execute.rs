@@ -145,6 +145,10 @@ async fn prepare(pool: &Pool, mut granted: Granted) -> Result<Result<Ready, Give
     let attempt = if grant.tries.counted == 0 { Attempt::First } else { Attempt::Again };
     let max_tokens = (*planned).as_ref().ok().and_then(|plan| plan.model(grant.variant).sampling.max_tokens);
     let size = Size { bytes: prompt.bytes(), max_tokens };
+    if let Err(too_large) = pool.gate.fits(size) {
+        let settlement = Work::new(pool, grant).failed(ErrorKind::TooLarge, too_large.to_string(), None);
+        return Ok(Err(settled(granted, settlement)));
+    }
     let before_gate = Instant::now();
     let entered = tokio::select! {
         biased;

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use assay_common::case::Vars;
-use assay_common::config::{ASSUMED_MAX_TOKENS, Config, ProviderKind};
+use assay_common::config::{ASSUMED_MAX_TOKENS, Config, Provider};
 use assay_common::id::RunId;
+use assay_common::job::DayCap;
 use assay_common::model::Model;
 use assay_common::money::{NanoUsd, Price};
 use assay_common::outcome::ErrorKind;
@@ -31,6 +32,8 @@ pub(crate) struct Plan {
     prices: Vec<Option<Price>>,
     /// Whether each model's calls are paid for; those of a provider inside this process are not.
     paid: Vec<bool>,
+    /// What the account of each model may cost in a day, where its calls are paid for.
+    caps: Vec<Option<DayCap>>,
     pub(crate) scoring: Scoring,
 }
 
@@ -59,10 +62,14 @@ impl Plan {
         let scoring = Scoring::compile(&suite.scorers, suite.threshold)
             .map_err(|error| Unusable { kind: ErrorKind::Scorer, reason: error.to_string() })?;
         let prices = suite.models.iter().map(|model| config.price(&model.name())).collect();
-        let calls = |provider: &str| config.provider(provider).map(|provider| provider.kind);
-        let paid =
-            suite.models.iter().map(|model| calls(&model.provider) == Some(ProviderKind::OpenAi)).collect();
-        Ok(Self { suite, templates, prompts, prices, paid, scoring })
+        let remote = |model: &Model| config.provider(&model.provider).filter(Provider::is_remote);
+        let paid = suite.models.iter().map(|model| remote(model).is_some()).collect();
+        let cap = |model: &Model| {
+            let most = remote(model)?.budget_per_day()?;
+            Some(DayCap { account: model.provider.as_str().into(), most })
+        };
+        let caps = suite.models.iter().map(cap).collect();
+        Ok(Self { suite, templates, prompts, prices, paid, caps, scoring })
     }
 
     /// The model of a variant.
@@ -83,6 +90,11 @@ impl Plan {
     /// Whether the run has a budget that this variant's calls count against.
     pub(crate) fn is_budgeted(&self, variant: u32) -> bool {
         self.suite.budget.is_some() && self.paid[self.suite.variant(variant).model]
+    }
+
+    /// What the account of a variant's model may cost in a day, where it has a cap.
+    pub(crate) fn cap(&self, variant: u32) -> Option<&DayCap> {
+        self.caps[self.suite.variant(variant).model].as_ref()
     }
 
     /// The most that a call of a variant may cost: a token has at least one byte, and an answer has at most `max_tokens`.

@@ -1,8 +1,9 @@
-//! Money set aside for calls before they are made, in groups, for runs that have a budget.
+//! Money set aside for calls before they are made, in groups, for runs that have a budget and accounts that have a cap.
 
 use std::sync::Arc;
 
 use assay_common::job::Reservation;
+use assay_store::SetAside;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +18,7 @@ const BATCH: usize = 500;
 /// A call for which something is to be set aside.
 struct Asked {
     reservation: Reservation,
-    answer: oneshot::Sender<bool>,
+    answer: oneshot::Sender<SetAside>,
 }
 
 /// Where money is asked for.
@@ -34,8 +35,8 @@ impl Purse {
         (Self(sender), set_aside(environment, asked, hard))
     }
 
-    /// Whether so much of the run's budget is set aside now; `None`: this worker ends, and the call is not to be made.
-    pub(crate) async fn reserve(&self, reservation: Reservation) -> Option<bool> {
+    /// Whether so much is set aside now; `None`: this worker ends, and the call is not to be made.
+    pub(crate) async fn reserve(&self, reservation: Reservation) -> Option<SetAside> {
         let (answer, answered) = oneshot::channel();
         self.0.send(Asked { reservation, answer }).await.ok()?;
         answered.await.ok()
@@ -51,17 +52,19 @@ async fn set_aside(
     let dice = Dice::new(environment.seed ^ 2);
     let mut batch = Vec::with_capacity(BATCH);
     while asked.recv_many(&mut batch, BATCH).await > 0 {
-        let rows: Vec<_> = batch.iter().map(|asked| asked.reservation).collect();
-        let reserved =
-            persist("set money aside", &dice, &hard, || environment.store.reserve(rows.clone())).await?;
+        let rows: Vec<_> = batch.iter().map(|asked| asked.reservation.clone()).collect();
+        let reserved = persist("set money aside", &dice, &hard, || {
+            environment.store.reserve(rows.clone(), environment.clock.now())
+        });
+        let reserved = reserved.await?;
         let Some(reserved) = reserved else {
             // Nobody gets an answer, and so nobody calls.
             batch.clear();
             continue;
         };
-        for (asked, is_reserved) in batch.drain(..).zip(reserved) {
+        for (asked, set_aside) in batch.drain(..).zip(reserved) {
             // Whoever no longer waits for the answer makes no call.
-            let _ = asked.answer.send(is_reserved);
+            let _ = asked.answer.send(set_aside);
         }
     }
     Ok(())

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use assay_common::config::Provider;
 use assay_store::{Offer, RunPool};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -53,7 +54,7 @@ struct Server {
     stop: CancellationToken,
     /// The pools that take work.
     open: BTreeMap<String, Open>,
-    /// Providers that pools need and that this worker cannot call, and why.
+    /// Providers that pools need and that this worker cannot call, or models of them, and why.
     lacks: BTreeMap<String, String>,
     /// Those among them that could not be opened, and when to try again.
     unopened: BTreeMap<String, Instant>,
@@ -131,7 +132,7 @@ impl Server {
             }
             kept
         });
-        self.lacks.retain(|provider, _| needed.iter().any(|pool| pool.provider == *provider));
+        self.lacks.retain(|name, _| needed.iter().any(|pool| [&pool.provider, &pool.model].contains(&name)));
         let (now, lacks) = (Instant::now(), &mut self.lacks);
         self.unopened.retain(|provider, again_at| {
             let waits = *again_at > now;
@@ -141,7 +142,13 @@ impl Server {
             waits
         });
         for RunPool { pool, provider, model } in needed {
-            if self.open.contains_key(&pool) || self.lacks.contains_key(&provider) {
+            let lacks = |name: &String| self.lacks.contains_key(name);
+            if self.open.contains_key(&pool) || lacks(&provider) || lacks(&model) {
+                continue;
+            }
+            if let Some(why) = self.lacks_price(&provider, &model) {
+                tracing::warn!(account.name = %provider, "cannot serve {model}: {why}");
+                self.lacks.insert(model, why);
                 continue;
             }
             match self.lack(&provider) {
@@ -171,6 +178,15 @@ impl Server {
             return Some(format!("its assay.toml does not describe `{provider}`"));
         }
         keys.missing().get(provider).cloned()
+    }
+
+    /// Why it cannot hold the account's calls of a model to what they may cost in a day.
+    fn lacks_price(&self, provider: &str, model: &str) -> Option<String> {
+        let config = &self.environment.config;
+        config.provider(provider).filter(Provider::is_remote)?.budget_per_day()?;
+        config.price(model).is_none().then(|| {
+            format!("`{provider}` has a budget_usd_per_day, so its assay.toml needs [prices.\"{model}\"]")
+        })
     }
 
     fn open(&mut self, spec: PoolSpec, tasks: &mut Tasks) -> Result<(), WorkerError> {

@@ -9,6 +9,7 @@ use assay_common::money::NanoUsd;
 use assay_common::outcome::{ErrorKind, Outcome};
 use assay_common::trace::TraceParent;
 use assay_common::usage::Usage;
+use assay_store::SetAside;
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -38,8 +39,8 @@ enum Purchase {
     Unlimited,
     /// The most it may cost is set aside.
     Reserved,
-    /// The budget has not so much left.
-    TooDear,
+    /// The run's budget, or its account's money for the day, has not so much left: it may have after so long.
+    TooDear(Duration),
 }
 
 /// A job in execution.
@@ -78,7 +79,7 @@ impl<'w> Work<'w> {
             let reserved = match self.set_aside(plan, prompt, purse).await {
                 Some(Purchase::Unlimited) => false,
                 Some(Purchase::Reserved) => true,
-                Some(Purchase::TooDear) => return Ok(Some(self.parked(SHORT_OF_MONEY))),
+                Some(Purchase::TooDear(wait)) => return Ok(Some(self.parked(wait))),
                 None => return Ok(None),
             };
             if let Some(pass) = slot {
@@ -117,6 +118,10 @@ impl<'w> Work<'w> {
                 Step::Park(wait) => return Ok(Some(self.parked(wait))),
                 Step::Again(wait) => wait,
             };
+            // What the provider has said meanwhile may leave no room for it.
+            if let Err(too_large) = pool.gate.fits(size) {
+                return Ok(Some(self.failed(ErrorKind::TooLarge, too_large.to_string(), None)));
+            }
             let counts = self.tally.tries.counted > 0;
             let attempt = if counts { Attempt::Again } else { Attempt::First };
             *slot = None;
@@ -135,21 +140,34 @@ impl<'w> Work<'w> {
         }
     }
 
-    /// Sets aside what the next call may cost, where the run has a budget; `None`: the end came first.
+    /// Sets aside what the next call may cost, where the run has a budget or its account a cap; `None`: the end came first.
     async fn set_aside(&self, plan: &Plan, prompt: &Prompt, purse: &Purse) -> Option<Purchase> {
-        if !plan.is_budgeted(self.grant.variant) {
+        let cap = plan.cap(self.grant.variant).cloned();
+        if !plan.is_budgeted(self.grant.variant) && cap.is_none() {
             return Some(Purchase::Unlimited);
         }
         let Some(amount) = plan.most(self.grant.variant, prompt) else {
             let model = plan.model(self.grant.variant).name();
             tracing::warn!(run.id = %self.grant.key.run, "cannot hold a budget without the price of {model} in assay.toml");
-            return Some(Purchase::TooDear);
+            return Some(Purchase::TooDear(SHORT_OF_MONEY));
         };
         let seq = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);
         let (key, attempt) = (self.grant.key, self.grant.attempt);
-        let reserved = purse.reserve(Reservation { key, attempt, seq, amount }).await?;
+        let is_capped = cap.is_some();
+        let set_aside = purse.reserve(Reservation { key, attempt, seq, amount, cap }).await?;
         assay_common::crash_point!(Reserved);
-        Some(if reserved { Purchase::Reserved } else { Purchase::TooDear })
+        Some(match set_aside {
+            SetAside::Done => {
+                if is_capped {
+                    self.pool.gate.has_paid();
+                }
+                Purchase::Reserved
+            }
+            SetAside::RunIsShort => Purchase::TooDear(SHORT_OF_MONEY),
+            SetAside::DayIsShort => {
+                Purchase::TooDear(self.pool.gate.wants_money() + SPREAD.mul_f64(self.pool.dice.draw()))
+            }
+        })
     }
 
     /// Makes one call, writes it down and lets the account learn from it. The outer `None`: the end came first; the
@@ -258,11 +276,13 @@ impl<'w> Work<'w> {
     /// What is kept of an answer, with the calls that led to it.
     fn response(&mut self, reply: Reply, latency_us: Option<i64>) -> Option<Response> {
         let Reply::Answer(Answer { text, finish_reason, usage, .. }) = reply else { return None };
-        Some(Response { text, finish_reason, usage, latency_us, calls: std::mem::take(&mut self.calls) })
+        let cost = self.calls.last().and_then(|call| call.cost);
+        let calls = std::mem::take(&mut self.calls);
+        Some(Response { text, finish_reason, usage, latency_us, cost, calls })
     }
 
     pub(crate) fn answered(mut self, plan: &Plan, response: Response) -> Settlement {
-        let Response { text, finish_reason, usage, latency_us, calls } = response;
+        let Response { text, finish_reason, usage, latency_us, cost, calls } = response;
         self.calls = calls;
         let tracer = &self.pool.environment.tracer;
         let span = spans::score(tracer, self.called);
@@ -290,6 +310,7 @@ impl<'w> Work<'w> {
         finished.finish_reason = finish_reason;
         finished.usage = usage;
         finished.latency_us = latency_us;
+        finished.cost = finished.cost.or(cost);
         Settlement::Finished(Box::new(finished))
     }
 
@@ -322,6 +343,7 @@ impl<'w> Work<'w> {
             finish_reason: None,
             usage: Usage::default(),
             latency_us: None,
+            cost: self.calls.last().and_then(|call| call.cost),
             finished_at: self.now(),
             calls: self.calls,
         }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use crate::bill::{Bill, JobTag};
+use crate::script::Price;
 
 /// The status of an answer that is paid for.
 const OK: u16 = 200;
@@ -25,6 +26,19 @@ pub struct Books {
     pub paid_twice: u64,
     /// Calls that are for no job of the run.
     pub strange: u64,
+    /// Calls beyond those on the run's ledger.
+    pub unrecorded: u64,
+    /// What answered calls cost beyond what the ledger says, in nano-dollars; 0 where it knows no price.
+    pub unpaid_nano: i64,
+}
+
+/// What a run's own ledger says of its calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Recorded {
+    /// How many there were.
+    pub calls: u64,
+    /// What they cost, in nano-dollars, and by which price; `None` where none is known.
+    pub cost: Option<(i64, Price)>,
 }
 
 impl Books {
@@ -33,6 +47,7 @@ impl Books {
         run: &str,
         jobs: u64,
         results: impl IntoIterator<Item = u64>,
+        recorded: Recorded,
         bills: impl IntoIterator<Item = &'b Bill>,
     ) -> Self {
         let mut found: BTreeMap<u64, u64> = BTreeMap::new();
@@ -42,6 +57,8 @@ impl Books {
         let mut books = Self { jobs, ..Self::default() };
         let mut paid: BTreeMap<(u64, u32), u64> = BTreeMap::new();
         let mut asked = BTreeSet::new();
+        let (known, price) = recorded.cost.unwrap_or_default();
+        let mut billed = 0;
         for entry in bills.into_iter().flat_map(|bill| &bill.entries) {
             books.calls += 1;
             let tag = entry.job.as_deref().and_then(|job| job.parse::<JobTag>().ok());
@@ -50,6 +67,9 @@ impl Books {
                 continue;
             };
             asked.insert(tag.ordinal);
+            if entry.status == Some(OK) {
+                billed += price.cost(entry.input_tokens, entry.output_tokens);
+            }
             if entry.status.is_none_or(|status| status == OK) {
                 *paid.entry((tag.ordinal, tag.generation)).or_default() += 1;
             }
@@ -57,20 +77,27 @@ impl Books {
         books.lost = (0..jobs).filter(|ordinal| !found.contains_key(ordinal)).count() as u64;
         books.doubled = found.values().map(|results| results - 1).sum();
         books.unasked = found.keys().filter(|ordinal| !asked.contains(ordinal)).count() as u64;
+        books.unrecorded = books.calls.saturating_sub(recorded.calls);
+        books.unpaid_nano = i64::try_from(billed).unwrap_or(i64::MAX) - known;
         books.paid_twice = paid.values().map(|calls| calls - 1).sum();
         books
     }
 
-    /// Whether nothing is lost, doubled or made up, and no more is paid twice than may be.
-    pub fn hold(&self, paid_twice_at_most: u64) -> bool {
+    /// Whether nothing is lost, doubled or made up, no more is paid twice or on no record than was `in_flight_at_deaths`,
+    /// and the ledger says what the rest cost, to the nano-dollar.
+    pub fn hold(&self, in_flight_at_deaths: u64) -> bool {
         let Self { lost, doubled, unasked, strange, .. } = self;
-        (*lost, *doubled, *unasked, *strange) == (0, 0, 0, 0) && self.paid_twice <= paid_twice_at_most
+        let paid_for = self.unpaid_nano == 0 || (self.unrecorded > 0 && self.unpaid_nano > 0);
+        (*lost, *doubled, *unasked, *strange) == (0, 0, 0, 0)
+            && self.paid_twice <= in_flight_at_deaths
+            && self.unrecorded <= in_flight_at_deaths
+            && paid_for
     }
 }
 
 impl fmt::Display for Books {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { jobs, lost, doubled, unasked, calls, paid_twice, strange } = self;
+        let Self { jobs, lost, doubled, unasked, calls, paid_twice, strange, unrecorded, unpaid_nano } = self;
         for (name, value) in [
             ("jobs", jobs),
             ("lost", lost),
@@ -78,11 +105,12 @@ impl fmt::Display for Books {
             ("results without a call", unasked),
             ("calls", calls),
             ("calls for no job of the run", strange),
+            ("calls on no record", unrecorded),
             ("paid twice", paid_twice),
         ] {
             writeln!(f, "{name:<28} {value:>9}")?;
         }
-        Ok(())
+        writeln!(f, "{:<28} {unpaid_nano:>9}", "nano-dollars on no record")
     }
 }
 
@@ -108,7 +136,8 @@ mod tests {
         let fine = [("r/0/0/1", Some(200)), ("r/1/0/1", Some(503)), ("r/1/0/2", Some(200))];
         let check = |results: &[u64], calls: &[(&str, Option<u16>)], expected: Books| {
             let all: Vec<_> = fine.iter().chain(calls).copied().collect();
-            let books = Books::of("r", 2, results.iter().copied(), [&bill(&all)]);
+            let recorded = Recorded { calls: all.len() as u64, cost: None };
+            let books = Books::of("r", 2, results.iter().copied(), recorded, [&bill(&all)]);
             let rest = Books { jobs: 2, calls: all.len() as u64, ..expected };
             assert_eq!(books, rest, "{results:?} {calls:?}");
         };
@@ -124,17 +153,28 @@ mod tests {
             &[("x/0/0/1", Some(200)), ("r/2/0/1", None)],
             Books { strange: 2, ..Books::default() },
         );
+        // Two of three calls are known, at 9 nano-dollars; two were answered, at 5 each.
+        let mut billed = bill(&fine);
+        billed.entries.iter_mut().for_each(|entry| entry.input_tokens = 5);
+        let price = Price { input_per_mtok: 1_000_000, output_per_mtok: 0 };
+        let recorded = Recorded { calls: 2, cost: Some((9, price)) };
+        let books = Books::of("r", 2, [0, 1], recorded, [&billed]);
+        assert_eq!((books.unrecorded, books.unpaid_nano), (1, 1));
     }
 
     #[test]
     fn books_that_hold_have_no_sin_but_bounded_second_calls() {
         let fine = Books { jobs: 5, calls: 7, paid_twice: 2, ..Books::default() };
         assert!(fine.hold(2) && !fine.hold(1));
+        assert!(Books { unrecorded: 2, unpaid_nano: 7, ..fine }.hold(2));
         for wrong in [
             Books { lost: 1, ..fine },
             Books { doubled: 1, ..fine },
             Books { unasked: 1, ..fine },
             Books { strange: 1, ..fine },
+            Books { unrecorded: 10, ..fine },
+            Books { unpaid_nano: 1, ..fine },
+            Books { unrecorded: 1, unpaid_nano: -1, ..fine },
         ] {
             assert!(!wrong.hold(9), "{wrong:?}");
         }

@@ -26,7 +26,7 @@ mod serve;
 mod strict;
 
 pub use bill::{Bill, Entry, JobTag, NotAJobTag, Totals};
-pub use books::Books;
+pub use books::{Books, Recorded};
 pub use gauge::Used;
 pub use limits::{Answers, Dialect, Hidden, Limits, Window};
 pub use provider::FakeProvider;

@@ -3,15 +3,17 @@
 use assay_common::clock::Micros;
 use assay_common::job::{Answer, Call, Reservation, Settlement, Tries};
 use assay_common::money::NanoUsd;
-use assay_store::{Mandate, StoreUrl};
+use assay_store::{Mandate, SetAside, StoreUrl};
 
 use super::fixture::{Fixture, NOW, call, finished};
 
 /// The budget of every run here, in nano-dollars.
 const BUDGET: i64 = 1_000;
+const DONE: SetAside = SetAside::Done;
+const RUN: SetAside = SetAside::RunIsShort;
 
 fn asked(fixture: &Fixture, ordinal: u64, attempt: u32, amount: i64) -> Reservation {
-    Reservation { key: fixture.key(ordinal), attempt, seq: 0, amount: NanoUsd(amount) }
+    Reservation { key: fixture.key(ordinal), attempt, seq: 0, amount: NanoUsd(amount), cap: None }
 }
 
 /// Spent, set aside, and what is wanting.
@@ -43,7 +45,7 @@ pub async fn no_more_is_set_aside_than_there_is(place: StoreUrl) {
     ];
     for _ in 0..2 {
         // Asked for again, because the answer was lost, nothing is set aside twice.
-        assert_eq!(store.reserve(four.clone()).await.unwrap(), [true, true, false, true]);
+        assert_eq!(store.reserve(four.clone(), NOW).await.unwrap(), [DONE, DONE, RUN, DONE]);
         assert_eq!(purse(&fixture).await, (0, 1_000, Some(300)));
     }
     let first = vec![paid(&fixture, 0, Some(390))];
@@ -54,8 +56,8 @@ pub async fn no_more_is_set_aside_than_there_is(place: StoreUrl) {
     assert_eq!(purse(&fixture).await, (400, 0, None));
     fixture.settle([first, second].concat()).await;
     assert_eq!(purse(&fixture).await, (400, 0, None), "sent twice, it frees nothing more");
-    assert_eq!(store.reserve(vec![asked(&fixture, 2, 1, 600)]).await.unwrap(), [true]);
-    assert_eq!(store.reserve(Vec::new()).await.unwrap(), [] as [bool; 0]);
+    assert_eq!(store.reserve(vec![asked(&fixture, 2, 1, 600)], NOW).await.unwrap(), [DONE]);
+    assert!(store.reserve(Vec::new(), NOW).await.unwrap().is_empty());
 }
 
 /// Workers that ask at the same time share what there is.
@@ -68,7 +70,7 @@ pub async fn askers_at_once_share_a_budget(place: StoreUrl) {
         askers.spawn(async move {
             let mut granted = 0;
             for reservation in asked {
-                granted += usize::from(store.reserve(vec![reservation]).await.unwrap()[0]);
+                granted += usize::from(store.reserve(vec![reservation], NOW).await.unwrap() == [DONE]);
             }
             granted
         });
@@ -83,7 +85,7 @@ pub async fn lost_calls_stay_on_the_books(place: StoreUrl) {
     let store = &fixture.store;
     fixture.claim(fixture.member, [0, 1]).await;
     let both = vec![asked(&fixture, 0, 1, 100), asked(&fixture, 1, 1, 100)];
-    store.reserve(both).await.unwrap();
+    store.reserve(both, NOW).await.unwrap();
     fixture.settle(vec![paid(&fixture, 0, None)]).await;
     store.bury(Mandate::Own, fixture.member, Micros(5)).await.unwrap();
     assert_eq!(purse(&fixture).await, (0, 200, None));

@@ -130,6 +130,7 @@ impl Fixture {
             finish_reason: Some("stop".to_owned()),
             usage: Usage { input_tokens: Some(10), output_tokens: Some(2) },
             latency_us: Some(1_000),
+            cost: Some(NanoUsd(5)),
             calls: vec![Call { attempt, ..call(Some(5)) }],
             finished_at: NOW,
         }
@@ -151,6 +152,7 @@ impl Fixture {
             finish_reason: None,
             usage: Usage::default(),
             latency_us: None,
+            cost: None,
             calls: vec![Call { attempt, ..call(None) }],
             ..self.passed(ordinal, attempt)
         }

@@ -2,7 +2,8 @@
 
 use assay_common::clock::Micros;
 use assay_common::id::{AuditId, Digest};
-use assay_common::job::{Decline, JobKey};
+use assay_common::job::{Answer, Decline, Finished, JobKey, Output};
+use assay_common::money::NanoUsd;
 use assay_common::outcome::{ErrorKind, Outcome};
 use assay_store::{AuditEntry, Mandate, RunState, StoreUrl};
 use serde_json::json;
@@ -78,6 +79,43 @@ pub async fn what_errored_is_asked_again(place: StoreUrl) {
     // What was given up for good is not opened again.
     assert!(store.cancel(fixture.run, "enough".into(), LATER).await.unwrap());
     assert_eq!(redrive(None, 4).await, None);
+}
+
+/// What was answered and could not be scored is granted again with its answer, and with what it cost; the rest without.
+pub async fn what_could_not_be_scored_is_scored_again(place: StoreUrl) {
+    let fixture = Fixture::expanded(&place, 4).await;
+    let store = &fixture.store;
+    fixture.claim(fixture.member, 0..4).await;
+    let unscored = |ordinal, output| Finished {
+        outcome: Outcome::Errored(ErrorKind::Scorer),
+        error: Some("it takes too long".to_owned()),
+        score: None,
+        scores: Vec::new(),
+        output: Some(output),
+        ..fixture.passed(ordinal, 1)
+    };
+    let jobs = [
+        fixture.passed(0, 1),
+        unscored(1, Output::Text("seven".to_owned())),
+        unscored(2, Output::of_text("se\0ven".to_owned())),
+        fixture.errored(3, 1),
+    ];
+    fixture.settle(jobs.map(finished).into()).await;
+    assert_eq!(store.redrive(fixture.run, None, entry(1, "run.retry")).await.unwrap(), Some(3));
+    let hints = (1..4).map(|ordinal| fixture.hint(ordinal)).collect();
+    let granted = store.claim(fixture.member, hints, LATER).await.unwrap();
+    let answers: Vec<_> = granted
+        .iter()
+        .map(|(_, answer)| {
+            let Answer::Granted(grant) = answer else { unreachable!("declined: {answer:?}") };
+            let answer = grant.response.as_deref();
+            let told =
+                answer.map(|answer| (&*answer.text, answer.cost, answer.latency_us, answer.calls.len()));
+            (grant.key.ordinal, grant.key.generation, told)
+        })
+        .collect();
+    let kept = |text| Some((text, Some(NanoUsd(5)), Some(1_000), 0));
+    assert_eq!(answers, [(1, 1, kept("seven")), (2, 1, kept("se\0ven")), (3, 1, None)]);
 }
 
 /// The report outlives the results, the dataset outlives neither, and nothing of another run goes.

@@ -154,7 +154,8 @@ pub async fn an_answer_is_kept_until_its_job_is_settled(place: StoreUrl) {
         let usage = Usage { input_tokens: Some(10), output_tokens: None };
         let calls = vec![call(None), call(Some(7))];
         let (text, finish_reason) = (text.to_owned(), Some("stop".to_owned()));
-        let response = Response { text, finish_reason, usage, latency_us: Some(1_500), calls };
+        let cost = Some(NanoUsd(7));
+        let response = Response { text, finish_reason, usage, latency_us: Some(1_500), cost, calls };
         (JobKey { run: fixture.run, ordinal, generation: 0 }, response)
     };
     fixture.claim(fixture.member, 0..300).await;

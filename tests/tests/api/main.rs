@@ -1,9 +1,11 @@
 //! The coordinator's API over HTTP, on SQLite and on PostgreSQL.
 //!
-//! `asking`: whose request it is; `submitting`: from files to a run; `reading`: runs and results; `refusing`: bad input.
+//! `asking`: whose request it is; `submitting`: from files to a run; `reading`: runs and results; `refusing`: bad input;
+//! `limiting`: limits.
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod asking;
+mod limiting;
 mod reading;
 mod refusing;
 mod submitting;
@@ -49,4 +51,6 @@ served!(
     refusing::slow_uploads_hang_nobody,
     refusing::a_suite_from_elsewhere_is_not_believed,
     refusing::hostile_names_stay_data,
+    limiting::limits_are_shown_set_and_taken_back,
+    limiting::what_nobody_could_keep_to_is_refused,
 );

@@ -2,8 +2,8 @@
 
 use assay_store::{FileLock, Schema, Store, StoreError, StoreUrl};
 use assay_tests::store_conformance::{
-    asking, budgets, claiming, comparing, ending, fixture, frozen, giving_back, leading, leasing, opening,
-    reading, releasing, renewing, reviewing, runs, settling, sweeping,
+    asking, budgets, capping, claiming, comparing, ending, fixture, frozen, giving_back, leading, leasing,
+    opening, reading, releasing, renewing, reviewing, runs, settling, sweeping,
 };
 
 macro_rules! conforms {
@@ -52,6 +52,9 @@ conforms!(
     budgets::askers_at_once_share_a_budget,
     budgets::lost_calls_stay_on_the_books,
     budgets::tries_outlive_their_claim,
+    capping::no_day_costs_more_than_its_cap,
+    capping::askers_at_once_share_a_cap,
+    capping::a_cap_is_raised_by_hand,
     settling::a_batch_sent_twice_counts_once,
     settling::an_answer_is_kept_until_its_job_is_settled,
     settling::senders_at_once_count_once,
@@ -86,6 +89,7 @@ conforms!(
     comparing::trials_are_counted_by_case,
     comparing::a_quarantine_holds_for_a_time,
     renewing::what_errored_is_asked_again,
+    renewing::what_could_not_be_scored_is_scored_again,
     renewing::old_runs_leave_their_report,
     asking::a_token_is_found_by_its_hash,
     asking::the_audit_is_read_backwards,

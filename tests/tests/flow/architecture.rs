@@ -16,7 +16,7 @@ const MAY_KNOW: [(&str, &[&str]); 9] = [
     ("assay-coordinator", &["assay-common", "assay-queue", "assay-store"]),
     ("assay", &["assay-common", "assay-coordinator", "assay-queue", "assay-store", "assay-worker"]),
     ("fake-provider", &[]),
-    ("assay-bench", &["assay-common", "assay-coordinator", "assay-store", "fake-provider"]),
+    ("assay-bench", &["assay-common", "assay-coordinator", "assay-store", "assay-worker", "fake-provider"]),
     (
         "assay-tests",
         &["assay-common", "assay-coordinator", "assay-queue", "assay-store", "assay-worker", "fake-provider"],

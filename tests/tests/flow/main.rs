@@ -25,6 +25,7 @@ mod fleet;
 mod fleet_front;
 mod fleet_start;
 mod gsm8k;
+mod limits;
 mod matrix;
 mod poison;
 mod provider_faults;

@@ -1,10 +1,11 @@
 //! A coordinator as the command line meets it: one connection pool, one token, errors that say what, where, and what to do.
 //!
 //! - [`upload`]: what the server lacks of a suite's files; [`runs`]: submitting, reading and steering runs; [`releases`]:
-//!   prompts, channels, incidents; [`schedules`]: schedules; [`reviews`]: what they came to
+//!   prompts, channels, incidents; [`schedules`]: schedules; [`reviews`]: what they came to; [`limits`]: limits
 //! - [`error`]: what can go wrong between the two
 
 pub(crate) mod error;
+mod limits;
 mod releases;
 mod reviews;
 mod runs;

@@ -10,6 +10,7 @@ mod fleet;
 mod follow;
 mod incident;
 mod keys;
+mod limits;
 mod live;
 mod migrate;
 mod notify;
@@ -85,6 +86,7 @@ async fn dispatch(command: Command, settings: &Settings) -> Result<Exit, Exit> {
         Command::Review(review) => review::call(settings, &review).await,
         Command::Risk { command } => review::risk(settings, command).await,
         Command::Range { command } => review::range(settings, command).await,
+        Command::Limits { command } => limits::call(settings, command).await,
         Command::Notify { command } => notify::call(settings, command).await,
         Command::Token { command } => token::call(settings, command).await,
         Command::Migrate { check } => migrate::call(settings, check).await,

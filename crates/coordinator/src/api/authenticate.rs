@@ -51,6 +51,23 @@ impl Releaser {
     }
 }
 
+/// Whoever may change what all workers keep to.
+pub(super) struct Operator {
+    /// The token's name.
+    pub(super) name: String,
+    /// From where: the address, where it is known, and the program.
+    pub(super) origin: String,
+}
+
+impl FromRequestParts<Arc<Api>> for Operator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+        let Token { name, .. } = authorize(parts, api, Scope::Admin).await?;
+        Ok(Self { name, origin: origin(parts) })
+    }
+}
+
 impl FromRequestParts<Arc<Api>> for Reader {
     type Rejection = ApiError;
 

@@ -9,7 +9,7 @@
 //! - `path`: what stands in its path, as a type; `header`: what stands there once; `body`: bounded, with a limit on silence
 //!   and slowness; `turns`: how many at once
 //! - one file a resource: `uploads`, `submit`, `runs`, `results`, `steer`, `compare`, `flakes`, `releases`, `incidents`,
-//!   [`schedules`], `reviews`, `risks`, `ranges`, `notifications`
+//!   [`schedules`], `reviews`, `risks`, `ranges`, `limits`, `notifications`
 //! - [`document`]: the shapes that go out, which the client reads; [`problem`]: the shape of a refusal; `error`
 //!
 //! **Invariant:** a token or another secret stands in no log line, row, reply or error.
@@ -24,6 +24,7 @@ mod flakes;
 mod header;
 pub mod hosts;
 mod incidents;
+mod limits;
 mod notifications;
 mod observe;
 mod path;
@@ -48,7 +49,7 @@ use assay_common::id::AuditId;
 use assay_store::AuditEntry;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post, put};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use serde_json::Value;
@@ -127,6 +128,9 @@ pub fn router(environment: Environment, hosts: Hosts) -> Router {
         .route("/v1/risks/{number}/close", post(risks::close))
         .route("/v1/ranges", get(ranges::list).post(ranges::set))
         .route("/v1/ranges/remove", post(ranges::remove))
+        .route("/v1/limits", get(limits::list))
+        .route("/v1/limits/{scope}", delete(limits::clear_all))
+        .route("/v1/limits/{scope}/{dimension}", put(limits::set).delete(limits::clear))
         .route("/v1/notifications", get(notifications::list))
         .route("/v1/notifications/test", post(notifications::test))
         .route("/v1/notifications/retry", post(notifications::retry))

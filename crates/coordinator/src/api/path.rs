@@ -5,6 +5,7 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 
 use super::error::ApiError;
+use crate::limits::Kind;
 
 /// Characters of a wrong id that are shown.
 const SHOWN_CHARS: usize = 80;
@@ -46,6 +47,12 @@ pub(super) struct ChannelPrompt(pub(super) String, pub(super) String);
 
 /// The channel and the digest that a path names.
 pub(super) struct ChannelDigest(pub(super) String, pub(super) Digest);
+
+/// The account or model that a path names.
+pub(super) struct ScopePath(pub(super) String);
+
+/// The limit that a path names.
+pub(super) struct LimitPath(pub(super) String, pub(super) Kind);
 
 /// The number that a path names.
 pub(super) struct NumberPath(pub(super) i64);
@@ -97,6 +104,24 @@ impl<S: Send + Sync> FromRequestParts<S> for ChannelDigest {
         let (channel, digest) = pair(parts, state).await?;
         let digest = digest.parse().map_err(|_| wrong(&digest, DIGEST))?;
         Ok(Self(channel, digest))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ScopePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        parsed(parts, state, "the name of an account or of a model").await.map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for LimitPath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let (scope, kind) = pair(parts, state).await?;
+        let shown: String = kind.chars().take(SHOWN_CHARS).collect();
+        Ok(Self(scope, shown.parse().map_err(ApiError::BadRequest)?))
     }
 }
 

@@ -18,6 +18,7 @@ use super::authenticate::Reader;
 use super::document::Page;
 use super::error::ApiError;
 use super::runs::bad_query;
+use crate::limits::{self, metrics::escaped};
 use crate::release::registry::moment;
 use crate::report::civil;
 use crate::review::ranges::{self, WINDOW};
@@ -88,7 +89,7 @@ fn window(now: Micros, length: Duration) -> (Micros, Micros) {
     (Micros(now.0 - i64::try_from(length.as_micros()).unwrap_or(i64::MAX)), Micros(now.0 + 1))
 }
 
-/// The signals of the last thirty days as Prometheus reads them.
+/// The signals of the last thirty days and the limits of now as Prometheus reads them.
 pub(super) async fn metrics(State(api): State<Arc<Api>>, _: Reader) -> Result<impl IntoResponse, ApiError> {
     let store = &api.environment.store;
     let now = api.now();
@@ -120,6 +121,8 @@ pub(super) async fn metrics(State(api): State<Arc<Api>>, _: Reader) -> Result<im
                 writeln!(text, "assay_signal_outside{{signal=\"{signal}\",{labels}}} {}", u8::from(outside));
         }
     }
+    let limits = limits::standing(store, &api.environment.config, now).await?;
+    text.push_str(&limits::metrics::text(&limits, now));
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], text))
 }
 
@@ -129,6 +132,6 @@ fn labels(subject: &Subject) -> String {
         Subject::Owner(name) => ("owner", name.as_str()),
         Subject::Prompt(name) => ("prompt", name.as_str()),
     };
-    let name = name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let name = escaped(name);
     format!("of=\"{of}\",name=\"{name}\"")
 }

@@ -74,7 +74,11 @@ fn remedy(config: &Config, pool: &RunPool, workers: &[Member]) -> String {
             (None, None) => "start one with `assay worker`".to_owned(),
         },
     };
-    let lacking = workers.iter().find_map(|worker| Some((worker, worker.offer.lacks.get(provider)?)));
+    // What is wrong with the one model says more.
+    let lacking = workers.iter().find_map(|worker| {
+        let lacks = &worker.offer.lacks;
+        Some((worker, lacks.get(model).or_else(|| lacks.get(provider))?))
+    });
     let why = lacking.map_or_else(String::new, |(worker, why)| {
         format!(" (worker {} on {}, process {}, cannot: {why})", worker.id, worker.host, worker.pid)
     });

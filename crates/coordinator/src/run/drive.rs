@@ -159,7 +159,7 @@ impl Driver {
         // A full disk can be read: the worker waits for room, and nobody else would say why.
         environment.store.touch(self.run).await?;
         self.asked = Instant::now();
-        let mut problems = environment.store.account_problems().await?;
+        let mut problems = environment.store.problems(environment.clock.now()).await?;
         let pools = self.rounds.pools();
         problems
             .retain(|(account, _)| pools.iter().any(|pool| [&pool.provider, &pool.model].contains(&account)));

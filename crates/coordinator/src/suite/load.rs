@@ -181,6 +181,7 @@ impl Loader<'_> {
         let expected = Expected { census: &census, labels: labels(part("prompts")), repeats };
         let recordings = self.recordings(&mut models, &expected);
         self.check_twins(&models);
+        self.check_limits(&models);
         let providers = self.places_of_providers(&models);
 
         let reduce = text("reduce").and_then(Reducer::parse).unwrap_or_default();

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_common::config::ProviderKind;
+use assay_common::config::{Config, Provider, ProviderKind};
+use assay_common::limit::Dimension;
 use assay_common::model::{Model, Sampling};
 use assay_common::score::Millionths;
 
@@ -96,6 +97,16 @@ impl Loader<'_> {
         }
     }
 
+    /// What assay.toml says of the providers' limits, where no call of a model could keep to it.
+    pub(super) fn check_limits(&mut self, models: &[ModelEntry<'_>]) {
+        let Some(config) = self.config else { return };
+        for entry in models {
+            for Impossible { message, hint } in impossible(&entry.model, config) {
+                self.error(entry.node.at, message).hint = Some(hint);
+            }
+        }
+    }
+
     /// The models that cost money, and nobody says how much.
     pub(super) fn unpriced(&self, models: &[ModelEntry<'_>]) -> BTreeSet<String> {
         let Some(config) = self.config else { return BTreeSet::new() };
@@ -105,6 +116,44 @@ impl Loader<'_> {
         let costly = models.iter().filter(|entry| costs(&entry.model)).map(|entry| entry.model.name());
         costly.filter(|name| config.price(name).is_none()).collect()
     }
+}
+
+/// Why no call of a model could be made, however long it waited.
+pub(super) struct Impossible {
+    pub(super) message: String,
+    pub(super) hint: String,
+}
+
+/// What assay.toml says of an account and its model that no call could keep to.
+pub(super) fn impossible(model: &Model, config: &Config) -> Vec<Impossible> {
+    let Some(provider) = config.provider(&model.provider).filter(Provider::is_remote) else {
+        return Vec::new();
+    };
+    let (name, account) = (model.name(), &model.provider);
+    let mut found = Vec::new();
+    if provider.budget_per_day().is_some() && config.price(&name).is_none() {
+        found.push(Impossible {
+            message: format!("`{account}` has a budget_usd_per_day, and the price of `{name}` is unknown"),
+            hint: price_of(&name),
+        });
+    }
+    let own = provider.models.get(&model.model).map(|own| (format!("model `{}`", model.model), own.limits));
+    let scopes = [Some((format!("account `{account}`"), provider.limits)), own];
+    // The longest answer counts where a provider reserves it when it admits a request.
+    let answer = u64::from(model.sampling.max_tokens.unwrap_or_default());
+    for (whose, limits) in scopes.into_iter().flatten() {
+        if let Some(most) = limits.of_window(Dimension::Tokens).filter(|most| answer > *most) {
+            found.push(Impossible {
+                message: format!(
+                    "an answer of `{name}` may have {answer} tokens, more than all that the {whose} allows in one window: \
+                     {most}"
+                ),
+                hint: "lower `max_tokens`, or raise `tokens_per_minute` in assay.toml to what the account really has"
+                    .into(),
+            });
+        }
+    }
+    found
 }
 
 /// How to make the price of a model known.

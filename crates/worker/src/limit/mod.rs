@@ -8,6 +8,7 @@
 //!
 //! Of an account, for the pools of all its models together:
 //! - [`pause`]: no calls after a 429; pure
+//! - [`money`]: no calls while the money for the day is spent; pure
 //!
 //! Of each pool:
 //! - [`breaker`]: no calls but a probe while it is in trouble; pure
@@ -15,6 +16,7 @@
 //! - [`flight`]: how many calls in flight it bears; pure
 //!
 //! [`gate`] is all of it, as one door that a job passes before its call; [`tell`] says in the store why the door is shut.
+//! [`measure`] is for the benchmark; `model` plays a fleet in virtual time.
 
 pub(crate) mod breaker;
 mod clock;
@@ -22,8 +24,10 @@ pub(crate) mod flight;
 pub(crate) mod gate;
 pub(crate) mod lease;
 mod line;
+mod measure;
 #[cfg(test)]
 mod model;
+mod money;
 pub(crate) mod pause;
 mod places;
 mod rate;
@@ -35,3 +39,5 @@ mod stand;
 mod sync;
 pub(crate) mod tell;
 pub(crate) mod tokens;
+
+pub use measure::time_permits;

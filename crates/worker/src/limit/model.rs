@@ -26,7 +26,8 @@ const BEAT: Duration = Duration::from_secs(1);
 const WINDOW: Duration = Duration::from_secs(60);
 /// What is used is measured from here on, when all have come to their shares.
 const FROM: Duration = WINDOW;
-const UNTIL: Duration = Duration::from_secs(20 * 60);
+/// How long a fleet is played, in minutes; `ASSAY_MODEL_MINUTES` says otherwise.
+const MINUTES: u64 = 10;
 
 /// What befalls a fleet.
 #[derive(Clone, Copy, Default)]
@@ -43,8 +44,8 @@ struct Weather {
 
 /// What happens at a moment.
 enum Event {
-    /// A worker renews what it has.
-    Beat(usize),
+    /// A worker renews what it has. Only its last plan to do so counts.
+    Beat(usize, u32),
     /// The store is asked; when that was sent.
     Asked(usize, Vec<Ask>, Duration),
     /// A worker hears the answer to what it sent then.
@@ -66,6 +67,7 @@ struct Worker {
     ticket: Ticket,
     tokens: u64,
     tries: u32,
+    beats: u32,
     is_alive: bool,
     frozen_until: Duration,
     cut_off_until: Duration,
@@ -83,6 +85,7 @@ struct Provider {
 struct Fleet {
     began: Instant,
     now: Duration,
+    until: Duration,
     limits: Limits,
     dimension: Dimension,
     weather: Weather,
@@ -102,6 +105,7 @@ impl Fleet {
         let mut fleet = Self {
             began: Instant::now(),
             now: Duration::ZERO,
+            until: WINDOW * u32::try_from(minutes()).unwrap(),
             limits,
             dimension,
             weather,
@@ -138,7 +142,7 @@ impl Fleet {
     /// Lets everything happen, and returns what share of the limit was used and how many requests were refused.
     fn run(mut self) -> (f64, u32) {
         while let Some(Reverse((moment, number))) = self.events.pop() {
-            if moment >= UNTIL {
+            if moment >= self.until {
                 break;
             }
             self.now = moment;
@@ -147,13 +151,17 @@ impl Fleet {
             }
         }
         let limit = self.limits.of(self.dimension).unwrap();
-        let whole = limit as f64 * (UNTIL - FROM).as_secs_f64() / 60.0;
+        let whole = limit as f64 * (self.until - FROM).as_secs_f64() / 60.0;
         (self.provider.used as f64 / whole, self.provider.refused)
     }
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Beat(at) => self.beat(at),
+            Event::Beat(at, number) => {
+                if self.workers[at].beats == number {
+                    self.beat(at);
+                }
+            }
             Event::Asked(at, asks, sent) => {
                 let wall = Micros(1_000_000_000_000 + i64::try_from(self.now.as_micros()).unwrap());
                 let answers = self.book.renew(self.workers[at].member, &asks, TTL, wall);
@@ -169,6 +177,10 @@ impl Fleet {
                         self.workers[at].scope.follow(&answer, until, now);
                     }
                     self.try_to_pass(at);
+                    let worker = &self.workers[at];
+                    if worker.scope.is_starved(self.began + self.now) {
+                        self.plan_beat(at, 220..280);
+                    }
                 }
             }
             Event::Try(at, number) => {
@@ -228,6 +240,7 @@ impl Fleet {
             ticket,
             tokens,
             tries: 0,
+            beats: 0,
             is_alive: true,
             frozen_until: Duration::ZERO,
             cut_off_until: Duration::ZERO,
@@ -243,7 +256,8 @@ impl Fleet {
     }
 
     fn beat(&mut self, at: usize) {
-        if self.put_off(at, Event::Beat(at)).is_none() {
+        let number = self.workers[at].beats;
+        if self.put_off(at, Event::Beat(at, number)).is_none() {
             return;
         }
         let worker = &self.workers[at];
@@ -251,7 +265,12 @@ impl Fleet {
             let asks = worker.scope.asks(self.began + self.now);
             self.plan(1..20, Event::Asked(at, asks, self.now));
         }
-        self.plan(900..1_100, Event::Beat(at));
+        self.plan_beat(at, 900..1_100);
+    }
+
+    fn plan_beat(&mut self, at: usize, millis: std::ops::Range<u64>) {
+        self.workers[at].beats += 1;
+        self.plan(millis, Event::Beat(at, self.workers[at].beats));
     }
 
     fn try_to_pass(&mut self, at: usize) {
@@ -304,6 +323,10 @@ impl Fleet {
     }
 }
 
+fn minutes() -> u64 {
+    std::env::var("ASSAY_MODEL_MINUTES").map_or(MINUTES, |minutes| minutes.parse().unwrap())
+}
+
 /// With each of five seeds nothing is refused, and at least this share of the limit is used.
 fn check(limits: Limits, workers: usize, weather: Weather, least: f64) {
     for seed in 1..=5 {
@@ -339,7 +362,7 @@ fn twenty_workers_and_a_kill_every_minute() {
 
 #[test]
 fn freezes_and_partitions() {
-    check(requests(600), 10, Weather { freezes: every(90), ..Weather::default() }, 0.968);
+    check(requests(600), 10, Weather { freezes: every(90), ..Weather::default() }, 0.977);
 }
 
 #[test]

@@ -48,6 +48,8 @@ struct Told {
     paused_until: Option<Instant>,
     /// The limits are too small for this process to send too.
     is_crowded: bool,
+    /// What the limits of the ledger come to in one window.
+    windows: BTreeMap<Dimension, u64>,
     /// Why less is granted than might be expected, as it was logged.
     why: BTreeMap<Dimension, Why>,
 }
@@ -120,10 +122,25 @@ impl Scope {
         if told.is_crowded { paused.max(Duration::from_secs(1)) } else { paused }
     }
 
+    /// What one window allows of a rate, where that is limited.
+    pub(super) fn in_window(&self, dimension: Dimension) -> Option<u64> {
+        self.told().windows.get(&dimension).copied().or_else(|| self.limits.of_window(dimension))
+    }
+
+    /// The account or the model, as tables name it.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether what was taken may be used now: no lease is over.
     pub(super) fn holds(&self) -> bool {
         let now = self.began.elapsed();
         self.line.holds(now) && self.places.holds(now)
+    }
+
+    /// Whether somebody waits for a first lease: nothing is leased, and it is not that nobody may call.
+    pub(super) fn is_starved(&self, now: Instant) -> bool {
+        self.is_leased && self.line.is_starved() && self.closed_for(now).is_zero()
     }
 
     /// Hears what the provider says of one of its limits.
@@ -206,6 +223,9 @@ impl Scope {
             None => self.places.lease(u32::try_from(amount.unwrap_or(ALL)).unwrap_or(u32::MAX), until),
         }
         let mut told = self.told();
+        if let Some(limit) = limit {
+            told.windows.insert(dimension, self.window(limit));
+        }
         if dimension.is_rate() {
             told.acked.insert(dimension, seq);
         } else {

@@ -3,11 +3,11 @@
 use std::process::ExitStatus;
 
 use assay_common::crash::{Point, VARIABLE};
-use assay_tests::assay::{Ran, Workplace};
+use assay_tests::assay::{PRICE, Ran, Workplace};
 use assay_tests::fleet::World;
 use assay_tests::oracle::{assert_books, latest, store_of};
 use assay_tests::scenes::provider;
-use fake_provider::{Answer, FakeProvider, Price, Script};
+use fake_provider::{Answer, FakeProvider, Script};
 use futures_util::future::join_all;
 
 const IN_FLIGHT: u64 = 2;
@@ -20,18 +20,10 @@ fn was_aborted(status: ExitStatus) -> bool {
 
 /// `assay run`, told to die there, and then again: whether the first one died. Either way the run ends as if nobody had.
 async fn dies_and_goes_on(point: &str) -> bool {
-    let price = Price { input_per_mtok: 1_000_000_000, output_per_mtok: 1_000_000_000 };
-    let script = Script { price, ..Script::answering(Answer::Expression) };
+    let script = Script { price: PRICE, ..Script::answering(Answer::Expression) };
     let provider = FakeProvider::start(script).await.unwrap();
     let place = Workplace::default();
-    place.sums(6, GATED).write(
-        "assay.toml",
-        format!(
-            "[providers.fake]\nkind = \"openai\"\nbase_url = \"{}\"\nlimits = {{ in_flight = {IN_FLIGHT} }}\n\
-             [prices.\"fake/small\"]\ninput_per_mtok = 1\noutput_per_mtok = 1\n",
-            provider.base_url()
-        ),
-    );
+    place.priced_provider(provider.base_url(), &format!("in_flight = {IN_FLIGHT}")).sums(6, GATED);
     let run = async |variables: &[(&str, &str)]| {
         let mut command = place.command(&["run", "suite.yaml", "--json"]);
         command.envs(variables.iter().copied());

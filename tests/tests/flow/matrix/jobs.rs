@@ -12,7 +12,7 @@ use fake_provider::{Answer, FakeProvider, Reaction, Script, When};
 use serde_json::Value;
 use tokio::time::sleep;
 
-/// Its answer is kept, the job is `errored(scorer)`, its neighbours are scored.
+/// Its answer is kept, the job is `errored(scorer)`, its neighbours are scored. To score it again costs no call.
 #[tokio::test(flavor = "multi_thread")]
 async fn row_13_a_scorer_that_would_take_for_ever() {
     let endless = format!("{}!", "a".repeat(60));
@@ -40,8 +40,14 @@ async fn row_13_a_scorer_that_would_take_for_ever() {
         }
     }
     let store = store_of(&place).await;
-    let books = assert_books(&store, latest(&store).await, &[provider.bill()], 0).await;
+    let run = latest(&store).await;
+    let books = assert_books(&store, run, &[provider.bill()], 0).await;
     assert_eq!(books.calls, 20, "an answer is paid for once, whatever becomes of its score");
+    place.assay(&["retry", &run.to_string(), "--errored", "--kind", "scorer"]).expect(0);
+    place.assay(&["run", "suite.yaml", "--json"]).expect(3);
+    let lines = place.assay(&["results"]).expect(0).stdout;
+    assert!(lines.contains(&endless) && lines.contains("\"generation\":1"), "{lines}");
+    assert_eq!(provider.bill().totals().calls, 20, "nobody is asked for what was answered");
 }
 
 /// Before anybody works, in the middle, and while it is paused: once `cancel` has answered nothing new is claimed, and what

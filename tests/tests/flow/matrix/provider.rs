@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use assay_common::outcome::Outcome;
-use assay_tests::assay::Workplace;
-use assay_tests::fleet::World;
+use assay_tests::assay::{Ran, Workplace};
+use assay_tests::fleet::{World, peak_memory_mib};
 use assay_tests::oracle::{assert_books, latest, store_of};
 use assay_tests::scenes::assert_says;
 use fake_provider::{Answer, FakeProvider, Reaction, Script, When};
 use serde_json::Value;
+use tokio::time::sleep;
 
 fn script() -> Script {
     Script::answering(Answer::Expression)
@@ -47,17 +48,26 @@ async fn row_23_a_storm_of_429() {
     assert!(results.iter().all(|result| result.attempts == 1), "a 429 counted as an attempt");
 }
 
-/// The pool stands still after a few calls, the status says why and what to do, no job errors; with a key that holds the
-/// fleet goes on by itself.
+/// The pool stands still after a few calls, the status says why and what to do, no job errors. Once there is quota again the
+/// fleet goes on by itself; with a key that holds, a worker that has it.
 #[tokio::test(flavor = "multi_thread")]
 async fn row_24_an_account_without_a_valid_key() {
     const JOBS: u32 = 100;
-    for refusal in [Reaction::status(401), Reaction::insufficient_quota()] {
-        let provider = FakeProvider::start(script().rule(When::always(), refusal.clone())).await.unwrap();
+    let wants_another = Script { api_key: Some("the right one".to_owned()), ..script() };
+    let wants_quota = script().rule(When::always(), Reaction::insufficient_quota());
+    for refusing in [wants_another, wants_quota] {
+        let wants_another = refusing.api_key.is_some();
+        let provider = FakeProvider::start(refusing).await.unwrap();
         let mut world = World::new().await;
-        world.place.provider(provider.base_url(), "in_flight = 3").sums(JOBS, "");
+        let key = "the wrong one";
+        world.place.write("key", key).provider(provider.base_url(), "in_flight = 3").sums(JOBS, "");
+        let toml = std::fs::read_to_string(world.place.path().join("assay.toml")).unwrap();
+        world.place.write(
+            "assay.toml",
+            toml.replace("[providers.fake]", "[providers.fake]\napi_key_file = \"key\""),
+        );
         let coordinator = world.coordinator();
-        let worker = world.worker();
+        let mut worker = world.worker();
         let run = world.submit_sums().await;
         world
             .until("somebody is told", async || !world.store.account_problems().await.unwrap().is_empty())
@@ -65,10 +75,17 @@ async fn row_24_an_account_without_a_valid_key() {
         let status = world.client(&["status", &run.to_string()]).await.expect(0).stdout;
         assert_says(&status, &["fake/small needs attention since 2", "help: "]);
         let at_first = world.run(run).await;
-        assert_eq!((at_first.errored, at_first.done()), (0, 0), "{refusal:?}");
+        assert_eq!((at_first.errored, at_first.done()), (0, 0), "{status}");
         let calls = provider.bill().totals().calls;
         assert!(calls <= 6, "{calls} calls against a closed door");
-        provider.set_script(script());
+        if wants_another {
+            world.place.write("key", "the right one");
+            worker.terminate();
+            assert!(worker.wait().await.success(), "{}", worker.log());
+            worker = world.worker();
+        } else {
+            provider.set_script(script());
+        }
         assert_eq!(world.finished(run).await.passed, u64::from(JOBS));
         world.assert_books(run, &provider, 0).await;
         world.end(vec![coordinator, worker]).await;
@@ -84,7 +101,7 @@ async fn row_26_a_provider_that_hangs_lies_and_floods() {
         .rule(When::prompt("21 +"), Reaction::Stall)
         .rule(When::prompt("22 +"), Reaction::Close)
         .rule(When::prompt("23 +"), Reaction::TruncatedJson)
-        .rule(When::prompt("24 +"), Reaction::Huge(9 << 20))
+        .rule(When::prompt("24 +"), Reaction::Huge(1 << 30))
         .rule(When::prompt("25 +"), Reaction::GzipBomb(64 << 20))
         .rule(When::prompt("26 +"), Reaction::InvalidUtf8)
         .rule(When::prompt("27 +"), Reaction::Cut)
@@ -101,8 +118,15 @@ async fn row_26_a_provider_that_hangs_lies_and_floods() {
             provider.base_url()
         ),
     );
-    let ran = place.assay(&["run", "suite.yaml", "--json"]).expect(3);
+    let mut run = place.start(&["run", "suite.yaml", "--json"]);
+    let mut peak_mib = 0;
+    while run.try_wait().unwrap().is_none() {
+        peak_mib = peak_mib.max(peak_memory_mib(run.id()).unwrap_or_default());
+        sleep(Duration::from_millis(20)).await;
+    }
+    let ran = Ran::from(run.wait_with_output().unwrap()).expect(3);
     assert!(!ran.stderr.contains("panic"), "{}", ran.stderr);
+    assert!((1..400).contains(&peak_mib), "{peak_mib} MiB for answers of a gibibyte");
     let lines = place.assay(&["results"]).expect(0).stdout;
     let results: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(results.len(), JOBS as usize);

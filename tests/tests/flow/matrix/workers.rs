@@ -17,7 +17,7 @@ async fn row_01_workers_killed_in_the_middle_of_calls() {
     const IN_FLIGHT: u64 = 40;
     let provider = provider(20).await;
     let mut world = World::new().await;
-    world.place.provider(provider.base_url(), &format!("in_flight = {IN_FLIGHT}")).sums(JOBS, "");
+    world.place.priced_provider(provider.base_url(), &format!("in_flight = {IN_FLIGHT}")).sums(JOBS, "");
     world.dead_after = "2s";
     let coordinator = world.coordinator();
     let mut workers = vec![world.worker(), world.worker(), world.worker()];

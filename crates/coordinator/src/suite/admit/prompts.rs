@@ -10,6 +10,7 @@ use assay_common::suite::Suite;
 use assay_common::template::Templates;
 
 use super::super::hint::did_you_mean;
+use super::super::models::{Impossible, impossible};
 use super::Objections;
 
 pub(super) fn prompts(prompts: &[PromptEntry], objections: &mut Objections) {
@@ -75,6 +76,9 @@ pub(super) fn models(suite: &Suite, config: &Config, objections: &mut Objections
         }
         if !sampling_makes_sense(model) {
             objections.add(&place, "a sampling parameter is out of its range");
+        }
+        for Impossible { message, hint } in impossible(model, config) {
+            objections.add(&place, message).hint = Some(hint);
         }
         let costs = provider.kind == ProviderKind::OpenAi;
         if suite.budget.is_some() && costs && config.price(&model.name()).is_none() {

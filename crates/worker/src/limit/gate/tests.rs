@@ -15,9 +15,9 @@ fn learn(gate: &Gate, class: Class, retry_after: Option<u64>) {
     gate.learn(&Evidence { class, sent: Instant::now(), retry_after, detail: "" }, Micros(1));
 }
 
-/// Whether the gate lets a call begin without waiting.
+/// Whether the gate lets a call begin without waiting, but for the first calls of a pool beginning apart.
 async fn at_once(gate: &Gate) -> Option<Pass> {
-    tokio::time::timeout(Duration::ZERO, gate.enter(Attempt::First, Size::default(), Micros(1)))
+    tokio::time::timeout(Duration::from_millis(5), gate.enter(Attempt::First, Size::default(), Micros(1)))
         .await
         .ok()?
         .ok()
@@ -140,4 +140,33 @@ async fn what_exceeds_the_retries_of_a_minute_comes_back_later_but_for_a_probe()
     (0..9).for_each(|_| learn(&gate, Class::Transient, None));
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert!(gate.enter(Attempt::Again, Size::default(), Micros(1)).await.is_ok(), "the probe");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_no_window_has_room_for_does_not_stand_in_line() {
+    let limits = |toml: &str| {
+        let text = format!("[providers.a]\nkind = \"echo\"\n[providers.a.limits]\n{toml}");
+        assay_common::config::Config::parse(&text).unwrap().providers["a"].limits
+    };
+    let check = |account: &str, model: Option<&str>, (bytes, max_tokens), expected: Option<&str>| {
+        let gate = gate(limits(account), model.map(limits));
+        let refused = gate.fits(Size { bytes, max_tokens }).err().map(|refused| refused.to_string());
+        match (&refused, expected) {
+            (Some(refused), Some(part)) => assert!(refused.contains(part), "{refused}"),
+            (refused, expected) => assert_eq!(refused.as_deref(), expected, "{account} {bytes}"),
+        }
+    };
+    check("tokens_per_minute = 1000", None, (2_880, Some(100)), None);
+    check(
+        "tokens_per_minute = 1000",
+        None,
+        (2_880, Some(101)),
+        Some("about 1001 tokens, more than the 1000 that a allows"),
+    );
+    check("tokens_per_minute = 1000", None, (3_200, None), None);
+    check("input_tokens_per_minute = 1000", None, (3_200, Some(9_000)), None);
+    check("input_tokens_per_minute = 1000", None, (3_204, None), Some("input_tokens"));
+    check("tokens_per_minute = 6000\nwindow_length = \"1s\"", None, (640, None), Some("the 100 that"));
+    check("requests_per_minute = 1", Some("tokens_per_minute = 10"), (64, None), Some("that a/m allows"));
+    check("requests_per_minute = 1", None, (1 << 40, Some(u32::MAX)), None);
 }

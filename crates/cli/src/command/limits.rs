@@ -1,0 +1,22 @@
+//! `assay limits`: what provider accounts allow, who may use how much of it now, and what somebody sets instead.
+
+use super::prompt::put;
+use crate::args::LimitsCommand;
+use crate::exit::Exit;
+use crate::releases::Releases;
+use crate::render;
+use crate::settings::Settings;
+
+/// Shows all limits, sets some, or takes them back.
+pub(crate) async fn call(settings: &Settings, command: Option<LimitsCommand>) -> Result<Exit, Exit> {
+    let releases = Releases::open(settings).await?;
+    let config = &settings.config;
+    let document = match command {
+        None => releases.limits(config).await?,
+        Some(LimitsCommand::Set(asked)) => releases.set_limits(config, &asked).await?,
+        Some(LimitsCommand::Clear { scope, dimension, reason }) => {
+            releases.clear_limits(config, &scope, dimension, &reason).await?
+        }
+    };
+    put(settings, &document, render::limits)
+}

@@ -1,0 +1,48 @@
+//! Where limits are read and set: a store, or a coordinator.
+
+use assay_common::clock::Clock;
+use assay_common::config::Config;
+use assay_coordinator::limits::{Kind, LimitsDocument, standing};
+
+use crate::args::SetArgs;
+use crate::exit::Exit;
+use crate::releases::{Releases, desk, exit};
+
+impl Releases {
+    /// How all limits stand. A coordinator goes by its own file.
+    pub(crate) async fn limits(&self, config: &Config) -> Result<LimitsDocument, Exit> {
+        match self {
+            Self::Store(store) => Ok(standing(store, config, Clock::system().now()).await?),
+            Self::Server(client) => Ok(client.limits().await?),
+        }
+    }
+
+    /// Sets one limit after the other; returns how those of the scope stand then.
+    pub(crate) async fn set_limits(&self, config: &Config, asked: &SetArgs) -> Result<LimitsDocument, Exit> {
+        let SetArgs { scope, reason, .. } = asked;
+        let mut standing = LimitsDocument::default();
+        for (kind, to) in asked.given() {
+            standing = match self {
+                Self::Store(store) => {
+                    desk(store)?.set_limit(config, scope, kind, to, reason).await.map_err(exit)?
+                }
+                Self::Server(client) => client.set_limit(scope, kind, to, reason).await?,
+            };
+        }
+        Ok(standing)
+    }
+
+    /// Takes a limit back, or all of a scope; returns how those of the scope stand then.
+    pub(crate) async fn clear_limits(
+        &self,
+        config: &Config,
+        scope: &str,
+        kind: Option<Kind>,
+        reason: &str,
+    ) -> Result<LimitsDocument, Exit> {
+        match self {
+            Self::Store(store) => desk(store)?.clear_limit(config, scope, kind, reason).await.map_err(exit),
+            Self::Server(client) => Ok(client.clear_limit(scope, kind, reason).await?),
+        }
+    }
+}

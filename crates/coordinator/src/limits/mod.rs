@@ -1,0 +1,16 @@
+//! Provider limits as people see and change them: what each account allows, who may use how much of it now, and what its day
+//! has cost. Workers and the store share them out among themselves; nothing of that happens here.
+//!
+//! - [`standing`]: what files, people, providers and the ledger say, as one [`document`]
+//! - [`set`]: a limit or a cap that somebody sets, or takes back; [`kind`]: which of them
+//! - [`metrics`]: the same numbers as Prometheus reads them
+
+pub mod document;
+pub mod kind;
+pub mod metrics;
+pub mod set;
+pub mod standing;
+
+pub use document::{Lease, LimitEntry, LimitsDocument, MoneyEntry};
+pub use kind::Kind;
+pub use standing::standing;

@@ -1,0 +1,128 @@
+//! What an account allows and what its day may cost, as one person at a laptop meets them. The provider's bill is the oracle.
+
+use std::time::Duration;
+
+use assay_tests::assay::Workplace;
+use fake_provider::{Answer, FakeProvider, Price, Script};
+
+/// Nano-dollars a token: a sum costs three or four of them.
+const TOKEN: u64 = 100_000;
+/// The most that a call may cost: the bytes of its prompt, the frame of its message, and eight tokens of an answer.
+const MOST: u64 = (7 + 32 + 8) * TOKEN;
+const JOBS: u32 = 40;
+
+async fn provider() -> FakeProvider {
+    let price = Price { input_per_mtok: TOKEN * 1_000_000, output_per_mtok: TOKEN * 1_000_000 };
+    let script = Script::answering(Answer::Expression).latency(Duration::from_millis(5));
+    FakeProvider::start(Script { price, ..script }).await.unwrap()
+}
+
+/// A suite of sums whose answers have at most eight tokens, and an assay.toml with these lines about its provider.
+fn write(place: &Workplace, provider: &FakeProvider, lines: &str) {
+    place.sums(JOBS, "");
+    let suite = std::fs::read_to_string(place.path().join("suite.yaml")).unwrap();
+    let models = "models:\n  - provider: fake\n    model: small\n    max_tokens: 8\n";
+    let toml =
+        format!("[providers.fake]\nkind = \"openai\"\nbase_url = \"{}\"\n{lines}\n", provider.base_url());
+    place.write("suite.yaml", suite.replace("models: [fake/small]\n", models)).write("assay.toml", toml);
+}
+
+const PRICE: &str = "[prices.\"fake/small\"]\ninput_per_mtok = 100\noutput_per_mtok = 100";
+
+/// At the cap of the day nothing more is called and nothing is lost; everybody is told why, and it goes on when the cap is
+/// raised.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_costs_no_more_than_its_cap() {
+    const CAP: u64 = 8_000_000;
+    let provider = provider().await;
+    let place = Workplace::default();
+    let lines = format!("budget_usd_per_day = 0.008\nlimits = {{ in_flight = 4 }}\n{PRICE}");
+    write(&place, &provider, &lines);
+    let stopped = place.assay(&["run", "suite.yaml", "--json", "--patience", "1s"]).expect(4);
+    let why = "fake needs attention";
+    assert!(
+        stopped.stderr.contains(why) && stopped.stderr.contains("its $0.008 for the day (UTC)"),
+        "{}",
+        stopped.stderr
+    );
+    let spent = provider.bill().totals().cost_nano_usd;
+    assert!(spent <= CAP && spent + MOST > CAP, "{spent}");
+    let runs = place.assay(&["status", "--json"]).expect(0).json();
+    let run = runs[0]["run"]["id"].as_str().unwrap().to_owned();
+    let status = place.assay(&["status", &run]).expect(0).stdout;
+    assert!(status.contains(why) && status.contains("00:00 UTC"), "{status}");
+    let money = place.assay(&["limits", "--json"]).expect(0).json()["money"][0].clone();
+    assert_eq!((money["cap"].as_f64(), money["spent"].as_f64()), (Some(0.008), Some(spent as f64 / 1e9)));
+    let shown = place.assay(&["limits"]).expect(0).stdout;
+    assert!(shown.contains("fake, money: $") && shown.contains("requests in flight"), "{shown}");
+
+    let raise = ["limits", "set", "fake", "--budget-usd-per-day", "1", "--reason", "the sweep"];
+    let raised = place.assay(&raise).expect(0).stdout;
+    assert!(raised.contains("set to $1 by ") && raised.contains(": the sweep"), "{raised}");
+    let report = place.assay(&["run", "suite.yaml", "--json"]).expect(0).json();
+    assert_eq!((&report["run"]["id"], &report["variants"][0]["passed"]), (&run.into(), &JOBS.into()));
+    let bill = provider.bill().totals();
+    let money = place.assay(&["limits", "--json"]).expect(0).json()["money"][0].clone();
+    let books = (money["spent"].as_f64(), money["reserved"].as_f64());
+    assert_eq!((bill.calls, books), (JOBS.into(), (Some(bill.cost_nano_usd as f64 / 1e9), Some(0.0))));
+}
+
+/// A request larger than all that a window allows is an error of its job, at once; the others go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_larger_than_a_window_is_an_error_of_its_job() {
+    let provider = provider().await;
+    let place = Workplace::default();
+    write(&place, &provider, "limits = { input_tokens_per_minute = 6_000, window_length = \"1s\" }");
+    let long = format!("{{\"id\": \"long\", \"a\": \"{}\", \"sum\": 1}}\n", " ".repeat(400));
+    place.write("cases.jsonl", format!("{{\"id\": \"short\", \"a\": 1, \"sum\": 2}}\n{long}"));
+    let report = place.assay(&["run", "suite.yaml", "--json"]).expect(3).json();
+    let run = report["run"]["id"].as_str().unwrap();
+    assert_eq!((&report["variants"][0]["passed"], &report["variants"][0]["errored"]), (&1.into(), &1.into()));
+    let results = place.assay(&["results", run]).expect(0).stdout;
+    assert!(
+        results.contains("too_large") && results.contains("input_tokens, more than the 100 that fake"),
+        "{results}"
+    );
+    assert_eq!(provider.bill().totals().calls, 1);
+}
+
+/// What makes no sense is said before anything is called, with its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_that_make_no_sense_are_refused() {
+    let provider = provider().await;
+    let place = Workplace::default();
+    let check = |lines: &str, arguments: &[&str], parts: &[&str]| {
+        write(&place, &provider, lines);
+        let ran = place.assay(arguments).expect(2);
+        assert_eq!(ran.stdout, "", "{arguments:?}");
+        assert!(parts.iter().all(|part| ran.stderr.contains(part)), "{parts:?}: {}", ran.stderr);
+    };
+    let run: &[&str] = &["run", "suite.yaml", "--json"];
+    let zero = "[providers.fake.limits]\nrequests_per_minute = 0";
+    check(zero, run, &["assay.toml", "line 5", "whole number from 1"]);
+    check(
+        "budget_usd_per_day = 5",
+        run,
+        &["suite.yaml:5", "price of `fake/small` is unknown", "[prices.\"fake/small\"]"],
+    );
+    let small = "[providers.fake.models.small.limits]\ntokens_per_minute = 7";
+    check(small, run, &["suite.yaml:5", "an answer of `fake/small` may have 8 tokens", "7"]);
+    check(small, &["validate", "suite.yaml"], &["lower `max_tokens`"]);
+    check("", &["limits", "set", "fake", "--reason", "r"], &["--requests-per-minute"]);
+    check("", &["limits", "set", "fake", "--requests-per-minute", "5"], &["--reason"]);
+    place.assay(&["migrate"]).expect(0);
+    let set = |scope, flag, number| ["limits", "set", scope, flag, number, "--reason", "r"];
+    check("", &set("fakr", "--requests-per-minute", "5"), &["did you mean `fake`"]);
+    check("", &set("fake", "--requests-per-minute", "-5"), &["whole number from 1", "-5"]);
+    check(
+        "",
+        &set("fake", "--tokens-per-minute", "5"),
+        &["write tokens_per_minute under [providers.fake.limits]"],
+    );
+    check(
+        "",
+        &["limits", "clear", "fake", "--dimension", "tokns", "--reason", "r"],
+        &["tokns", "input_tokens"],
+    );
+    assert_eq!(provider.bill().totals().calls, 0);
+}
