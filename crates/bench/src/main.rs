@@ -34,6 +34,7 @@ use clap::Parser;
 use crate::binaries::Binaries;
 use crate::figures::Finding;
 use crate::fleet::Plan;
+use crate::fleet::limits;
 use crate::measure::Measured;
 use crate::workload::{StoreKind, Workload};
 
@@ -78,6 +79,13 @@ struct Arguments {
     /// With --fleet: the peak memory of runs of these sizes, such as 1000,10000,100000, each on a fleet of its own
     #[arg(long, requires = "fleet", conflicts_with = "cases", value_delimiter = ',')]
     sizes: Vec<u64>,
+    /// With --fleet: how far the workers together use an account's limits, and how often they exceed them. All scenarios, or some
+    #[arg(long, requires = "fleet", conflicts_with_all = ["urgent", "sizes", "cases", "workers", "in_flight"])]
+    #[arg(value_name = "SCENARIO,…", num_args = 0..=1, value_delimiter = ',', value_parser = limits::NAMES)]
+    limits: Option<Vec<String>>,
+    /// With --limits: how many minutes are measured of each scenario
+    #[arg(long, default_value_t = 6, requires = "limits", value_parser = clap::value_parser!(u32).range(1..))]
+    windows: u32,
     /// Measure what a permit of a limited account costs a call, when nobody else wants one (the figure: 2 µs)
     #[arg(long, conflicts_with_all = ["cases", "latency_ms", "in_flight", "figures", "reading", "fleet", "json"])]
     permits: bool,
@@ -110,6 +118,9 @@ fn main() -> anyhow::Result<()> {
     if let Some(queue) = arguments.queue {
         let StoreKind::Url(store) = arguments.store else { bail!("--fleet needs --store postgres://…") };
         let plan = Plan { cases, in_flight: arguments.in_flight, workers: arguments.workers, store, queue };
+        if let Some(names) = arguments.limits {
+            return measure_limits(&binaries, &plan, &names, arguments.windows, arguments.json);
+        }
         return match (arguments.urgent, arguments.sizes.as_slice()) {
             (true, _) => measure_urgent(&binaries, &plan, arguments.json),
             (false, []) => measure_fleet(&binaries, &plan, arguments.json),
@@ -200,6 +211,23 @@ fn measure_sizes(binaries: &Binaries, plan: &Plan, sizes: &[u64], json: bool) ->
     let text = match json {
         true => serde_json::to_string(&all)? + "\n",
         false => fleet::sizes::table(&all),
+    };
+    Ok(write!(io::stdout(), "{text}")?)
+}
+
+fn measure_limits(
+    binaries: &Binaries,
+    plan: &Plan,
+    names: &[String],
+    windows: u32,
+    json: bool,
+) -> anyhow::Result<()> {
+    // Cables must not wait for whoever measures.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let found = runtime.block_on(limits::measure(binaries, plan, names, windows))?;
+    let text = match json {
+        true => serde_json::to_string(&found)? + "\n",
+        false => limits::table(&found),
     };
     Ok(write!(io::stdout(), "{text}")?)
 }

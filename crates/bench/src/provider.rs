@@ -1,11 +1,13 @@
 //! The fake provider as a process of its own, so that its work is not counted as assay's.
 
+use std::ffi::OsStr;
+use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::Context as _;
-use fake_provider::{Entry, Totals};
+use fake_provider::{Entry, Script, Totals};
 
 use crate::http;
 
@@ -16,10 +18,21 @@ pub(crate) struct Provider {
 }
 
 impl Provider {
-    /// Starts it and waits until it listens.
+    /// Starts one that echoes, and waits until it listens.
     pub(crate) fn start(program: &Path, latency_ms: u64) -> anyhow::Result<Self> {
+        Self::start_with(program, ["--latency-ms".as_ref(), latency_ms.to_string().as_ref()])
+    }
+
+    /// Starts one that follows a script, which it reads from a file in the folder.
+    pub(crate) fn scripted(program: &Path, folder: &Path, script: &Script) -> anyhow::Result<Self> {
+        let file = folder.join("provider.json");
+        fs::write(&file, serde_json::to_vec(script)?)?;
+        Self::start_with(program, ["--script".as_ref(), file.as_os_str()])
+    }
+
+    fn start_with(program: &Path, arguments: [&OsStr; 2]) -> anyhow::Result<Self> {
         let mut process = Command::new(program)
-            .args(["--latency-ms", &latency_ms.to_string()])
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -2,9 +2,11 @@
 //!
 //! - `processes`: the fleet, and the submitting client
 //! - `urgent`: an urgent run behind a sweep; `sizes`: memory from small runs to large ones
+//! - `limits`: a fleet held to an account's limits while its workers are in trouble
 //! - `usage`: processor time and memory of processes
 //! - `report`: what a person reads, and the figures to reach
 
+pub(crate) mod limits;
 mod processes;
 mod report;
 pub(crate) mod sizes;
@@ -176,11 +178,16 @@ fn looked_at(parts: &Parts) -> anyhow::Result<Looked> {
     parts.iter().map(time).collect()
 }
 
-/// The port of a URL whose host is this machine.
-fn port_of(url: &str, default: u16) -> Option<u16> {
+/// `HOST:PORT` of a URL, or its host alone.
+fn place_of(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?']).next()?;
-    let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+    Some(authority.rsplit_once('@').map_or(authority, |(_, place)| place))
+}
+
+/// The port of a URL whose host is this machine.
+fn port_of(url: &str, default: u16) -> Option<u16> {
+    let place = place_of(url)?;
     let (host, port) = match place.rsplit_once(':') {
         Some((host, port)) => (host, port.parse().ok()?),
         None => (place, default),

@@ -44,9 +44,14 @@ pub(crate) struct Processes {
 impl Processes {
     /// Starts a fleet and waits until its coordinator leads and its workers have started.
     pub(crate) async fn start(site: Site<'_>, workers: u32) -> anyhow::Result<Self> {
+        Self::start_at(site, &vec![site; workers as usize]).await
+    }
+
+    /// The same with workers that reach store and queue in ways of their own.
+    pub(super) async fn start_at(site: Site<'_>, workers: &[Site<'_>]) -> anyhow::Result<Self> {
         let coordinator = Process::start(site, "coordinator", 0, &["--listen", "127.0.0.1:0"])?;
-        let start = |number| Process::start(site, "worker", number, &[]);
-        let workers = (1..=workers).map(start).collect::<anyhow::Result<Vec<_>>>()?;
+        let start = |(number, site): (u32, &Site<'_>)| Process::start(*site, "worker", number, &[]);
+        let workers = (1..).zip(workers).map(start).collect::<anyhow::Result<Vec<_>>>()?;
         let line = coordinator.logged("listening on http://").await?;
         let address = line.split_whitespace().next().context("no address")?.to_owned();
         for worker in &workers {
@@ -74,7 +79,13 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    fn start(site: Site<'_>, command: &str, number: u32, arguments: &[&str]) -> anyhow::Result<Self> {
+    /// Starts it; `number` tells its log from others'.
+    pub(super) fn start(
+        site: Site<'_>,
+        command: &str,
+        number: u32,
+        arguments: &[&str],
+    ) -> anyhow::Result<Self> {
         let log = site.folder.join(format!("{command}-{number}.log"));
         let mut assay = Command::new(site.assay);
         assay.args([command, "--store", site.store, "--queue", site.queue]).args(arguments);
@@ -87,6 +98,19 @@ impl Process {
     /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Kills it and waits until it is gone.
+    pub(super) fn kill(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Sends it a signal.
+    pub(super) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let pid = Pid::from_raw(i32::try_from(self.child.id())?);
+        kill(pid, signal).with_context(|| format!("failed to send {signal} to a worker"))
     }
 
     /// What it has logged.
@@ -110,11 +134,15 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let pid = i32::try_from(self.child.id()).ok().map(Pid::from_raw);
-        let told = pid.is_some_and(|pid| kill(pid, Signal::SIGTERM).is_ok());
-        if !told {
+        // Once it has ended, its number may be another process's.
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        if self.signal(Signal::SIGTERM).is_err() {
             let _ = self.child.kill();
         }
+        // One that was frozen hears of it when it thaws.
+        let _ = self.signal(Signal::SIGCONT);
         let _ = self.child.wait();
     }
 }
