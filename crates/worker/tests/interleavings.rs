@@ -58,7 +58,8 @@ impl Account {
                     Turn::Passed => return Poll::Ready(()),
                     Turn::Behind | Turn::Standing => return Poll::Pending,
                     Turn::At(moment) => {
-                        let millis = u64::try_from(moment.as_nanos().div_ceil(1_000_000)).unwrap();
+                        let millis = moment.as_nanos().div_ceil(1_000_000);
+                        let millis = u64::try_from(millis).unwrap_or(u64::MAX);
                         self.clock.fetch_max(millis, Ordering::AcqRel);
                     }
                 }
