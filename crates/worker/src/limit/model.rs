@@ -198,7 +198,7 @@ impl Fleet {
             }
             Event::Freeze => {
                 let at = self.one_of_the_living();
-                if self.planned % 2 == 0 {
+                if self.planned.is_multiple_of(2) {
                     let seconds = self.rng.random_range(3..30);
                     self.workers[at].frozen_until = self.now + Duration::from_secs(seconds);
                 } else {
