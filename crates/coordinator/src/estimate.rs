@@ -2,13 +2,15 @@
 //! `assay run --estimate` brings cases from files, the API from the store.
 
 use assay_common::case::Vars;
-use assay_common::config::{Config, ProviderKind};
+use assay_common::config::{ASSUMED_MAX_TOKENS, Config, ProviderKind};
 use assay_common::money::{NanoUsd, Price};
 use assay_common::prompt::PromptEntry;
 use assay_common::suite::Suite;
 use assay_common::template::Templates;
 use assay_common::usage::Usage;
 use serde::{Deserialize, Serialize};
+
+use crate::suite::Objection;
 
 /// Cases that are rendered at most.
 const SAMPLE: u64 = 100;
@@ -83,6 +85,42 @@ pub fn estimate(suite: &Suite, config: &Config, sample: &[Vars]) -> Estimate {
         models: models.collect(),
         assumed: assumed(suite, config, sample.len(), &lengths),
     }
+}
+
+/// Why a run cannot be paid for out of the budget of its suite, as far as that can be told before it; `None`: perhaps it can.
+pub fn unpayable(suite: &Suite, config: &Config, estimate: &Estimate) -> Option<Objection> {
+    let budget = suite.budget?;
+    let objection = |message: String, hint: &str| {
+        let (place, hint) = ("budget_usd".to_owned(), Some(hint.to_owned()));
+        Some(Objection { place, message, hint })
+    };
+    if let Some(cost) = estimate.requests_usd
+        && cost > budget.usd()
+    {
+        return objection(
+            format!("its requests alone are estimated at ${cost}, above the budget of ${}", budget.usd()),
+            "raise `budget_usd`, or ask about fewer cases",
+        );
+    }
+    let dearest = suite.models.iter().zip(&estimate.models).filter_map(|(model, of_model)| {
+        let price = config.price(&model.name()).filter(|_| is_paid(config, &model.provider))?;
+        let input_tokens = of_model.input_tokens?.checked_div(of_model.calls);
+        let most = model.sampling.max_tokens.unwrap_or(ASSUMED_MAX_TOKENS);
+        let cost = price.cost(&Usage { input_tokens, output_tokens: Some(u64::from(most)) })?;
+        Some((cost, &of_model.model, most))
+    });
+    let (cost, model, most) = dearest.max_by_key(|(cost, ..)| *cost)?;
+    if cost <= budget {
+        return None;
+    }
+    objection(
+        format!(
+            "a single call of {model} may cost ${}, with {most} tokens of answer, above the budget of ${}",
+            cost.usd(),
+            budget.usd()
+        ),
+        "give the model `max_tokens` that fit what it is to answer, or raise `budget_usd`",
+    )
 }
 
 /// The mean length of a prompt over some cases, in tokens; `None` when it renders for none of them.

@@ -179,14 +179,21 @@ pub(super) async fn a_budget_that_the_requests_alone_exceed_is_refused(place: St
     let loaded = loaded(&files);
     api.upload(&token, &loaded).await;
     // 100 requests of 2 tokens at $1,000 for 10⁶: 20 cents.
-    let with = |budget: i64| -> Value {
+    let with = |budget: i64, max_tokens: Option<u32>| -> Value {
         let mut suite = json!(loaded.suite);
         suite["budget"] = json!(budget);
+        suite["models"][0]["sampling"]["max_tokens"] = json!(max_tokens);
         suite
     };
-    let refused = api.submit(&token, "a", &with(199_999_999)).await.expect(422).json();
-    let message = refused["errors"][0]["message"].as_str().unwrap();
-    assert!(message.contains("estimated at $0.20"), "{message}");
-    api.submit(&token, "b", &with(200_000_000)).await.expect(201);
+    // A single answer of 4,096 tokens may cost $8.
+    for (suite, told) in [
+        (with(199_999_999, Some(8)), "estimated at $0.2, above the budget of $0.199999999"),
+        (with(200_000_000, None), "a single call of fake/small may cost $8.194"),
+    ] {
+        let refused = api.submit(&token, "a", &suite).await.expect(422).json();
+        let message = refused["errors"][0]["message"].as_str().unwrap();
+        assert!(message.contains(told), "{message}");
+    }
+    api.submit(&token, "b", &with(200_000_000, Some(8))).await.expect(201);
     assert_eq!(api.store.runs(None, 10).await.unwrap().len(), 1);
 }

@@ -47,6 +47,7 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     // Before anything is paid.
     warn(&loaded.sights);
     files::check_all(&args.files)?;
+    estimate::within_budget(settings, &loaded).await?;
     let keys = keys::resolve(settings, &loaded)?;
     // Git takes its time, and the store does too.
     let asked = (args.source.clone(), args.suite.clone());

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use assay_common::money::NanoUsd;
 use assay_common::suite::{Priority, Suite};
 use assay_store::{Provenance, Submission, Submitted};
 use axum::body::Body;
@@ -20,7 +19,7 @@ use super::error::ApiError;
 use super::header::only;
 use super::observe::Trace;
 use super::{Api, body, random};
-use crate::estimate::{Estimate, estimate, sample};
+use crate::estimate::{Estimate, estimate, sample, unpayable};
 use crate::run::begin::{Draw, new_run};
 use crate::run::extent::sights;
 use crate::suite::{Objection, admit, owned};
@@ -57,14 +56,8 @@ pub(super) async fn submit(
     let suite = admitted(&api, suite, sent.get_mut("suite").map(Value::take).unwrap_or_default()).await?;
     let store = &api.environment.store;
     let (suite, estimate) = estimated(&api, suite).await?;
-    if let (Some(cost), Some(budget)) = (estimate.requests_usd, suite.budget.map(NanoUsd::usd))
-        && cost > budget
-    {
-        return Err(ApiError::Suite(vec![Objection {
-            place: "budget".to_owned(),
-            message: format!("its requests alone are estimated at ${cost:.2}, above the budget of ${budget}"),
-            hint: Some("raise `budget_usd`, or ask about fewer cases".to_owned()),
-        }]));
+    if let Some(objection) = unpayable(&suite, &api.environment.config, &estimate) {
+        return Err(ApiError::Suite(vec![objection]));
     }
     let sights = sights(store, &suite).await?;
     let owned =
