@@ -247,12 +247,17 @@ fn nobody(members: &[Member], url: &StoreUrl, asker: Asker) -> Vec<Reason> {
         return vec![reason(ReasonKind::NoWorker, "nobody runs it", hint)];
     }
     let mut missing = Vec::new();
-    if matches!(url, StoreUrl::Sqlite(_)) {
-        let hint = "give the coordinator a PostgreSQL store, or use `assay run` on the file without one";
-        missing.push(reason(ReasonKind::NoWorker, "workers cannot share a store in a file", hint));
-    } else if !is_there(WORKER) {
-        let hint = "start one with `assay worker` on the same store and queue";
-        missing.push(reason(ReasonKind::NoWorker, "no worker is alive", hint));
+    if !is_there(WORKER) {
+        let (detail, hint) = match url {
+            StoreUrl::Sqlite(_) => (
+                "workers cannot share a store in a file",
+                "give the coordinator a PostgreSQL store, or use `assay run` on the file without one",
+            ),
+            StoreUrl::Postgres(_) => {
+                ("no worker is alive", "start one with `assay worker` on the same store and queue")
+            }
+        };
+        missing.push(reason(ReasonKind::NoWorker, detail, hint));
     }
     if asker == Asker::Reader && !is_there(COORDINATOR) {
         let hint = "start one with `assay coordinator` on the same store and queue";

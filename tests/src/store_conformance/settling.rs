@@ -111,6 +111,7 @@ pub async fn the_ledger_keeps_every_call(place: StoreUrl) {
     fixture.claim(fixture.member, [0]).await;
     let mut last = fixture.passed(0, 2);
     last.calls = [None, Some(30), Some(7)].map(|cost| Call { attempt: 2, ..call(cost) }).into();
+    last.cost = Some(NanoUsd(7));
     fixture.settle(vec![finished(last)]).await;
     let rows = fixture.store.results(fixture.run, None, 10).await.unwrap();
     assert_eq!((rows[0].calls, rows[0].claims), (4, 2));
