@@ -85,6 +85,19 @@ pub struct Release {
     pub verdict_run: Option<RunId>,
 }
 
+impl Release {
+    /// What an incident is told of the release that it is linked with: `release 4: rollback to version 2`.
+    pub fn linking(&self) -> String {
+        format!("release {}: {} to version {}", self.seq, self.kind.word(), self.number)
+    }
+}
+
+/// The place of the release of which [`Release::linking`] told.
+pub(crate) fn linked_seq(told: &str) -> Option<i64> {
+    let (_, rest) = told.split_once("release ")?;
+    rest.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
+}
+
 /// A channel to move.
 #[derive(Clone, Debug)]
 pub struct Move {
@@ -145,8 +158,8 @@ impl Store {
                 for number in open {
                     let query = sqlx::query(LINK).bind(number).bind(release.seq);
                     query.bind(release.released_at.0).execute(&mut *conn).await?;
-                    let told = format!("rolled back to version {} (release {})", release.number, release.seq);
-                    add_event!(conn, number, release.released_at, &release.released_by, "linked", &told);
+                    let (at, by, told) = (release.released_at, &release.released_by, release.linking());
+                    add_event!(conn, number, at, by, "linked", &told);
                 }
             }
             Ok(Moved::Live(concerned))

@@ -86,9 +86,8 @@ impl Desk<'_> {
                 incident.prompt, incident.version, incident.channel, incident.prompt, incident.channel
             )));
         };
-        let told = format!("release {}: {} to version {}", other.seq, other.kind.word(), other.number);
         let change = IncidentChange::Link { seq: other.seq, at: other.released_at };
-        self.change(number, "incident.link", change, told).await
+        self.change(number, "incident.link", change, other.linking()).await
     }
 
     /// An incident is over; `cause` says what it came from.
