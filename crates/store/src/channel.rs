@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::audit::{AuditEntry, append_audit};
 use crate::error::StoreError;
 use crate::event::{append_event, of_release};
-use crate::incident::{LINK, NewIncident, OPEN_ON, add_event, open_incident};
+use crate::incident::{LINK, NewIncident, OPEN_ON, add_event, open_incident, unlink_returned};
 use crate::open::Store;
 use crate::pools::{reading, writing};
 use crate::row::{parsed, plain};
@@ -146,6 +146,11 @@ impl Store {
             append_audit!(conn, entry);
             if let Some(event) = of_release(release) {
                 append_event!(conn, &event);
+            }
+            let query = sqlx::query_scalar(OPEN_ON).bind(&release.prompt).bind(&release.channel);
+            let returned: Vec<i64> = query.bind(release.digest.as_str()).fetch_all(&mut *conn).await?;
+            for number in returned {
+                unlink_returned!(conn, number, release.released_at, &release.released_by);
             }
             let mut concerned = None;
             if let Some(incident) = incident {

@@ -74,7 +74,7 @@ fn as_it_stood(incident: Incident, happened: &[Happened]) -> Incident {
     for Happened { at, action, detail, link, .. } in happened.iter().filter(|one| one.incident == number) {
         match action.as_str() {
             "acknowledged" => then.acknowledged_at = then.acknowledged_at.or(Some(*at)),
-            "linked" => (then.rollback, then.recovered_at) = link.unzip(),
+            "linked" | "unlinked" => (then.rollback, then.recovered_at) = link.unzip(),
             "resolved" => {
                 then.acknowledged_at = then.acknowledged_at.or(Some(*at));
                 (then.resolved_at, then.cause) = (Some(*at), Some(detail.clone()));
@@ -113,7 +113,7 @@ mod tests {
             happened(3, "linked", Some(2)),
             happened(4, "resolved", None),
             happened(5, "reopened", None),
-            happened(6, "noted", None),
+            happened(6, "unlinked", None),
             happened(8, "linked", Some(5)),
             happened(9, "resolved", None),
         ];
@@ -152,7 +152,7 @@ mod tests {
         check(3, ("acknowledged", Some(2.0), Some(2), None));
         check(4, ("resolved", Some(2.0), Some(2), Some("resolved at 4")));
         check(5, ("acknowledged", Some(2.0), Some(2), None));
-        check(6, ("acknowledged", Some(2.0), Some(2), None));
+        check(6, ("acknowledged", None, None, None));
         check(7, ("acknowledged", Some(7.0), Some(5), None));
         check(8, ("resolved", Some(7.0), Some(5), Some("resolved at 9")));
     }
