@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::audit::{AuditEntry, append_audit};
 use crate::error::StoreError;
 use crate::event::{append_event, of_release};
-use crate::incident::{LINK, NewIncident, OPEN_ON, add_event, open_incident};
+use crate::incident::{LINK, NewIncident, OPEN_ON, add_event, open_incident, unlink_returned};
 use crate::open::Store;
 use crate::pools::{reading, writing};
 use crate::row::{parsed, plain};
@@ -85,6 +85,19 @@ pub struct Release {
     pub verdict_run: Option<RunId>,
 }
 
+impl Release {
+    /// What an incident is told of the release that it is linked with: `release 4: rollback to version 2`.
+    pub fn linking(&self) -> String {
+        format!("release {}: {} to version {}", self.seq, self.kind.word(), self.number)
+    }
+}
+
+/// The place of the release of which [`Release::linking`] told.
+pub(crate) fn linked_seq(told: &str) -> Option<i64> {
+    let (_, rest) = told.split_once("release ")?;
+    rest.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
+}
+
 /// A channel to move.
 #[derive(Clone, Debug)]
 pub struct Move {
@@ -134,6 +147,11 @@ impl Store {
             if let Some(event) = of_release(release) {
                 append_event!(conn, &event);
             }
+            let query = sqlx::query_scalar(OPEN_ON).bind(&release.prompt).bind(&release.channel);
+            let returned: Vec<i64> = query.bind(release.digest.as_str()).fetch_all(&mut *conn).await?;
+            for number in returned {
+                unlink_returned!(conn, number, release.released_at, &release.released_by);
+            }
             let mut concerned = None;
             if let Some(incident) = incident {
                 concerned = Some(open_incident!(conn, incident).number());
@@ -145,8 +163,8 @@ impl Store {
                 for number in open {
                     let query = sqlx::query(LINK).bind(number).bind(release.seq);
                     query.bind(release.released_at.0).execute(&mut *conn).await?;
-                    let told = format!("rolled back to version {} (release {})", release.number, release.seq);
-                    add_event!(conn, number, release.released_at, &release.released_by, "linked", &told);
+                    let (at, by, told) = (release.released_at, &release.released_by, release.linking());
+                    add_event!(conn, number, at, by, "linked", &told);
                 }
             }
             Ok(Moved::Live(concerned))

@@ -23,6 +23,7 @@ pub(crate) const SQL: &[&str] = &[
     HOLD,
     ACKNOWLEDGE,
     LINK,
+    UNLINK,
     RESOLVE,
     REOPEN,
     INCIDENT,
@@ -118,7 +119,7 @@ pub struct Incident {
     pub opening: NewIncident,
     /// When somebody took it up.
     pub acknowledged_at: Option<Micros>,
-    /// When a rollback took the version off the channel.
+    /// When a rollback took the version off the channel, where it has not come back there since.
     pub recovered_at: Option<Micros>,
     /// The place of that rollback in the channel's history.
     pub rollback: Option<i64>,
@@ -156,7 +157,7 @@ pub struct IncidentEvent {
     pub at: Micros,
     /// Who.
     pub actor: String,
-    /// opened, noted, acknowledged, linked, resolved or reopened.
+    /// opened, noted, acknowledged, linked, unlinked, resolved or reopened.
     pub action: String,
     /// What was said.
     pub detail: String,
@@ -205,6 +206,16 @@ macro_rules! add_event {
     }};
 }
 
+/// Says of an open incident whose row this transaction holds that it is not recovered from, if its version is live again.
+macro_rules! unlink_returned {
+    ($conn:ident, $number:expr, $at:expr, $actor:expr) => {{
+        let query = sqlx::query($crate::incident::UNLINK).bind($number);
+        if query.execute(&mut *$conn).await?.rows_affected() > 0 {
+            $crate::incident::add_event!($conn, $number, $at, $actor, "unlinked", "it is live again");
+        }
+    }};
+}
+
 /// Opens a [`NewIncident`], or notes it with the one that is open.
 macro_rules! open_incident {
     ($conn:ident, $incident:expr) => {{
@@ -240,6 +251,7 @@ macro_rules! open_incident {
                 action,
                 &incident.summary
             );
+            $crate::incident::unlink_returned!($conn, number, incident.opened_at, &incident.opened_by);
             break opened;
         }
     }};
@@ -260,13 +272,16 @@ macro_rules! change_incident {
         let changed = query.execute(&mut *$conn).await?.rows_affected() > 0;
         if changed {
             $crate::incident::add_event!($conn, $number, entry.at, &entry.actor, action, $told);
+            if matches!($change, $crate::incident::IncidentChange::Reopen) {
+                $crate::incident::unlink_returned!($conn, $number, entry.at, &entry.actor);
+            }
             $crate::audit::append_audit!($conn, entry);
         }
         changed
     }};
 }
 
-pub(crate) use {add_event, change_incident, open_incident};
+pub(crate) use {add_event, change_incident, open_incident, unlink_returned};
 
 impl Store {
     /// Opens an incident, or notes it with the one that is open for the same version on the same channel.
@@ -289,6 +304,13 @@ pub(crate) const ACKNOWLEDGE: &str = "
 
 pub(crate) const LINK: &str = "
     UPDATE incidents SET rollback = $2, recovered_at = $3 WHERE number = $1 AND resolved_at IS NULL";
+
+// What is live is read when the change is made: a sweep may tell of a version that was taken off meanwhile.
+pub(crate) const UNLINK: &str = "
+    UPDATE incidents SET rollback = NULL, recovered_at = NULL
+    WHERE number = $1 AND resolved_at IS NULL AND recovered_at IS NOT NULL AND digest = (
+        SELECT live.digest FROM releases AS live
+        WHERE live.prompt = incidents.prompt AND live.channel = incidents.channel ORDER BY live.seq DESC LIMIT 1)";
 
 const RESOLVE: &str = "
     UPDATE incidents SET resolved_at = $2, cause = $3, acknowledged_at = COALESCE(acknowledged_at, $2)

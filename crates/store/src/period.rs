@@ -2,7 +2,7 @@
 
 use assay_common::clock::Micros;
 
-use crate::channel::{Release, ReleaseRow};
+use crate::channel::{Release, ReleaseRow, linked_seq};
 use crate::error::StoreError;
 use crate::incident::{Incident, IncidentRow};
 use crate::open::Store;
@@ -49,32 +49,55 @@ const INCIDENTS_DURING: &str = "
     FROM incidents WHERE opened_at < $2 AND (resolved_at IS NULL OR resolved_at >= $1) ORDER BY number";
 
 const INCIDENT_EVENTS_DURING: &str = "
-    SELECT incident, happened_at, action FROM incident_events
+    SELECT incident, happened_at, action, detail FROM incident_events
     WHERE happened_at < $2 AND incident IN (
         SELECT number FROM incidents WHERE opened_at < $2 AND (resolved_at IS NULL OR resolved_at >= $1))
     ORDER BY incident, seq";
 
-/// What happened to an incident, without who and why: its number, the moment, and the word of it.
-pub type Happened = (i64, Micros, String);
+/// What happened to an incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Happened {
+    /// The incident's number.
+    pub incident: i64,
+    /// When.
+    pub at: Micros,
+    /// As [`crate::IncidentEvent::action`].
+    pub action: String,
+    /// What was said; of a resolution its cause.
+    pub detail: String,
+    /// The release that a link names: its place in the channel's history, and when it was.
+    pub link: Option<(i64, Micros)>,
+}
 
 impl Store {
-    /// The incidents that were open at some moment of a period, as they stand now, and what had happened to them by its end.
+    /// The incidents that were open at some moment of a period, as they stand now, and what had happened to them by its end,
+    /// in the order of the incidents and then of their events.
     pub async fn incidents_during(
         &self,
         from: Micros,
         to: Micros,
     ) -> Result<(Vec<Incident>, Vec<Happened>), StoreError> {
-        type Rows = (Vec<IncidentRow>, Vec<(i64, i64, String)>);
+        type Rows = (Vec<IncidentRow>, Vec<(i64, i64, String, String)>);
         let (incidents, events): Rows = reading!(self, |conn| {
             let query = sqlx::query_as(INCIDENTS_DURING).bind(from.0).bind(to.0);
             let incidents = query.fetch_all(&mut *conn).await?;
             let query = sqlx::query_as(INCIDENT_EVENTS_DURING).bind(from.0).bind(to.0);
             Ok((incidents, query.fetch_all(&mut *conn).await?))
         })?;
-        let incidents = incidents.into_iter().map(IncidentRow::into_incident).collect::<Result<_, _>>()?;
-        Ok((
-            incidents,
-            events.into_iter().map(|(incident, at, action)| (incident, Micros(at), action)).collect(),
-        ))
+        let incidents: Vec<_> =
+            incidents.into_iter().map(IncidentRow::into_incident).collect::<Result<_, _>>()?;
+        let mut happened = Vec::with_capacity(events.len());
+        for (number, at, action, detail) in events {
+            let incident = incidents.iter().find(|incident| incident.number == number);
+            let link = match (incident, linked_seq(&detail)) {
+                (Some(Incident { opening, .. }), Some(seq)) if action == "linked" => {
+                    let release = self.nth_release(&opening.prompt, &opening.channel, seq).await?;
+                    release.map(|release| (seq, release.released_at))
+                }
+                _ => None,
+            };
+            happened.push(Happened { incident: number, at: Micros(at), action, detail, link });
+        }
+        Ok((incidents, happened))
     }
 }

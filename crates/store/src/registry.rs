@@ -1,18 +1,30 @@
 //! The registry: prompts, and what is known of each of their versions beside its content. [`crate::revision`] freezes them.
 
+use std::collections::BTreeMap;
+
 use assay_common::clock::Micros;
 use assay_common::id::Digest;
 use assay_common::prompt::PromptBody;
 use assay_common::suite::Suite;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::error::StoreError;
 use crate::open::Store;
 use crate::pools::{reading, writing};
 use crate::row::{json, parsed, plain};
 
-pub(crate) const SQL: &[&str] =
-    &[ATTRIBUTE, PROMPTS, PROMPT, VERSIONS, VERSION_NUMBERED, VERSIONS_BETWEEN, BODY, PROMPTS_WITH];
+pub(crate) const SQL: &[&str] = &[
+    ATTRIBUTE,
+    PROMPTS,
+    OWNED_SINCE,
+    PROMPT,
+    VERSIONS,
+    VERSION_NUMBERED,
+    VERSIONS_BETWEEN,
+    BODY,
+    PROMPTS_WITH,
+];
 
 /// Where a version comes from, as whoever froze it first said.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +109,28 @@ impl Store {
         let rows: Vec<PromptRow> =
             reading!(self, |conn| { Ok(sqlx::query_as(PROMPTS).fetch_all(&mut *conn).await?) })?;
         Ok(rows.into_iter().map(prompt).collect())
+    }
+}
+
+const OWNED_SINCE: &str = "
+    SELECT audit.subject, audit.detail FROM prompts JOIN audit ON audit.subject = prompts.name
+    WHERE audit.action = 'prompt.owner' AND audit.happened_at > $1 ORDER BY audit.id";
+
+impl Store {
+    /// Who answered for each prompt at a moment, as far as the audit goes back: before, whoever it says was first.
+    pub async fn owners(&self, at: Micros) -> Result<BTreeMap<String, Option<String>>, StoreError> {
+        let prompts = self.prompts().await?;
+        let since: Vec<(String, String)> = reading!(self, |conn| {
+            Ok(sqlx::query_as(OWNED_SINCE).bind(at.0).fetch_all(&mut *conn).await?)
+        })?;
+        let mut owners: BTreeMap<_, _> =
+            prompts.into_iter().map(|prompt| (prompt.name, prompt.owner)).collect();
+        // The first change after the moment, which comes last here, says whose it was until then.
+        for (name, detail) in since.into_iter().rev() {
+            let detail: Value = json(&detail, "audit.detail")?;
+            owners.insert(name, detail["before"].as_str().map(str::to_owned));
+        }
+        Ok(owners)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is frozen before a run exists: suites and prompt versions, datasets, recordings. All of it idempotent.
 
 use assay_common::case::{Case, Recording};
+use assay_common::clock::Micros;
 use assay_common::id::{AuditId, Digest};
 use assay_common::suite::Suite;
 use assay_common::usage::Usage;
@@ -42,25 +43,36 @@ pub async fn versions_are_numbered_by_prompt(place: StoreUrl) {
 /// A prompt's owner is who was named last, and the audit says from whom to whom.
 pub async fn a_new_owner_is_a_row_of_the_audit(place: StoreUrl) {
     let store = open(&place).await;
-    for owner in ["ann", "ann", "bob"] {
+    for (at, owner) in (1..).map(Micros).zip(["ann", "ann", "bob", "ann", "cid"]) {
         let mut suite = suite("s", &[("p", "one")], 3);
         suite.prompts[0].owner = Some(owner.to_owned());
         let entry = AuditEntry {
             id: AuditId::new(Uuid::now_v7()),
-            at: NOW,
+            at,
             actor: "eve".to_owned(),
             action: "prompt.owner".to_owned(),
             subject: "p".to_owned(),
             detail: json!({"owner": owner}),
         };
-        store.freeze_suite_by(suite, vec![entry], NOW).await.unwrap();
+        store.freeze_suite_by(suite, vec![entry], at).await.unwrap();
     }
     // Who says nothing of it changes nothing.
     store.freeze_suite(suite("s", &[("p", "one")], 3), NOW).await.unwrap();
-    assert_eq!(store.prompt("p").await.unwrap().unwrap().owner.as_deref(), Some("bob"));
+    assert_eq!(store.prompt("p").await.unwrap().unwrap().owner.as_deref(), Some("cid"));
     let audit = store.audit(None, 9).await.unwrap();
-    let details: Vec<_> = audit.iter().map(|row| (row.actor.as_str(), &row.detail)).collect();
-    assert_eq!(details, [("eve", &json!({"owner": "bob", "before": "ann"}))]);
+    let details: Vec<_> = audit.iter().rev().map(|row| (row.actor.as_str(), &row.detail)).collect();
+    assert_eq!(
+        details,
+        [
+            ("eve", &json!({"owner": "bob", "before": "ann"})),
+            ("eve", &json!({"owner": "ann", "before": "bob"})),
+            ("eve", &json!({"owner": "cid", "before": "ann"})),
+        ]
+    );
+    for (at, owner) in [(0, "ann"), (2, "ann"), (3, "bob"), (4, "ann"), (5, "cid"), (9, "cid")] {
+        let owners = store.owners(Micros(at)).await.unwrap();
+        assert_eq!(owners["p"].as_deref(), Some(owner), "at {at}");
+    }
 }
 
 /// Freezers that come at once agree on the numbers.

@@ -261,6 +261,44 @@ pub async fn an_incident_is_one_while_it_is_open(place: StoreUrl) {
     assert_eq!(numbers(false).await, [2, 1]);
 }
 
+/// A version that comes back while its incident is open is not recovered from, until it is taken off again; the past stays.
+pub async fn a_version_that_comes_back_is_not_recovered_from(place: StoreUrl) {
+    let store = open(&place).await;
+    let over = |seq| Release { kind: ReleaseKind::Override, ..release(seq, 3) };
+    let back = |seq, number| Release { kind: ReleaseKind::Rollback, ..release(seq, number) };
+    let recovered = async || {
+        let incident = store.incident(1).await.unwrap().unwrap();
+        incident.rollback.zip(incident.recovered_at)
+    };
+    put(&store, release(1, 1), None).await;
+    put(&store, over(2), Some(incident(3, "in haste"))).await;
+    assert_eq!(put(&store, back(3, 1), None).await, Moved::Live(Some(1)));
+    assert_eq!(recovered().await, Some((3, Micros(30))));
+    // Told of while it is off: that changes nothing.
+    store.open_incident(incident(3, "late"), entry("incident.open")).await.unwrap();
+    assert_eq!(recovered().await, Some((3, Micros(30))));
+    assert_eq!(put(&store, over(4), Some(incident(3, "again"))).await, Moved::Live(Some(1)));
+    assert_eq!(recovered().await, None);
+    assert_eq!(put(&store, back(5, 1), None).await, Moved::Live(Some(1)));
+    assert_eq!(recovered().await, Some((5, Micros(50))));
+    // It is over; what comes back then is another incident, unless somebody opens this one again.
+    let change =
+        async |change| store.change_incident(1, change, "haste".to_owned(), entry("incident")).await.unwrap();
+    assert!(change(IncidentChange::Resolve { cause: "haste".to_owned() }).await);
+    put(&store, release(6, 3), None).await;
+    assert_eq!(recovered().await, Some((5, Micros(50))));
+    assert!(change(IncidentChange::Reopen).await);
+    assert_eq!(recovered().await, None);
+    let events = store.incident_events(1).await.unwrap();
+    let told: Vec<_> = events.iter().map(|event| event.action.as_str()).collect();
+    assert_eq!(
+        told,
+        ["opened", "linked", "noted", "unlinked", "noted", "linked", "resolved", "reopened", "unlinked"]
+    );
+    let kinds = store.unplanned_events(Micros(0), 100).await.unwrap();
+    assert_eq!(kinds.iter().filter(|event| event.kind == "incident.unlinked").count(), 2);
+}
+
 /// Many who see the same thing at once open one incident; different things have different numbers.
 pub async fn incidents_opened_at_once_are_told_apart(place: StoreUrl) {
     let store = open(&place).await;

@@ -108,6 +108,17 @@ pub async fn events_come_with_what_they_tell_of(place: StoreUrl) {
         (incidents.len(), happened.len())
     };
     assert_eq!((during(0, 31).await, during(40, 100).await, during(51, 100).await), ((1, 2), (1, 3), (0, 0)));
+    let (_, happened) = store.incidents_during(Micros(0), Micros(100)).await.unwrap();
+    let told: Vec<_> =
+        happened.iter().map(|one| (one.action.as_str(), one.detail.as_str(), one.link)).collect();
+    assert_eq!(
+        told,
+        [
+            ("opened", "now", None),
+            ("linked", "release 3: rollback to version 3", Some((3, Micros(30)))),
+            ("resolved", "haste", None),
+        ]
+    );
 }
 
 /// A delivery is planned once, claimed by one, and tried until it is taken or given up; then by hand.

@@ -113,6 +113,7 @@ conforms!(
     releasing::a_channel_remembers,
     releasing::of_releases_at_once_one_is_live,
     releasing::an_incident_is_one_while_it_is_open,
+    releasing::a_version_that_comes_back_is_not_recovered_from,
     releasing::incidents_opened_at_once_are_told_apart,
     leasing::a_limit_is_shared_and_given_back,
     leasing::a_lease_ends_by_itself,

@@ -1,14 +1,11 @@
 //! `assay notify`; and what a command that works on a store by itself has changed is told when it is done.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::anyhow;
 use assay_common::clock::Clock;
 use assay_coordinator::notify::{Told, tell};
 use assay_coordinator::review::ranges::watch;
 use assay_store::{Schema, Store};
-use tokio::time::timeout;
 
 use super::prompt::put;
 use crate::args::NotifyCommand;
@@ -76,16 +73,7 @@ pub(crate) async fn afterwards(settings: &Settings) {
 
 /// A pass over the outbox of the store.
 async fn pass(settings: &Settings, patience: Duration) -> Result<Told, Exit> {
-    let (url, config) = (settings.store.clone(), Arc::clone(&settings.config));
-    // In a task of its own: giving up waiting leaves no statement half-way.
-    let telling = tokio::spawn(async move {
-        let (store, clock) = (Store::open(&url, Schema::Require).await?, Clock::system());
-        watch(&store, clock.now()).await?;
-        tell(&store, &config, &clock, |name| std::env::var(name).ok()).await
-    });
-    match timeout(patience, telling).await {
-        Ok(Ok(told)) => Ok(told?),
-        Ok(Err(panicked)) => Err(Exit::unfinished(panicked)),
-        Err(_) => Err(Exit::Unfinished(anyhow!("webhooks took longer than {} s", patience.as_secs()))),
-    }
+    let (store, clock) = (Store::open(&settings.store, Schema::Require).await?, Clock::system());
+    watch(&store, clock.now()).await?;
+    Ok(tell(&store, &settings.config, &clock, |name| std::env::var(name).ok(), patience).await?)
 }

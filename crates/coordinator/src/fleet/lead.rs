@@ -8,14 +8,14 @@ use assay_common::id::RunId;
 use assay_store::{Mandate, Run, StoreError};
 use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt as _, SeedableRng as _};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::attention::Attention;
 use super::broker::Broker;
 use crate::environment::Environment;
 use crate::judge::catch_up;
-use crate::notify::tell;
+use crate::notify::keep_telling;
 use crate::review::ranges::watch;
 use crate::run::DriveError;
 use crate::run::course::Standing;
@@ -26,8 +26,6 @@ use crate::schedule::sweeper::STEP_EVERY;
 
 /// How often runs that are over are looked for, to be judged.
 const JUDGE_EVERY: Duration = Duration::from_millis(500);
-/// How often something to be told is looked for.
-const TELL_EVERY: Duration = Duration::from_secs(1);
 /// How often signals are held against their ranges.
 const WATCH_EVERY: Duration = Duration::from_secs(60);
 
@@ -39,12 +37,14 @@ pub(super) async fn lead(
     stop: &CancellationToken,
 ) -> Result<(), DriveError> {
     let judging = judge(environment.clone());
+    let watching = watch_ranges(environment.clone());
     let telling = notify(environment.clone());
     let sweeping = sweep(environment.clone(), mandate);
     tokio::select! {
         biased;
         led = rounds(environment, mandate, stop) => led,
         never = judging => match never {},
+        never = watching => match never {},
         never = telling => match never {},
         never = sweeping => match never {},
     }
@@ -60,23 +60,20 @@ async fn judge(environment: Environment) -> Infallible {
     }
 }
 
-/// Tells webhooks of what happened, and looks at the ranges of signals, one after the other: a webhook may be slow.
+/// Holds signals against their ranges.
+async fn watch_ranges(environment: Environment) -> Infallible {
+    loop {
+        if let Err(error) = watch(&environment.store, environment.clock.now()).await {
+            tracing::debug!(%error, "cannot look at the ranges, trying again: {error}");
+        }
+        sleep(WATCH_EVERY).await;
+    }
+}
+
+/// Tells webhooks of what happened.
 async fn notify(environment: Environment) -> Infallible {
     let Environment { store, clock, config, .. } = &environment;
-    let variable = |name: &str| std::env::var(name).ok();
-    let mut watched: Option<Instant> = None;
-    loop {
-        if watched.is_none_or(|last| last.elapsed() >= WATCH_EVERY) {
-            watched = Some(Instant::now());
-            if let Err(error) = watch(store, clock.now()).await {
-                tracing::debug!(%error, "cannot look at the ranges, trying again: {error}");
-            }
-        }
-        if let Err(error) = tell(store, config, clock, variable).await {
-            tracing::debug!(%error, "cannot look for what is to be told, trying again: {error}");
-        }
-        sleep(TELL_EVERY).await;
-    }
+    keep_telling(store, config, clock, |name| std::env::var(name).ok()).await
 }
 
 /// Fires the schedules that are due and judges their sweeps.

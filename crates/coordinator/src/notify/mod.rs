@@ -18,4 +18,4 @@ mod send;
 mod sign;
 mod target;
 
-pub use outbox::{Told, tell};
+pub use outbox::{Told, keep_telling, tell};

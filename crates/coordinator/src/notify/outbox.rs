@@ -1,13 +1,14 @@
 //! A pass over the outbox: events are planned for the webhooks that want them, and what is due is tried. Any number may do so at
 //! once: a delivery is claimed before it is tried.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use assay_common::clock::Clock;
 use assay_common::config::Config;
 use assay_store::{Delivery, Store, StoreError};
-use futures_util::future::join_all;
-use tokio::time::Instant;
+use futures_util::future::{join, join_all};
+use tokio::time::{Instant, sleep};
 
 use super::attempts::pause_after;
 use super::send::{ATTEMPT, send};
@@ -17,8 +18,10 @@ use super::target::{Target, targets};
 const PAGE: u32 = 100;
 /// How long a claim holds: longer than any attempt.
 const CLAIM: Duration = Duration::from_secs(3 * ATTEMPT.as_secs());
-/// How long one webhook is told one message after another in a pass, so that a slow one does not hold the others up.
-const TURN: Duration = ATTEMPT;
+/// An attempt that would have less than this is left to somebody with more time.
+const LEAST: Duration = Duration::from_secs(1);
+/// How often a webhook that has nothing to be told is looked after.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// What a pass did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,22 +32,57 @@ pub struct Told {
     pub problems: Vec<String>,
 }
 
-/// Makes a pass for the webhooks of a configuration; `variable` reads the environment. It takes as long as two attempts at most.
+/// Makes a pass for the webhooks of a configuration, side by side; `variable` reads the environment. What is begun within
+/// `patience` ends within it: an attempt that has no answer by then has failed, and is recorded so.
 pub async fn tell(
     store: &Store,
     config: &Config,
     clock: &Clock,
     variable: impl Fn(&str) -> Option<String>,
+    patience: Duration,
 ) -> Result<Told, StoreError> {
+    let until = Instant::now() + patience;
     let targets = targets(config, variable);
     plan(store, &targets, clock).await?;
     let mut told = Told::default();
-    for turn in join_all(targets.iter().map(|target| turn(store, target, clock))).await {
+    for turn in join_all(targets.iter().map(|target| turn(store, target, clock, Some(until)))).await {
         let turn = turn?;
         told.delivered += turn.delivered;
         told.problems.extend(turn.problems);
     }
     Ok(told)
+}
+
+/// Goes on telling the webhooks of a configuration, each in a loop of its own: one that is slow holds nothing up but its own
+/// messages.
+pub async fn keep_telling(
+    store: &Store,
+    config: &Config,
+    clock: &Clock,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Infallible {
+    let targets = targets(config, variable);
+    let turns = targets.iter().map(|target| keep_turning(store, target, clock));
+    join(keep_planning(store, &targets, clock), join_all(turns)).await.0
+}
+
+async fn keep_planning(store: &Store, targets: &[Target<'_>], clock: &Clock) -> Infallible {
+    loop {
+        if let Err(error) = plan(store, targets, clock).await {
+            tracing::debug!(%error, "cannot look for what is to be told, trying again: {error}");
+        }
+        sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn keep_turning(store: &Store, target: &Target<'_>, clock: &Clock) -> Infallible {
+    loop {
+        if let Err(error) = turn(store, target, clock, None).await {
+            let webhook = target.name;
+            tracing::debug!(webhook, %error, "cannot look for what {webhook} is to be told, trying again: {error}");
+        }
+        sleep(LOOK_EVERY).await;
+    }
 }
 
 async fn plan(store: &Store, targets: &[Target<'_>], clock: &Clock) -> Result<(), StoreError> {
@@ -65,9 +103,13 @@ async fn plan(store: &Store, targets: &[Target<'_>], clock: &Clock) -> Result<()
     }
 }
 
-/// Tells one webhook what is due, until its turn is over or it takes nothing.
-async fn turn(store: &Store, target: &Target<'_>, clock: &Clock) -> Result<Told, StoreError> {
-    let began = Instant::now();
+/// Tells one webhook what is due, one message after another; where there is an end, as far as there is time for it.
+async fn turn(
+    store: &Store,
+    target: &Target<'_>,
+    clock: &Clock,
+    until: Option<Instant>,
+) -> Result<Told, StoreError> {
     let mut told = Told::default();
     loop {
         let due = store.due_deliveries(target.name, clock.now(), PAGE).await?;
@@ -75,16 +117,15 @@ async fn turn(store: &Store, target: &Target<'_>, clock: &Clock) -> Result<Told,
             return Ok(told);
         }
         for delivery in due {
-            if began.elapsed() >= TURN {
+            let limit =
+                until.map_or(ATTEMPT, |until| ATTEMPT.min(until.saturating_duration_since(Instant::now())));
+            if limit < LEAST {
                 return Ok(told);
             }
-            match deliver(store, target, &delivery, clock).await? {
+            match deliver(store, target, &delivery, clock, limit).await? {
                 None => {}
                 Some(Ok(())) => told.delivered += 1,
-                Some(Err(problem)) => {
-                    told.problems.push(format!("{}: {problem}", target.name));
-                    return Ok(told);
-                }
+                Some(Err(problem)) => told.problems.push(format!("{}: {problem}", target.name)),
             }
         }
     }
@@ -96,12 +137,13 @@ async fn deliver(
     target: &Target<'_>,
     delivery: &Delivery,
     clock: &Clock,
+    limit: Duration,
 ) -> Result<Option<Result<(), String>>, StoreError> {
     if !store.claim_delivery(delivery, clock.now().plus(CLAIM)).await? {
         return Ok(None);
     }
     let sent = match &target.way {
-        Ok(way) => send(way, &delivery.event, clock.now()).await,
+        Ok(way) => send(way, &delivery.event, clock.now(), limit).await,
         Err(problem) => Err(problem.clone()),
     };
     let (id, webhook, now) = (&delivery.event.id, target.name, clock.now());

@@ -17,7 +17,7 @@ use super::message::body;
 use super::sign::signature;
 use super::target::Way;
 
-/// How long an attempt may take in all.
+/// How long an attempt may take in all, where there is time for it.
 pub(super) const ATTEMPT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest message, in bytes.
@@ -27,8 +27,8 @@ const ID: &str = "webhook-id";
 const TIMESTAMP: &str = "webhook-timestamp";
 const SIGNATURE: &str = "webhook-signature";
 
-/// Tells of an event; why it was not taken where it was not. What is said holds no part of the URL but its host.
-pub(super) async fn send(way: &Way, event: &Event, now: Micros) -> Result<(), String> {
+/// Tells of an event within `limit`; why it was not taken where it was not. What is said holds no part of the URL but its host.
+pub(super) async fn send(way: &Way, event: &Event, now: Micros, limit: Duration) -> Result<(), String> {
     let body = body(way.format, event);
     if body.len() > MAX_BODY_BYTES {
         return Err(format!("the message has more than {} KiB", MAX_BODY_BYTES >> 10));
@@ -37,7 +37,7 @@ pub(super) async fn send(way: &Way, event: &Event, now: Micros) -> Result<(), St
         allowed(way.allow_private, address)?;
     }
     let seconds = now.0 / 1_000_000;
-    let mut request = client(way)?
+    let mut request = client(way, limit)?
         .post(way.url.clone())
         .header(CONTENT_TYPE, "application/json")
         .header(ID, &event.id)
@@ -45,7 +45,7 @@ pub(super) async fn send(way: &Way, event: &Event, now: Micros) -> Result<(), St
     if let Some(secret) = &way.secret {
         request = request.header(SIGNATURE, signature(secret, &event.id, seconds, body.as_bytes()));
     }
-    let response = request.body(body).send().await.map_err(|error| told(&error.without_url()))?;
+    let response = request.body(body).send().await.map_err(|error| told(&error.without_url(), limit))?;
     let status = response.status();
     match status {
         status if status.is_success() => Ok(()),
@@ -54,7 +54,7 @@ pub(super) async fn send(way: &Way, event: &Event, now: Micros) -> Result<(), St
     }
 }
 
-fn client(way: &Way) -> Result<Client, String> {
+fn client(way: &Way, limit: Duration) -> Result<Client, String> {
     // Fails where another part of the process was first, with the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
@@ -64,9 +64,9 @@ fn client(way: &Way) -> Result<Client, String> {
         .no_proxy()
         .dns_resolver(Arc::new(Guarded { allow_private: way.allow_private }))
         .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(ATTEMPT)
+        .timeout(limit)
         .build()
-        .map_err(|error| told(&error))
+        .map_err(|error| told(&error, limit))
 }
 
 /// An address that stands in a URL itself; no name is looked up for it.
@@ -107,9 +107,9 @@ impl Resolve for Guarded {
 }
 
 /// The innermost cause says most.
-fn told(error: &reqwest::Error) -> String {
+fn told(error: &reqwest::Error, limit: Duration) -> String {
     if error.is_timeout() {
-        return format!("no answer within {} s", ATTEMPT.as_secs());
+        return format!("no answer within {:.0} s", limit.as_secs_f64());
     }
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -224,7 +224,7 @@ pub struct IncidentDocument {
     pub opened_at: String,
     /// When somebody took it up.
     pub acknowledged_at: Option<String>,
-    /// When the version was off the channel.
+    /// When the version was off the channel, where it has not come back there since.
     pub recovered_at: Option<String>,
     /// The release that took it off.
     pub rollback: Option<i64>,
@@ -250,7 +250,7 @@ pub struct EventEntry {
     pub at: String,
     /// Who.
     pub actor: String,
-    /// opened, noted, acknowledged, linked, resolved or reopened.
+    /// opened, noted, acknowledged, linked, unlinked, resolved or reopened.
     pub action: String,
     /// What was said.
     pub detail: String,

@@ -67,28 +67,25 @@ impl Desk<'_> {
         self.change(number, "incident.ack", IncidentChange::Acknowledge, String::new()).await
     }
 
-    /// Says which release took the version off the channel: `release`, else the first after it went live.
+    /// Says which release took the version off the channel: `release`, else the first after it went live for the last time.
     pub async fn link(
         &mut self,
         number: i64,
         release: Option<i64>,
     ) -> Result<IncidentDocument, ReleaseError> {
         let incident = one(self.store, number).await?.opening;
-        let releases = self.store.releases(&incident.prompt, Some(&incident.channel)).await?.into_iter();
-        let mut others = releases.rev().filter(|other| {
-            other.released_at >= incident.began_at
-                && other.digest != incident.digest
-                && release.is_none_or(|seq| other.seq == seq)
-        });
-        let Some(other) = others.next() else {
+        let releases = self.store.releases(&incident.prompt, Some(&incident.channel)).await?;
+        // Newest first: those since the version was live there.
+        let others = releases.iter().take_while(|other| other.digest != incident.digest);
+        let mut others = others.filter(|other| release.is_none_or(|seq| other.seq == seq));
+        let Some(other) = others.next_back() else {
             return Err(ReleaseError::State(format!(
                 "no such release took {}@{} off {} since it went live; `assay prompt history {} --channel {}` lists them",
                 incident.prompt, incident.version, incident.channel, incident.prompt, incident.channel
             )));
         };
-        let told = format!("release {}: {} to version {}", other.seq, other.kind.word(), other.number);
         let change = IncidentChange::Link { seq: other.seq, at: other.released_at };
-        self.change(number, "incident.link", change, told).await
+        self.change(number, "incident.link", change, other.linking()).await
     }
 
     /// An incident is over; `cause` says what it came from.

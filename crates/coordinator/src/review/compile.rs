@@ -30,7 +30,7 @@ pub async fn compile(store: &Store, span: Span, at: Micros, now: Micros) -> Resu
     }
     let end = period.to.min(Micros(now.0 + 1));
     let facts = Facts::read(store, period.from, end).await?;
-    let owners = Owners::of(&store.prompts().await?);
+    let owners = Owners::read(store, Micros(end.0 - 1)).await?;
     let earlier = Facts::read(store, before.from, before.to).await?;
     let verdicts = verdicts(store.verdicts_between(period.from, end).await?);
     let incidents: Vec<_> =

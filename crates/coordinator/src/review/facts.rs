@@ -59,28 +59,31 @@ impl Facts {
     }
 }
 
-/// An incident after what had happened to it so far. `happened` is of all incidents, in order.
-fn as_it_stood(mut incident: Incident, happened: &[Happened]) -> Incident {
-    let (mut acknowledged, mut linked, mut resolved) = (None, false, None);
-    for (_, at, action) in happened.iter().filter(|(number, ..)| *number == incident.number) {
+/// An incident after what had happened to it so far, whatever became of it later. `happened` is of all incidents, in order.
+fn as_it_stood(incident: Incident, happened: &[Happened]) -> Incident {
+    let number = incident.number;
+    let mut then = Incident {
+        number,
+        opening: incident.opening,
+        acknowledged_at: None,
+        recovered_at: None,
+        rollback: None,
+        resolved_at: None,
+        cause: None,
+    };
+    for Happened { at, action, detail, link, .. } in happened.iter().filter(|one| one.incident == number) {
         match action.as_str() {
-            "acknowledged" => acknowledged = acknowledged.or(Some(*at)),
-            "linked" => linked = true,
+            "acknowledged" => then.acknowledged_at = then.acknowledged_at.or(Some(*at)),
+            "linked" | "unlinked" => (then.rollback, then.recovered_at) = link.unzip(),
             "resolved" => {
-                acknowledged = acknowledged.or(Some(*at));
-                resolved = Some(*at);
+                then.acknowledged_at = then.acknowledged_at.or(Some(*at));
+                (then.resolved_at, then.cause) = (Some(*at), Some(detail.clone()));
             }
-            "reopened" => resolved = None,
+            "reopened" => (then.resolved_at, then.cause) = (None, None),
             _ => {}
         }
     }
-    incident.cause = incident.cause.filter(|_| resolved.is_some() && incident.resolved_at == resolved);
-    incident.acknowledged_at = acknowledged;
-    incident.resolved_at = resolved;
-    if !linked {
-        (incident.recovered_at, incident.rollback) = (None, None);
-    }
-    incident
+    then
 }
 
 #[cfg(test)]
@@ -91,11 +94,29 @@ mod tests {
     use super::*;
     use crate::release::document::IncidentDocument;
 
-    /// An incident that was opened at 1, acknowledged at 2, recovered at 3, resolved at 4, reopened at 5 and resolved at 6.
-    fn check(happened: usize, expected: (&str, Option<f64>)) {
-        let words = ["opened", "acknowledged", "linked", "resolved", "reopened", "resolved"];
-        let all: Vec<Happened> =
-            (1..).zip(words).map(|(n, word)| (7, Micros(n * 1_000_000), word.to_owned())).collect();
+    fn happened(at: i64, action: &str, link: Option<i64>) -> Happened {
+        Happened {
+            incident: 7,
+            at: Micros(at * 1_000_000),
+            action: action.to_owned(),
+            detail: format!("{action} at {at}"),
+            link: link.map(|seq| (seq, Micros(at * 1_000_000))),
+        }
+    }
+
+    /// An incident that was opened at 1, was rolled back at 3 and 8, and resolved at 4 and 9, after so much of it: its
+    /// state, the seconds to recover, the rollback and the cause.
+    fn check(so_far: usize, expected: (&str, Option<f64>, Option<i64>, Option<&str>)) {
+        let all = [
+            happened(1, "opened", None),
+            happened(2, "acknowledged", None),
+            happened(3, "linked", Some(2)),
+            happened(4, "resolved", None),
+            happened(5, "reopened", None),
+            happened(6, "unlinked", None),
+            happened(8, "linked", Some(5)),
+            happened(9, "resolved", None),
+        ];
         let opening = NewIncident {
             prompt: "p".to_owned(),
             channel: "c".to_owned(),
@@ -108,27 +129,31 @@ mod tests {
             opened_at: Micros(1_000_000),
             opened_by: "ann".to_owned(),
         };
-        let incident = Incident {
+        let now = Incident {
             number: 7,
             opening,
             acknowledged_at: Some(Micros(2_000_000)),
-            recovered_at: Some(Micros(3_000_000)),
-            rollback: Some(2),
-            resolved_at: Some(Micros(6_000_000)),
-            cause: Some("the last".to_owned()),
+            recovered_at: Some(Micros(8_000_000)),
+            rollback: Some(5),
+            resolved_at: Some(Micros(9_000_000)),
+            cause: Some("resolved at 9".to_owned()),
         };
-        let then = IncidentDocument::of(&as_it_stood(incident, &all[..happened]), &[]);
-        assert_eq!((then.state.as_str(), then.seconds_to_recover), expected, "{happened}");
-        assert_eq!(then.cause.is_some(), happened == 6, "{happened}");
+        let then = as_it_stood(now.clone(), &all[..so_far]);
+        let told = IncidentDocument::of(&then, &[]);
+        let found = (told.state.as_str(), told.seconds_to_recover, told.rollback, told.cause.as_deref());
+        assert_eq!(found, expected, "{so_far}");
+        assert_eq!(then == now, so_far == all.len(), "{so_far}");
     }
 
     #[test]
-    fn what_was_closed_later_was_open_then() {
-        check(1, ("open", None));
-        check(2, ("acknowledged", None));
-        check(3, ("acknowledged", Some(2.0)));
-        check(4, ("resolved", Some(2.0)));
-        check(5, ("acknowledged", Some(2.0)));
-        check(6, ("resolved", Some(2.0)));
+    fn what_happened_later_leaves_it_as_it_was() {
+        check(1, ("open", None, None, None));
+        check(2, ("acknowledged", None, None, None));
+        check(3, ("acknowledged", Some(2.0), Some(2), None));
+        check(4, ("resolved", Some(2.0), Some(2), Some("resolved at 4")));
+        check(5, ("acknowledged", Some(2.0), Some(2), None));
+        check(6, ("acknowledged", None, None, None));
+        check(7, ("acknowledged", Some(7.0), Some(5), None));
+        check(8, ("resolved", Some(7.0), Some(5), Some("resolved at 9")));
     }
 }

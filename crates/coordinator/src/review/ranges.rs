@@ -71,7 +71,7 @@ async fn measured(store: &Store, at: Micros) -> Result<Vec<(Range, Signals)>, St
     if ranges.is_empty() {
         return Ok(Vec::new());
     }
-    let owners = Owners::of(&store.prompts().await?);
+    let owners = Owners::read(store, at).await?;
     let mut windows: HashMap<i64, Facts> = HashMap::new();
     let mut measured = Vec::new();
     for range in ranges {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use assay_common::clock::Micros;
-use assay_store::{IncidentKind, Prompt, ReleaseKind, Signal, Store, StoreError, Subject};
+use assay_store::{IncidentKind, ReleaseKind, Signal, Store, StoreError, Subject};
 use serde::{Deserialize, Serialize};
 
 use super::facts::Facts;
@@ -37,13 +37,13 @@ impl Signals {
     }
 }
 
-/// Whose prompts are whose.
+/// Whose prompts were whose at a moment.
 pub(super) struct Owners(BTreeMap<String, Option<String>>);
 
 impl Owners {
-    /// The owners of prompts.
-    pub(super) fn of(prompts: &[Prompt]) -> Self {
-        Self(prompts.iter().map(|prompt| (prompt.name.clone(), prompt.owner.clone())).collect())
+    /// Reads them.
+    pub(super) async fn read(store: &Store, at: Micros) -> Result<Self, StoreError> {
+        Ok(Self(store.owners(at).await?))
     }
 
     /// Who answers for a prompt.
@@ -90,9 +90,8 @@ pub(super) fn signals(facts: &Facts, owners: &Owners, subject: &Subject) -> Sign
 /// The signals of everything and of each prompt, over some time.
 pub async fn measure(store: &Store, from: Micros, to: Micros) -> Result<Vec<(Subject, Signals)>, StoreError> {
     let facts = Facts::read(store, from, to).await?;
-    let prompts = store.prompts().await?;
-    let owners = Owners::of(&prompts);
-    let subjects = prompts.into_iter().map(|prompt| Subject::Prompt(prompt.name));
+    let owners = Owners::read(store, to).await?;
+    let subjects = owners.0.keys().cloned().map(Subject::Prompt);
     Ok([Subject::All]
         .into_iter()
         .chain(subjects)
@@ -112,12 +111,7 @@ mod tests {
 
     /// Ann's prompt `a` was released twice and rolled back once, Bob's `b` was rolled back alone.
     fn check(subject: &Subject, expected: (u64, u64, Option<f64>)) {
-        let prompt = |name: &str, owner: &str| Prompt {
-            name: name.to_owned(),
-            owner: Some(owner.to_owned()),
-            created_at: Micros(0),
-            versions: 1,
-        };
+        let prompt = |name: &str, owner: &str| (name.to_owned(), Some(owner.to_owned()));
         let release = |prompt: &str, kind| Release {
             prompt: prompt.to_owned(),
             channel: "production".to_owned(),
@@ -141,7 +135,7 @@ mod tests {
             ],
             ..Facts::default()
         };
-        let owners = Owners::of(&[prompt("a", "ann"), prompt("b", "bob"), prompt("c", "ann")]);
+        let owners = Owners([prompt("a", "ann"), prompt("b", "bob"), prompt("c", "ann")].into());
         let signals = signals(&facts, &owners, subject);
         assert_eq!((signals.releases, signals.rollbacks, signals.rollback_rate), expected, "{subject:?}");
         assert_eq!((signals.pass_rate, signals.regression_incidents), (None, 0));

@@ -2,8 +2,13 @@
 
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use assay_store::Scope;
+use assay_common::clock::Clock;
+use assay_common::config::Config;
+use assay_coordinator::notify::keep_telling;
+use assay_coordinator::release::Desk;
+use assay_store::{Schema, Scope, Store};
 use assay_tests::api::Api;
 use assay_tests::places::on_sqlite;
 use axum::Router;
@@ -157,6 +162,45 @@ async fn a_slow_webhook_holds_nobody_up() {
     let listed = asks(&team, &["notify", "list", "--json"]).expect(0).json();
     assert_eq!(listed.as_array().unwrap().len(), 2, "{listed}");
     assert!(listed.as_array().unwrap().iter().all(|one| one["state"] == "waiting"), "{listed}");
+    // What was tried says what became of it; what there was no time for was not tried.
+    let mut tried: Vec<_> =
+        listed.as_array().unwrap().iter().map(|one| (&one["attempts"], &one["problem"])).collect();
+    tried.sort_by_key(|(attempts, _)| attempts.as_u64());
+    assert_eq!(tried, [(&json!(0), &json!(null)), (&json!(1), &json!("no answer within 3 s"))]);
+    drop(listener);
+}
+
+/// Where somebody goes on telling, a webhook that does not answer holds nothing up but its own messages.
+#[tokio::test(flavor = "multi_thread")]
+async fn others_are_told_while_a_slow_one_is_waited_for() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let slow = format!("http://{}/", listener.local_addr().unwrap());
+    let (receiver, good) = Receiver::start(200).await;
+    let hook = |name: &str, url: &str| {
+        format!("[webhooks.{name}]\nurl = \"{url}\"\nformat = \"slack\"\nallow_private = true\n")
+    };
+    let config = Config::parse(&(hook("slow", &slow) + &hook("good", &good))).unwrap();
+    on_sqlite(|place| async move {
+        let store = Store::open(&place, Schema::Migrate).await.unwrap();
+        let telling = {
+            let (store, config) = (store.clone(), config.clone());
+            tokio::spawn(async move { keep_telling(&store, &config, &Clock::system(), |_| None).await })
+        };
+        for n in 1..=3 {
+            let mut desk = Desk::new(&store, Clock::system(), "ann".to_owned(), "here".to_owned(), [n; 32]);
+            desk.test_webhooks(&config, None).await.unwrap();
+            while receiver.kinds().len() < usize::from(n) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        // The first message to the slow one is still on its way.
+        let waiting = store.deliveries(false, 9).await.unwrap();
+        assert_eq!(waiting.iter().map(|one| one.attempts).sum::<u32>(), 1, "{waiting:?}");
+        assert!(waiting.len() == 3 && waiting.iter().all(|one| one.problem.is_none()), "{waiting:?}");
+        telling.abort();
+        store.close().await;
+    })
+    .await;
     drop(listener);
 }
 
