@@ -77,8 +77,8 @@ impl Desk<'_> {
         let releases = self.store.releases(&incident.prompt, Some(&incident.channel)).await?;
         // Newest first: those since the version was live there.
         let others = releases.iter().take_while(|other| other.digest != incident.digest);
-        let mut others = others.filter(|other| release.is_none_or(|seq| other.seq == seq));
-        let Some(other) = others.next_back() else {
+        let others = others.filter(|other| release.is_none_or(|seq| other.seq == seq));
+        let Some(other) = others.last() else {
             return Err(ReleaseError::State(format!(
                 "no such release took {}@{} off {} since it went live; `assay prompt history {} --channel {}` lists them",
                 incident.prompt, incident.version, incident.channel, incident.prompt, incident.channel
