@@ -149,13 +149,16 @@ async fn nobody_at_the_address_is_said_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_hold() {
-    let script = script().latency(Duration::from_millis(20));
-    let provider = FakeProvider::start(script).await.unwrap();
-    let place = Workplace::default();
-    place.provider(provider.base_url(), "in_flight = 3\nrequests_per_minute = 600").sums(30, "");
-    place.assay(&["run", "suite.yaml", "--json"]).expect(0);
-    let totals = provider.bill().totals();
-    assert_eq!(totals.in_flight_peak, 3);
+    let totals = async |limits: &str| {
+        let script = script().latency(Duration::from_millis(20));
+        let provider = FakeProvider::start(script).await.unwrap();
+        let place = Workplace::default();
+        place.provider(provider.base_url(), limits).sums(30, "");
+        place.assay(&["run", "suite.yaml", "--json"]).expect(0);
+        provider.bill().totals()
+    };
+    assert_eq!(totals("in_flight = 3").await.in_flight_peak, 3);
+    let totals = totals("requests_per_minute = 600").await;
     let took_us = totals.last_call_us.unwrap() - totals.first_call_us.unwrap();
     // Thirty calls at ten a second are twenty-nine pauses of 100 ms, but for a small burst.
     assert!(took_us > 2_000_000, "{took_us} µs");
