@@ -19,6 +19,8 @@ const CUT_EVERY_US: i64 = 5_000_000;
 const MEASURED_US: u64 = 10_000_000;
 /// The least that a cut leaves: one a minute, in millionths a second.
 const LEAST: u64 = MILLION / 60;
+/// The same where nobody knows the limit: one a second.
+const LEAST_OF_UNKNOWN: u64 = MILLION;
 /// What a provider said of its limit holds at least so long against a higher one: models of one account may differ.
 const SAID_HOLDS_US: i64 = 60_000_000;
 /// What nobody here has used of a limit, and is gone, counts as somebody else's from this part of the limit on: reports lag.
@@ -151,19 +153,23 @@ impl Known {
         // Where little was used the refusal says little of how much may be.
         let allowed = self.rate(configured, profile, 1);
         let rate = allowed.map_or(measured, |allowed| measured.clamp(allowed / 10, allowed));
-        let rate = (rate - rate / 10).max(LEAST);
+        let least = if self.limit(configured).is_some() { LEAST } else { LEAST_OF_UNKNOWN };
+        let rate = (rate - rate / 10).max(least);
         self.cut = Some(Cut { rate, at: resumes, cut_at: now });
     }
 
-    /// Lets a cut rate grow by what has passed.
+    /// Lets a cut rate grow by what has passed: by steps up to the limit, and twofold where nobody knows it.
     pub(crate) fn grow(&mut self, configured: Option<u64>, profile: Profile, now: Micros) {
         let full = self.limit(configured).map(|limit| profile.rate(limit, 1));
         let Some(cut) = &mut self.cut else { return };
         // The clock was set back: what lies ahead is a pause at most.
         let steps = (now.0 - cut.at.0).div_euclid(CUT_EVERY_US);
         if steps > 0 {
-            let step = full.unwrap_or(cut.rate) / 100 + 1;
-            cut.rate = cut.rate.saturating_add(step.saturating_mul(steps.unsigned_abs()));
+            let times = steps.unsigned_abs();
+            cut.rate = match full {
+                Some(full) => cut.rate.saturating_add((full / 100 + 1).saturating_mul(times)),
+                None => cut.rate.saturating_mul(1 << times.min(30)),
+            };
             cut.at = Micros(cut.at.0 + steps * CUT_EVERY_US);
         }
         if full.is_some_and(|full| cut.rate >= full) {
@@ -267,7 +273,14 @@ mod tests {
         let rate = known.rate(None, profile, 10).unwrap();
         assert!((15 * MILLION..20 * MILLION).contains(&rate), "{rate}");
         known.grow(None, profile, at(16));
-        assert!(known.rate(None, profile, 10).unwrap() > rate);
+        assert_eq!(known.rate(None, profile, 10).unwrap(), 2 * rate);
+        // Refused again and again while next to nothing was asked: that says nothing.
+        for second in [100, 106, 112] {
+            known.refused(None, profile, at(second), at(second + 1));
+        }
+        assert_eq!(known.rate(None, profile, 10), Some(MILLION));
+        known.grow(None, profile, at(143));
+        assert_eq!(known.rate(None, profile, 10), Some(64 * MILLION));
     }
 
     #[test]

@@ -29,7 +29,8 @@ async fn row_23_a_storm_of_429() {
         .rule(When::always().times(REFUSED), Reaction::retry_after(1));
     let provider = FakeProvider::start(late).await.unwrap();
     let place = Workplace::default();
-    place.provider(provider.base_url(), &format!("in_flight = {IN_FLIGHT}")).sums(JOBS / 2, "");
+    let limits = format!("in_flight = {IN_FLIGHT}\nrequests_per_minute = 6000");
+    place.provider(provider.base_url(), &limits).sums(JOBS / 2, "");
     let suite = std::fs::read_to_string(place.path().join("suite.yaml")).unwrap();
     place.write("suite.yaml", suite.replace("fake/small", "fake/small, fake/large"));
     let report = place.assay(&["run", "suite.yaml", "--json"]).expect(0).json();
