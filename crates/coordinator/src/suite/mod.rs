@@ -12,7 +12,7 @@
 //! - `live`: what it asks for by channel
 //! - `prompts`, `models`, `scorers`, `gate`: one part of the suite each; `prospect`: what the gate can see; `templates`: the
 //!   variables they want
-//! - `cases`, `recordings`: rows that walk past and are counted
+//! - `cases`, `recordings`: rows that walk past and are counted; `exact`: their numbers, kept to the last digit
 //! - `freeze`: the second pass; `upload`: the same between two machines, as JSON lines
 //! - `admit`: what is checked of a frozen suite that comes from elsewhere
 //! - `diagnostic`, `hint`: what is told, and what might have been meant
@@ -23,6 +23,7 @@ mod admit;
 mod cases;
 mod check;
 mod diagnostic;
+mod exact;
 mod folder;
 mod freeze;
 mod gate;

@@ -12,6 +12,7 @@ use serde_json::Number;
 use serde_saphyr::{DuplicateKeyPolicy, Location, NonFiniteFloatPolicy, Spanned};
 
 use super::diagnostic::Mark;
+use super::exact::{Inexact, inexact};
 pub(super) use fault::Fault;
 use raw::Raw;
 
@@ -92,19 +93,15 @@ impl Node {
             }
             Raw::Float(number) => {
                 let written = as_written(text, &bytes).unwrap_or_else(|| format!("{number:?}"));
-                let is_integer = written.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-                match Number::from_f64(number).filter(|_| !is_integer) {
-                    Some(number) => Value::Number(number, written),
-                    None => {
-                        let (what, why) = match is_integer {
-                            true => ("does not fit 64 bits", "to keep every digit"),
-                            false => ("is no finite number", "if it is a text"),
-                        };
-                        faults.push(Fault {
-                            at,
-                            message: format!("{written} {what}"),
-                            hint: format!("quote it {why}: \"{written}\""),
+                let is_integer = written.bytes().all(|byte| byte.is_ascii_digit() || b"-+".contains(&byte));
+                match (Number::from_f64(number), inexact(&written).filter(|_| is_integer)) {
+                    (Some(number), None) => Value::Number(number, written),
+                    (_, unfit) => {
+                        let Inexact { message, hint } = unfit.unwrap_or_else(|| Inexact {
+                            message: format!("{written} is no finite number"),
+                            hint: format!("quote it if it is a text: \"{written}\""),
                         });
+                        faults.push(Fault { at, message, hint });
                         Value::Unfit(written)
                     }
                 }
@@ -214,6 +211,18 @@ impl Node {
             Value::List(items) => items.iter().flat_map(Self::texts).collect(),
             Value::Map(entries) => entries.iter().flat_map(|entry| entry.value.texts()).collect(),
             Value::Null | Value::Bool(_) | Value::Number(..) | Value::Unfit(_) => Vec::new(),
+        }
+    }
+
+    /// What is wrong with the first number inside that would not be read as it is written.
+    pub(super) fn rounded(&self) -> Option<Fault> {
+        match &self.value {
+            Value::Number(number, written) if number.is_f64() => {
+                inexact(written).map(|Inexact { message, hint }| Fault { at: self.at, message, hint })
+            }
+            Value::List(items) => items.iter().find_map(Self::rounded),
+            Value::Map(entries) => entries.iter().find_map(|entry| entry.value.rounded()),
+            _ => None,
         }
     }
 

@@ -215,6 +215,84 @@ error: 123456789012345678901 does not fit 64 bits
 }
 
 #[test]
+fn numbers_that_would_be_rounded() {
+    let lines = "{\"id\": 123456789012345678901, \"question\": 1}\n{\"id\": 123456789012345678902, \"question\": 1.50}\n\
+                 {\"id\": \"ü\", \"question\": {\"n\": [1, 1234567890123456.78]}}\n{\"id\": \"c\", \"question\": 18446744073709551615}\n";
+    assert_snapshot!(told_of_cases("{file: c.jsonl, id: id}", "c.jsonl", lines), @r#"
+error: 123456789012345678901 does not fit 64 bits
+ --> c.jsonl:1:8
+  |
+1 | {"id": 123456789012345678901, "question": 1}
+  |        ^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: quote it to keep every digit: "123456789012345678901"
+
+error: 123456789012345678902 does not fit 64 bits
+ --> c.jsonl:2:8
+  |
+2 | {"id": 123456789012345678902, "question": 1.50}
+  |        ^^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: quote it to keep every digit: "123456789012345678902"
+
+error: 1234567890123456.78 has more digits than 64 bits hold: it would become 1234567890123456.8
+ --> c.jsonl:3:37
+  |
+3 | {"id": "ü", "question": {"n": [1, 1234567890123456.78]}}
+  |                                   ^^^^^^^^^^^^^^^^^^^
+  |
+  = help: quote it to keep every digit: "1234567890123456.78"
+
+3 errors: nothing was run
+"#);
+    let list = "[{\"id\": 1, \"question\": \"18446744073709551616\"},\n {\"id\": 2,\n  \"question\": 18446744073709551616}, {\"id\": 3,\n\
+                \"question\": 1e-999}]";
+    assert_snapshot!(told_of_cases("{file: c.json, id: id}", "c.json", list), @r#"
+error: 18446744073709551616 does not fit 64 bits
+ --> c.json:3:15
+  |
+3 |   "question": 18446744073709551616}, {"id": 3,
+  |               ^^^^^^^^^^^^^^^^^^^^
+  |
+  = help: quote it to keep every digit: "18446744073709551616"
+
+error: 1e-999 has more digits than 64 bits hold: it would become 0.0
+ --> c.json:4:13
+  |
+4 | "question": 1e-999}]
+  |             ^^^^^^
+  |
+  = help: quote it to keep every digit: "1e-999"
+
+2 errors: nothing was run
+"#);
+    let rows = "- {id: 1, question: 0.30000000000000001}\n";
+    assert_snapshot!(told_of_cases("{file: c.yaml, id: id}", "c.yaml", rows), @r#"
+error: 0.30000000000000001 has more digits than 64 bits hold: it would become 0.3
+ --> c.yaml:1:21
+  |
+1 | - {id: 1, question: 0.30000000000000001}
+  |                     ^^^^^^^^^^^^^^^^^^^
+  |
+  = help: quote it to keep every digit: "0.30000000000000001"
+
+1 error: nothing was run
+"#);
+    let inline = suite_with("cases", "cases: [{vars: {question: [1.5, 0.30000000000000001]}}]\n");
+    assert_snapshot!(told_of(&[("suite.yaml", &inline)]), @r#"
+error: 0.30000000000000001 has more digits than 64 bits hold: it would become 0.3
+ --> suite.yaml:5:35
+  |
+5 | cases: [{vars: {question: [1.5, 0.30000000000000001]}}]
+  |                                 ^^^^^^^^^^^^^^^^^^^
+  |
+  = help: quote it to keep every digit: "0.30000000000000001"
+
+1 error: nothing was run
+"#);
+}
+
+#[test]
 fn ids_are_unique_across_files() {
     let suite = suite_with(
         "cases",

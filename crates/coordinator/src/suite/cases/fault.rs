@@ -29,8 +29,8 @@ pub(in super::super) struct Fault {
 pub(in super::super) enum Spot {
     /// All of it.
     Row,
-    /// The byte with this number, from 1.
-    Byte(usize),
+    /// These bytes of the line.
+    Bytes(Range<usize>),
     /// This stretch.
     Mark(Mark),
     /// The value of this field; the row, where the field is not in this line.
@@ -159,7 +159,7 @@ impl Lines {
             (Err(error), _) => Some(error.valid_up_to()..error.valid_up_to() + 1),
             (_, Spot::Mark(mark)) => return (line, *mark),
             (_, Spot::Row) => None,
-            (_, Spot::Byte(number)) => Some(number.saturating_sub(1)..*number),
+            (_, Spot::Bytes(bytes)) => Some(bytes.clone()),
             (_, Spot::Field(name)) if format == Format::Csv => self.column(name).and_then(column),
             (_, Spot::Field(name)) => entry_of(&line, name).map(|(_, value)| value),
             (_, Spot::Key(name)) => entry_of(&line, name).map(|(key, _)| key),

@@ -6,6 +6,7 @@ mod fault;
 mod fields;
 mod json;
 mod metered;
+mod numbers;
 mod rows;
 
 use std::collections::BTreeMap;
@@ -114,6 +115,10 @@ impl Loader<'_> {
                 if let Some(nul) = fields::nul_in(&vars_json) {
                     self.error(vars.at, format!("`{nul}` holds the character NUL")).hint =
                         Some(NO_NUL.into());
+                }
+                if let Some(fault) = vars.rounded() {
+                    let told = self.suite.fault(fault);
+                    self.findings.push(told);
                 }
                 let id = text("id").unwrap_or_else(|| content_id(&vars_json));
                 let case = Case { id, cluster: text("cluster"), tags, vars: vars_json };

@@ -208,9 +208,10 @@ fn each_yaml(found: &Found, on_row: &mut OnRow<'_>) -> Result<(), Refusal> {
         let _ = on_row(tree.at.line, Err(wanted(&tree, "the file", "a list of maps")));
     }
     for item in tree.items() {
-        let row = match item.json() {
-            Value::Object(vars) => Ok(vars),
-            _ => Err(wanted(item, "the row", "a map")),
+        let row = match (item.rounded(), item.json()) {
+            (Some(fault), _) => Err(fault.into()),
+            (None, Value::Object(vars)) => Ok(vars),
+            (None, _) => Err(wanted(item, "the row", "a map")),
         };
         if on_row(item.at.line, row).is_break() {
             break;
