@@ -7,7 +7,7 @@ use assay_coordinator::verdict::VariantReport;
 
 use super::escape::{cell, code, fenced, html};
 use super::page::{Page, Part};
-use super::{attempts, jobs, last_whole, percent};
+use super::{attempts, jobs, last_whole, percent, tier};
 
 /// The report.
 pub(crate) fn markdown(report: &Report) -> String {
@@ -104,14 +104,15 @@ fn flips(page: &mut Page, flips: &NamedFlips) {
     page.add(Part::whole(3, "how many cases changed sides", "\n".to_owned()));
 }
 
-/// A line for each rule, below a `heading`.
+/// A line for each rule, with its tier where it may not decide, below a `heading`.
 fn rules(verdict: &Verdict, rank: u8, heading: String) -> Part {
     let rows = verdict.versions.iter().flat_map(|version| {
         version.rules.iter().map(|rule| {
             format!(
-                "| {} | {} | {} | {} | {} |\n",
+                "| {} | {}{} | {} | {} | {} |\n",
                 word(rule.outcome),
                 cell(&rule.name),
+                tier(rule),
                 cell(&version.label),
                 cell(&rule.model_label),
                 cell(&rule.reason),

@@ -20,7 +20,10 @@ mod tokens;
 use std::fmt::Display;
 use std::io::Write as _;
 
+use assay_common::gate::Tier;
+use assay_common::verdict::RuleVerdict;
 use assay_common::visible::{visible, visible_json};
+use assay_coordinator::flakes::QuarantinedCase;
 use assay_coordinator::report::{Attempt, RunSummary};
 use serde::Serialize;
 
@@ -62,6 +65,21 @@ fn table(header: &[&str], right: &[usize]) -> comfy_table::Table {
         }
     }
     table
+}
+
+/// The tier of a rule that may not decide, to stand behind its name; nothing for one that does.
+fn tier(rule: &RuleVerdict) -> &'static str {
+    match rule.tier {
+        Tier::Critical => "",
+        Tier::Supporting => " (supporting)",
+        Tier::Advisory => " (advisory)",
+    }
+}
+
+/// A case under quarantine, why, and until when.
+fn held(held: &QuarantinedCase) -> String {
+    let QuarantinedCase { case, model, reason, owner, expires_at } = held;
+    format!("{case} on {model}: {reason} ({owner}, until {expires_at})")
 }
 
 /// How many jobs there were, and how many of them were needed.

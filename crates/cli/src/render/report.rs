@@ -3,14 +3,13 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
-use assay_common::gate::Tier;
 use assay_common::verdict::{Decision, RuleVerdict, Verdict};
 use assay_common::visible::{visible, visible_line};
 use assay_coordinator::flakes::Quarantined;
 use assay_coordinator::report::{Excerpt, NamedFlips, Report};
 use assay_coordinator::verdict::VariantReport;
 
-use super::{attempts, jobs, last_whole, percent, table};
+use super::{attempts, held, jobs, last_whole, percent, table, tier};
 
 /// The report as text. Only its own colours reach the terminal: names, answers and errors are made visible.
 pub(crate) fn report(report: &Report) -> String {
@@ -160,24 +159,15 @@ fn quarantine(quarantine: &Quarantined) -> String {
     let (cases, depends) = (quarantine.cases.len(), quarantine.changes_outcome);
     let depends = if depends { ": the outcome depends on them" } else { "" };
     let mut text = format!("Without {cases} under quarantine: {outcome}{depends}\n");
-    for held in &quarantine.cases {
-        let line = format!(
-            "{} on {}: {} ({}, until {})",
-            held.case, held.model, held.reason, held.owner, held.expires_at
-        );
-        let _ = writeln!(text, "  {}", visible_line(&line));
+    for case in &quarantine.cases {
+        let _ = writeln!(text, "  {}", visible_line(&held(case)));
     }
     text.push('\n');
     text
 }
 
 fn rule(rule: &RuleVerdict) -> String {
-    let tier = match rule.tier {
-        Tier::Critical => "",
-        Tier::Supporting => " (supporting)",
-        Tier::Advisory => " (advisory)",
-    };
-    format!("{} on {}{tier}: {}", rule.name, rule.model_label, rule.reason)
+    format!("{} on {}{}: {}", rule.name, rule.model_label, tier(rule), rule.reason)
 }
 
 fn mark(decision: Decision) -> char {

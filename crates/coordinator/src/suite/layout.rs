@@ -184,7 +184,7 @@ const REDUCER: Kind = Kind::Form(Form {
     complaint: |text| match Reducer::parse(text) {
         Some(_) => None,
         None => Some(format!(
-            "`{text}` is no way to reduce trials; there is {}",
+            "`{text}` is no way to reduce trials, where k stands for a number, such as `pass^3`; there is {}",
             quoted_list(&Reducer::FORMS, "and")
         )),
     },

@@ -232,6 +232,11 @@ impl Cell {
         value.map_or(Value::Absent, Value::Scored)
     }
 
+    /// How many of its trials came to an end with a result.
+    pub(super) fn trials(&self) -> u32 {
+        self.passed + self.failed + self.errored
+    }
+
     /// What its trials cost.
     pub(super) fn cost(&self) -> Cost {
         self.cost

@@ -236,7 +236,7 @@ error: 123456789012345678902 does not fit 64 bits
   = help: quote it to keep every digit: "123456789012345678902"
 
 error: 1234567890123456.78 has more digits than 64 bits hold: it would become 1234567890123456.8
- --> c.jsonl:3:37
+ --> c.jsonl:3:35
   |
 3 | {"id": "ü", "question": {"n": [1, 1234567890123456.78]}}
   |                                   ^^^^^^^^^^^^^^^^^^^
@@ -281,7 +281,7 @@ error: 0.30000000000000001 has more digits than 64 bits hold: it would become 0.
     let inline = suite_with("cases", "cases: [{vars: {question: [1.5, 0.30000000000000001]}}]\n");
     assert_snapshot!(told_of(&[("suite.yaml", &inline)]), @r#"
 error: 0.30000000000000001 has more digits than 64 bits hold: it would become 0.3
- --> suite.yaml:5:35
+ --> suite.yaml:5:33
   |
 5 | cases: [{vars: {question: [1.5, 0.30000000000000001]}}]
   |                                 ^^^^^^^^^^^^^^^^^^^

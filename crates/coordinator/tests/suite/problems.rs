@@ -158,7 +158,7 @@ error: `repeats` is 0, but must be from 1 to 1000
    |
    = help: Trials of each case. Default: 1.
 
-error: `reduce`: `avg` is no way to reduce trials; there is `mean`, `median`, `mode`, `majority`, `all`, `any`, `at-least(k)`, `pass@k` and `pass^k`
+error: `reduce`: `avg` is no way to reduce trials, where k stands for a number, such as `pass^3`; there is `mean`, `median`, `mode`, `majority`, `all`, `any`, `at-least(k)`, `pass@k` and `pass^k`
   --> suite.yaml:27:9
    |
 27 | reduce: avg

@@ -144,6 +144,15 @@ fn an_advisory_rule_holds_nothing_up() {
 }
 
 #[test]
+fn a_gate_without_a_rule_that_decides_never_stops_early() {
+    let mut shown = looking(&[("pass_rate", Bound::MaxDrop, 0.05)], 300);
+    shown.gate.as_mut().unwrap().rules[0].tier = Tier::Advisory;
+    assert_eq!(decided(&shown, vec![['+', '+']; 300]), None);
+    let nothing = Ruling::of(&aggregation(&shown)).unwrap();
+    assert_eq!((nothing.settled, nothing.wants_more), (None, false));
+}
+
+#[test]
 fn what_was_decided_stands_in_the_verdict_of_a_run_that_was_stopped() {
     let suite = looking(&[("pass_rate", Bound::MaxDrop, 0.05)], 300);
     let mut aggregation = aggregation(&suite);

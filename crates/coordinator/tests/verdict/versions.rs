@@ -1,6 +1,8 @@
 //! What rules come to together: tiers, models, versions, and runs that are not fit to be judged.
 
-use assay_common::gate::{Bound, Tier};
+use std::collections::BTreeMap;
+
+use assay_common::gate::{Bound, Estimand, Rule, Tier};
 use assay_common::score::Millionths;
 use assay_common::verdict::Decision::{self, Fail, Inconclusive, Pass};
 use assay_coordinator::verdict::judge;
@@ -92,14 +94,13 @@ fn a_run_that_is_not_fit_to_be_judged_is_inconclusive() {
 #[test]
 fn tiers_weigh_rules() {
     let check = |tier: Tier, decision: Decision, expected: Decision| {
-        let (metric, amount) = match decision {
-            Pass => ("pass_rate", 0.5),
-            Fail => ("pass_rate", 1.0),
-            Inconclusive => ("latency_p50_ms", 1.0),
+        let (amount, estimand) = match decision {
+            Pass => (0.5, Estimand::Suite),
+            Fail => (1.0, Estimand::Suite),
+            Inconclusive => (0.5, Estimand::Population),
         };
-        let mut judged = rule(metric, Bound::Min, amount);
-        judged.tier = tier;
-        let run = Run::new(suite(1, vec![judged]), &["+-"]).with(|row| row.latency_us = None);
+        let judged = Rule { tier, estimand, ..rule("pass_rate", Bound::Min, amount) };
+        let run = Run::new(suite(1, vec![judged]), &["+-"]);
         assert_eq!(run.first_rule().outcome, decision);
         assert_eq!(run.outcome(), expected, "{tier:?} {decision:?}");
     };
@@ -112,6 +113,37 @@ fn tiers_weigh_rules() {
     check(Tier::Advisory, Pass, Pass);
     check(Tier::Advisory, Fail, Pass);
     check(Tier::Advisory, Inconclusive, Pass);
+}
+
+/// What is not there is no uncertainty: a rule that decides tolerates none of it, one that does not shows it.
+#[test]
+fn what_is_missing_passes_no_rule_that_decides() {
+    let check =
+        |judged: &Rule, answers: &[&str], [critical, supporting, advisory]: [Decision; 3], reason: &str| {
+            for (tier, expected) in
+                [(Tier::Critical, critical), (Tier::Supporting, supporting), (Tier::Advisory, advisory)]
+            {
+                let of = suite(answers.len(), vec![Rule { tier, ..judged.clone() }]);
+                let verdict = Run::new(of, answers).with(|row| row.latency_us = None).verdict();
+                let rule = &verdict.versions[0].rules[0];
+                assert_eq!((rule.outcome, rule.reason.as_str()), (Inconclusive, reason), "{tier:?}");
+                assert_eq!(verdict.outcome, expected, "{tier:?}: {reason}");
+            }
+        };
+    let least = rule("pass_rate", Bound::Min, 0.1);
+    let drop = rule("pass_rate", Bound::MaxDrop, 0.9);
+    // Of the version nothing at all was scored.
+    let nothing = [Inconclusive; 3];
+    check(&least, &["eee"], nothing, "no case was scored");
+    check(&drop, &["+++", "eee"], nothing, "no case was scored under both versions");
+    // Of what the rule asks for.
+    let unseen = [Inconclusive, Inconclusive, Pass];
+    check(&rule("latency_p50_ms", Bound::Max, 1.0), &["++"], unseen, "the latency is not known");
+    check(&rule("tone", Bound::Min, 0.1), &["++"], unseen, "no case was scored for `tone`");
+    let french = BTreeMap::from([("language".to_owned(), "fr".to_owned())]);
+    let sliced = Rule { slice: french, ..least };
+    check(&sliced, &["++"], unseen, "no case with language = fr was scored");
+    check(&drop, &["e+", "+e"], unseen, "no case was scored under both versions");
 }
 
 #[test]

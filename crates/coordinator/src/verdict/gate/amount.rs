@@ -72,7 +72,7 @@ struct Amounts {
 impl Amounts {
     fn judge(&self, n: u64, bound: Bound) -> Finding {
         let Some(candidate) = self.candidate else {
-            return Finding::unknown(n, format!("the {} is not known", self.name));
+            return Finding::missing(n, format!("the {} is not known", self.name));
         };
         match (bound, self.baseline) {
             (Bound::Max(_) | Bound::Min(_), _) => self.against_bound(candidate, n, bound),
@@ -80,11 +80,11 @@ impl Amounts {
                 self.against_baseline(candidate, baseline, n, i128::from(allowed.0))
             }
             (Bound::MaxIncrease(_), Some(None)) => {
-                Finding::unknown(n, format!("the baseline's {} is not known", self.name))
+                Finding::missing(n, format!("the baseline's {} is not known", self.name))
             }
-            (Bound::MaxIncrease(_), None) => Finding::unknown(n, "there is no baseline to compare with"),
+            (Bound::MaxIncrease(_), None) => Finding::missing(n, "there is no baseline to compare with"),
             (Bound::MaxDrop(_), _) => {
-                Finding::unknown(n, format!("`max_drop` is not defined for {}", self.name))
+                Finding::missing(n, format!("`max_drop` is not defined for {}", self.name))
             }
         }
     }

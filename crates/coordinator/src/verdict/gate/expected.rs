@@ -75,7 +75,7 @@ pub(super) fn judge_latency(figures: &Latency, cases: u64, rule: &Rule, terms: T
     let quantile = figures.quantile;
     let observed = quantile.candidate.zip(quantile.baseline.unwrap_or(Some(0)));
     let Some(observed) = observed.map(|(candidate, baseline)| statistic([candidate, baseline])) else {
-        return Finding::unknown(cases, "the latency is not known");
+        return Finding::missing(cases, "the latency is not known");
     };
     let mut statistics: Vec<f64> = resamples.into_iter().map(statistic).collect();
     let bounds = percentile_bounds(&mut statistics, one_sided(terms));

@@ -69,6 +69,11 @@ pub(super) fn objection(
             let reason = format!("{cases_scored} scored, fewer than the {demanded} demanded");
             Some(Objection { reason, needed: Some(demanded - cases) })
         }
+        // Also where nothing is demanded: what was not seen is no evidence.
+        _ if cases == 0 => {
+            let under = if baseline.is_some() { " under both versions" } else { "" };
+            Some(format!("no case was scored{under}").into())
+        }
         _ => None,
     }
 }

@@ -51,6 +51,8 @@ struct Finding {
     needed: Option<u64>,
     /// The least drop that such a run rules out.
     detectable: Option<f64>,
+    /// Whether what it asks for was not measured at all, which is no matter of how much was.
+    missing: bool,
 }
 
 /// How the gate of a suite is applied.
@@ -144,7 +146,7 @@ fn judge_rule(
     let weight = match (rule.tier, finding.decision) {
         (Tier::Advisory, _) => Decision::Pass,
         // What is wrong with the run, or missing from it, is no uncertainty about the version: no tier tolerates it.
-        _ if objection.is_some() => Decision::Inconclusive,
+        _ if objection.is_some() || finding.missing => Decision::Inconclusive,
         (Tier::Supporting, Decision::Inconclusive) => Decision::Pass,
         (_, decision) => decision,
     };
@@ -173,10 +175,10 @@ fn judge_rule(
 
 fn examine(gate: &Gate, rule: &Rule, evidence: &Evidence, terms: Terms, stopped_early: bool) -> Finding {
     if let Some(objection) = guard::nothing_live(gate, rule) {
-        return Finding::unknown(0, objection.reason);
+        return Finding::missing(0, objection.reason);
     }
     if evidence.cases == 0 {
-        return Finding::unknown(0, words::nothing_scored(rule, evidence.baseline.is_some()));
+        return Finding::missing(0, words::nothing_scored(rule, evidence.baseline.is_some()));
     }
     match &evidence.looks {
         // A complete suite's own number is known.
@@ -208,11 +210,16 @@ fn once(rule: &Rule, evidence: &Evidence, terms: Terms) -> Finding {
 impl Finding {
     /// A decision without an interval.
     fn found(decision: Decision, observed: Option<f64>, n: u64, reason: String) -> Self {
-        Self { decision, observed, interval: None, n, reason, needed: None, detectable: None }
+        Self { decision, observed, interval: None, n, reason, needed: None, detectable: None, missing: false }
     }
 
-    /// Nothing can be said, for this reason.
+    /// Too little to say anything, for this reason.
     fn unknown(n: u64, reason: impl Into<String>) -> Self {
         Self::found(Decision::Inconclusive, None, n, reason.into())
+    }
+
+    /// What the rule asks for is not there, for this reason.
+    fn missing(n: u64, reason: impl Into<String>) -> Self {
+        Self { missing: true, ..Self::unknown(n, reason) }
     }
 }

@@ -53,7 +53,7 @@ pub(in crate::verdict) fn interval_of(successes: f64, cases: f64, confidence: f6
 /// Holds the rate to be expected against the bound: one-sided at the gate's confidence each way, with errors at their worst.
 fn expected(figures: &Rate, rule: &Rule, bound: Amount, n: u64, terms: Terms) -> Finding {
     let sample = &figures.scored;
-    let Some(mean) = sample.mean() else { return Finding::unknown(n, "no case was scored") };
+    let Some(mean) = sample.mean() else { return Finding::missing(n, "no case was scored") };
     // As many independent cases as tell as much, the errored ones like the scored.
     let worth = if terms.clustered { sample.effective_size() / sample.n() as f64 } else { 1.0 };
     let [scored, errored] = [sample.n(), figures.errored].map(|cases| cases as f64 * worth);

@@ -24,7 +24,7 @@ enum Standing {
     Settled(Decision),
     /// A rule that looks again and again has not decided.
     Open,
-    /// Only rules that are judged once, at the end, have not.
+    /// Only rules that are judged once, at the end, have not; or no rule decides, and all of the run is for people to see.
     Waiting,
 }
 
@@ -75,7 +75,9 @@ fn stand<'e>(gate: &Gate, rules: impl Iterator<Item = &'e Evidence>) -> Standing
         })
         .collect();
     let has = |standing| standings.contains(&standing);
-    if has(Standing::Settled(Decision::Fail)) {
+    if standings.is_empty() {
+        Standing::Waiting
+    } else if has(Standing::Settled(Decision::Fail)) {
         Standing::Settled(Decision::Fail)
     } else if has(Standing::Open) {
         Standing::Open

@@ -85,12 +85,13 @@ pub struct SliceDifference {
     pub q: Option<f64>,
 }
 
-/// What answers cost after, by what they cost before, on the cases where both are known.
+/// What an answer costs after, by what it costs before, on the cases where both are known. Of several trials of a case it is
+/// the mean, so that sides which ask a case more often or less can be compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CostRatio {
     /// How many cases.
     pub cases: u64,
-    /// The total after by the total before.
+    /// The total over cases after by the total before.
     pub ratio: f64,
     /// Its two-sided interval.
     pub interval: Option<Interval>,

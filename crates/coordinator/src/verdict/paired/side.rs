@@ -29,6 +29,9 @@ pub struct Side<'a> {
     open: Option<(u64, u64)>,
 }
 
+/// Pico-dollars in a nano-dollar.
+const PICOS_IN_NANO: i128 = 1_000;
+
 /// Cases that come in several rounds of trials, with their places in the dataset, in the order of the first.
 #[derive(Debug, Default)]
 struct Rounds {
@@ -64,7 +67,8 @@ pub struct ClosedCase {
 pub(super) struct Trials {
     /// In multiples of 1/[`ONE`].
     pub(super) value: Value,
-    /// In nano-dollars, where that of every answer is known.
+    /// Of a trial in the mean, in pico-dollars (a cheap call costs few nano-dollars), where that of every answer is known: sides
+    /// may differ in how many trials they ask.
     pub(super) cost: Option<i64>,
     /// The ordinals of its first trial that passed, and that failed.
     pub(super) examples: [Option<u64>; 2],
@@ -202,7 +206,10 @@ impl Trials {
             Value::Scored(value) => Value::Scored(scale.rescaled(value, ONE)),
             unscored => unscored,
         };
-        let cost = cell.cost().nanos().and_then(|nanos| i64::try_from(nanos).ok());
+        let cost = cell
+            .cost()
+            .nanos()
+            .and_then(|nanos| i64::try_from(nanos * PICOS_IN_NANO / i128::from(cell.trials().max(1))).ok());
         Self { value, cost, examples: [cell.example(true), cell.example(false)] }
     }
 }
