@@ -3,6 +3,7 @@
 
 use assay_common::case::Vars;
 use assay_common::config::{ASSUMED_MAX_TOKENS, Config, ProviderKind};
+use assay_common::gate::Gate;
 use assay_common::money::{NanoUsd, Price};
 use assay_common::prompt::PromptEntry;
 use assay_common::suite::Suite;
@@ -94,7 +95,9 @@ pub fn unpayable(suite: &Suite, config: &Config, estimate: &Estimate) -> Option<
         let (place, hint) = ("budget_usd".to_owned(), Some(hint.to_owned()));
         Some(Objection { place, message, hint })
     };
-    if let Some(cost) = estimate.requests_usd
+    // A gate that tops up may have enough long before the last case.
+    let asks_all = !suite.gate.as_ref().is_some_and(Gate::tops_up);
+    if let Some(cost) = estimate.requests_usd.filter(|_| asks_all)
         && cost > budget.usd()
     {
         return objection(
