@@ -308,9 +308,11 @@ pub(crate) const LINK: &str = "
 // What is live is read when the change is made: a sweep may tell of a version that was taken off meanwhile.
 pub(crate) const UNLINK: &str = "
     UPDATE incidents SET rollback = NULL, recovered_at = NULL
-    WHERE number = $1 AND resolved_at IS NULL AND recovered_at IS NOT NULL AND digest = (
-        SELECT live.digest FROM releases AS live
-        WHERE live.prompt = incidents.prompt AND live.channel = incidents.channel ORDER BY live.seq DESC LIMIT 1)";
+    WHERE number = $1 AND resolved_at IS NULL AND recovered_at IS NOT NULL AND EXISTS (
+        SELECT 1 FROM releases AS live
+        WHERE live.prompt = incidents.prompt AND live.channel = incidents.channel AND live.digest = incidents.digest
+        AND live.seq = (SELECT MAX(seq) FROM releases
+            WHERE prompt = incidents.prompt AND channel = incidents.channel))";
 
 const RESOLVE: &str = "
     UPDATE incidents SET resolved_at = $2, cause = $3, acknowledged_at = COALESCE(acknowledged_at, $2)
