@@ -411,15 +411,6 @@ impl Process {
         self.child.wait().unwrap();
     }
 
-    /// The processor time it has used so far, of the system too.
-    pub fn processor_time(&self) -> Duration {
-        // After the name, which may hold anything: state, then numbers; the 12th and 13th are times in hundredths of a second.
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
-        let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
-        Duration::from_millis(10 * ticks)
-    }
-
     /// The memory it has resident, in MiB.
     pub fn memory_mib(&self) -> u64 {
         memory_mib(self.id(), "VmRSS:").unwrap()

@@ -24,7 +24,7 @@ async fn store(place: &Workplace) -> Store {
 async fn an_estimate_costs_nothing() {
     let provider = FakeProvider::start(script()).await.unwrap();
     let place = Workplace::default();
-    place.sums(500, "budget_usd: 5").write(
+    place.sums(500, "budget_usd: 9").write(
         "assay.toml",
         format!(
             "[providers.fake]\nkind = \"openai\"\nbase_url = \"{}\"\n[prices.\"fake/small\"]\ninput_per_mtok = 1000\n\
@@ -49,7 +49,7 @@ async fn an_estimate_costs_nothing() {
     assert_eq!((&estimate["calls"], &estimate["requests_usd"]), (&json!(1_000), &json!(3.0)));
     let text = place.assay(&["run", "suite.yaml", "--estimate"]).expect(0).stdout;
     for part in
-        ["sums: 1000 jobs", "fake/large", "$10.0000", "fake/small has no `max_tokens`", "budget of $5"]
+        ["sums: 1000 jobs", "fake/large", "$10.0000", "fake/small has no `max_tokens`", "budget of $9"]
     {
         assert!(text.contains(part), "{part} is missing in:\n{text}");
     }
