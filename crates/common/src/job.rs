@@ -45,8 +45,12 @@ pub enum Answer {
 }
 
 /// After so many claims that ended with the death of their member a job is suspected, and granted only to a member that holds
-/// nothing else. If that one dies too, it was the job.
+/// nothing else.
 pub const SUSPECTED_AFTER: u32 = 2;
+
+/// After so many of them, the last two alone, it was the job. One death alone may be chance: workers are killed for many
+/// reasons, and of the neighbours of a dead one there are hundreds.
+pub const CONVICTED_AFTER: u32 = SUSPECTED_AFTER + 2;
 
 /// Why a claim was declined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -281,7 +281,7 @@ fn suspected(suspects: &[Suspect]) -> Option<Reason> {
             "{which} running when a worker died, {deaths} times: job {ordinal} (case `{case_id}`) {stands}"
         ),
         hint: Some(
-            "nothing: each of them runs alone once; one whose worker dies again is errored as poison"
+            "nothing: each of them runs alone; one whose worker dies twice more is errored as poison"
                 .to_owned(),
         ),
     })

@@ -1,9 +1,11 @@
 //! Suspects: jobs that were running when their member died, time after time. After [`SUSPECTED_AFTER`] such claims a job runs
-//! alone, so that its neighbours clear their names; the burial of whoever dies with it alone ends it as poison.
+//! alone, so that its neighbours clear their names; the burial of the second that dies with it alone ends it as poison.
 //!
-//! **Invariant:** of a suspected job only a claim that it had for itself can end in a death: three deaths are poison.
+//! **Invariant:** of a suspected job only a claim that it had for itself can end in a death: [`CONVICTED_AFTER`] deaths are poison.
 
 use assay_common::id::RunId;
+use assay_common::job::CONVICTED_AFTER;
+#[cfg(doc)]
 use assay_common::job::SUSPECTED_AFTER;
 
 use crate::error::StoreError;
@@ -51,22 +53,22 @@ impl Store {
 pub(crate) const CONVICT: &str = "
     INSERT INTO results (run_id, ordinal, generation, attempt, variant, outcome, error_kind, error, finished_at, scores)
     SELECT run_id, ordinal, generation, attempt, variant, 'errored', 'poison', CAST($2 AS TEXT), CAST($3 AS BIGINT), '[]'
-    FROM jobs WHERE run_id = $1 AND state = 'pending' AND not_before > 0 AND crash_claims > 2
+    FROM jobs WHERE run_id = $1 AND state = 'pending' AND not_before > 0 AND crash_claims >= $4
     ON CONFLICT DO NOTHING";
 
 pub(crate) const END_CONVICTED: &str = "
     UPDATE jobs SET state = 'terminal', outcome = 'errored'
-    WHERE run_id = $1 AND state = 'pending' AND not_before > 0 AND crash_claims > 2";
+    WHERE run_id = $1 AND state = 'pending' AND not_before > 0 AND crash_claims >= $2";
 
 pub(crate) const COUNT_CONVICTED: &str = "UPDATE runs SET errored = errored + $2 WHERE id = $1";
 
 /// Why such a job errored, for a person.
 pub(crate) const POISON: &str =
-    "three claims of it ended with the death of their worker, the last of them alone";
+    "four claims of it ended with the death of their worker, the last two of them alone";
 
-/// Whether a job that a burial has freed was alone with its member.
+/// Whether a job that a burial has freed was alone with its member too often.
 pub(crate) fn is_convicted(crash_claims: i64) -> bool {
-    crash_claims > i64::from(SUSPECTED_AFTER)
+    crash_claims >= i64::from(CONVICTED_AFTER)
 }
 
 /// Ends the jobs of a run that were just freed by the death of who ran them alone. Runs before the transaction changes the
@@ -75,8 +77,9 @@ macro_rules! convict {
     ($conn:ident, $run:expr, $now:expr) => {{
         let run = $run;
         let query = sqlx::query($crate::suspect::CONVICT).bind(run).bind($crate::suspect::POISON);
-        query.bind($now.0).execute(&mut *$conn).await?;
-        let query = sqlx::query($crate::suspect::END_CONVICTED).bind(run);
+        let after = i64::from(assay_common::job::CONVICTED_AFTER);
+        query.bind($now.0).bind(after).execute(&mut *$conn).await?;
+        let query = sqlx::query($crate::suspect::END_CONVICTED).bind(run).bind(after);
         let convicted = query.execute(&mut *$conn).await?.rows_affected();
         let query = sqlx::query($crate::suspect::COUNT_CONVICTED).bind(run);
         query.bind($crate::row::integer(convicted)).execute(&mut *$conn).await?;

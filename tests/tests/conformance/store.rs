@@ -68,7 +68,7 @@ conforms!(
     giving_back::a_burial_counts_the_crash,
     giving_back::all_are_buried_together,
     giving_back::a_suspect_runs_alone_and_ends_as_poison,
-    giving_back::an_owner_who_is_killed_three_times_finds_the_poison,
+    giving_back::an_owner_who_is_killed_time_after_time_finds_the_poison,
     giving_back::no_claim_outlives_its_member,
     ending::cancel_means_cancel,
     ending::a_large_run_is_cancelled_whole,

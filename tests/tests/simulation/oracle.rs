@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use assay_common::job::CONVICTED_AFTER;
 use assay_common::outcome::{ErrorKind, Outcome};
 use assay_store::{ResultRow, Run, RunState};
 
 use crate::provider::Job;
-
-/// Claims of a job that must have ended with their member before it may be called poison.
-const DEATHS_OF_POISON: u32 = 3;
 
 /// A call as the oracle judges it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,7 +160,7 @@ fn judge_job(row: &ResultRow, calls: &[&Call], expected: Outcome, befell: Circum
 fn judge_claims(row: &ResultRow, calls: &[&Call], befell: Circumstances) -> Vec<String> {
     let mut wrong = Vec::new();
     let poison = row.row.outcome == Outcome::Errored(ErrorKind::Poison);
-    if poison && row.crash_claims < DEATHS_OF_POISON {
+    if poison && row.crash_claims < CONVICTED_AFTER {
         wrong.push(format!("I17: it is called poison after {} deaths", row.crash_claims));
     }
     if row.crash_claims > befell.troubled {
@@ -309,7 +307,7 @@ mod tests {
             rows[0].row.outcome = Outcome::Errored(ErrorKind::Poison);
             (run.passed, run.errored) = (1, 1);
         });
-        check(&["I17:"], |(_, rows, _)| rows[0].crash_claims = 2);
+        check(&["I17:"], |(_, rows, _)| rows[0].crash_claims = 3);
         check(&["I16:"], |(_, _, calls)| calls[0].after_cancel = true);
         check(&["I26:"], |(run, rows, calls)| {
             calls.push(Call { attempt: 2, ..call(0) });
