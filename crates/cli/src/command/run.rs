@@ -20,7 +20,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::conclude::{exit_of, print};
-use super::session::{Again, Session, needs_attention, stopped, tell_stopping, worker_failed};
+use super::session::{
+    Again, Session, Stop, lost, needs_attention, over, stopped, tell_stopping, worker_failed,
+};
 use super::{estimate, files, keys, live};
 use crate::args::{Files, RunArgs};
 use crate::audit::entry;
@@ -109,13 +111,14 @@ impl Session {
             let _done = read_enough.clone().drop_guard();
             let watch = |run: &Run| progress.show(&Counts::of(run), run.planned);
             tokio::select! {
-                ended = driver.drive(&shutdown.soft, watch) => Ok(ended.map_err(Exit::from)),
+                ended = driver.drive(&shutdown.soft, watch) => Ok(ended.map_err(anyhow::Error::new)),
                 // The worker ends by itself only when it cannot go on.
                 worked = &mut *working => Err(worker_failed(worked)),
             }
         };
         let (ended, ()) = tokio::join!(driving, reader.follow(&read_enough));
-        let ended = ended?;
+        let kept = |error: &anyhow::Error| lost(error, &Again::WithoutNew.kept(begun.run, Stop::AtOnce));
+        let ended = ended.map_err(|error| kept(&error))?;
         shutdown.soft.cancel();
         if ended.is_err() {
             // The store is away: what is in flight cannot be recorded, only asked again.
@@ -128,11 +131,13 @@ impl Session {
         let (worked, report) = tokio::join!(working, OptionFuture::from(finished));
         signals.abort();
         progress.end();
-        let ended = ended?;
+        let ended = ended.map_err(|error| kept(&error))?;
         if !matches!(worked, Ok(Ok(()))) {
-            return Err(worker_failed(worked));
+            let told = Again::WithoutNew.told(ended.run(), Stop::AtOnce);
+            return Err(lost(&worker_failed(worked), &told));
         }
-        Ok((ended, report.transpose()?))
+        let report = report.transpose().map_err(|error| lost(&error.into(), &over(begun.run)))?;
+        Ok((ended, report))
     }
 
     /// Prints what there is to say and turns the end of the run into an exit.
@@ -149,16 +154,17 @@ impl Session {
             Ended::Finished(run) => run,
             Ended::Interrupted(run) => {
                 // What was in flight has been recorded since.
-                let run =
-                    store.run(run.id).await?.ok_or_else(|| Exit::Unfinished(anyhow!("the run is gone")))?;
-                return Err(Exit::Unfinished(stopped(Again::WithoutNew, &run)));
+                let run = store.run(run.id).await.ok().flatten().unwrap_or(run);
+                let stop = Stop::of(&self.shutdown);
+                return Err(Exit::Unfinished(stopped(Again::WithoutNew, &run, stop)));
             }
             Ended::NeedsAttention(run, problems) => {
                 return Err(Exit::Unfinished(needs_attention(Again::WithoutNew, &run, problems)));
             }
         };
         let report = report.ok_or_else(|| Exit::Unfinished(anyhow!("the run has no report")))?;
-        record(store, suite, &run, &report, self.environment.clock.now()).await?;
+        let recorded = record(store, suite, &run, &report, self.environment.clock.now()).await;
+        recorded.map_err(|error| lost(&error.into(), &over(run.id)))?;
         let document = RunDocument::reported(&run, report);
         print(settings, &document)?;
         if !settings.json {
