@@ -10,6 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::error::StoreError;
+use crate::holders::holders;
 use crate::pools::{ACQUIRE_TIMEOUT, Durability, Pools, joined};
 use crate::seam::{Seam, Simulated};
 use crate::url::StoreUrl;
@@ -65,7 +66,7 @@ impl Store {
     /// [`StoreError::NoStore`], [`StoreError::SchemaMissing`] and [`StoreError::SchemaMismatch`] say what to do;
     /// [`StoreError::Unreachable`] says where and why.
     pub async fn open(url: &StoreUrl, schema: Schema) -> Result<Self, StoreError> {
-        let unreachable = |source| StoreError::Unreachable { url: url.to_string(), source };
+        let unreachable = |source| unreachable(url, source);
         let pools = match url {
             StoreUrl::Sqlite(path) => {
                 prepare_file(path, schema)?;
@@ -123,6 +124,7 @@ impl Store {
             StoreError::Database(source) if is_unwritable(&source) => {
                 StoreError::Unwritable { url: self.0.url.to_string(), source }
             }
+            StoreError::Database(source) => of_file(&self.0.url, &source).unwrap_or(source.into()),
             error => error,
         }
     }
@@ -130,7 +132,7 @@ impl Store {
     /// Makes the schema, or checks it.
     async fn settle_schema(&self, schema: Schema) -> Result<(), StoreError> {
         let url = &self.0.url;
-        let unreachable = |source| StoreError::Unreachable { url: url.to_string(), source };
+        let unreachable = |source| unreachable(url, source);
         match (&*self.0.pools, &self.0.url) {
             (Pools::Sqlite { writer, .. }, StoreUrl::Sqlite(path)) => {
                 refuse_foreign(path, url).await?;
@@ -159,6 +161,27 @@ impl Store {
                 Ok(())
             }
         }
+    }
+}
+
+/// Why a store cannot be opened.
+fn unreachable(url: &StoreUrl, source: sqlx::Error) -> StoreError {
+    of_file(url, &source).unwrap_or_else(|| StoreError::Unreachable { url: url.to_string(), source })
+}
+
+/// What an error says of a SQLite file: that others hold it, or that it is none.
+fn of_file(url: &StoreUrl, error: &sqlx::Error) -> Option<StoreError> {
+    let StoreUrl::Sqlite(path) = url else { return None };
+    let code = error.as_database_error()?.code()?;
+    let none = |what| Some(StoreError::NoDatabase { path: path.clone(), what });
+    match &*code {
+        // Busy, also while it recovers, for a snapshot, and after a time-out.
+        "5" | "261" | "517" | "773" => {
+            Some(StoreError::Busy { path: path.clone(), holders: holders(path) })
+        }
+        "26" => none("no SQLite database"),
+        "14" if path.is_dir() => none("a folder, not a SQLite file"),
+        _ => None,
     }
 }
 
@@ -221,6 +244,9 @@ pub(crate) fn make_folder_of(path: &Path) -> Result<(), StoreError> {
         folder.file_name().is_some_and(|name| name == DEFAULT_FOLDER).then(|| std::fs::create_dir(folder));
     match made {
         Some(Ok(())) => Ok(()),
+        Some(Err(source)) if source.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(StoreError::NotAFolder { folder: folder.to_owned(), path: path.to_owned() })
+        }
         Some(Err(source)) if source.kind() != std::io::ErrorKind::NotFound => {
             Err(StoreError::File { path: folder.to_owned(), source })
         }
@@ -245,7 +271,7 @@ async fn check_or_migrate<C: Migrate>(
         Ok(applied) => applied.iter().map(|migration| migration.version).max(),
         Err(MigrateError::Execute(error)) if is_missing_table(&error) => None,
         Err(MigrateError::Execute(source)) => {
-            return Err(StoreError::Unreachable { url: url.to_string(), source });
+            return Err(unreachable(url, source));
         }
         Err(source) => return Err(failed(source)),
     };
@@ -305,5 +331,22 @@ mod tests {
         }
         assert_eq!(std::fs::read(&path).unwrap(), before);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was put beside it");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_database_is_said_to_be_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (notes, sub) = (folder.path().join("notes.txt"), folder.path().join("sub"));
+        std::fs::write(&notes, "these are notes and no database, for more than a hundred bytes\n".repeat(2)).unwrap();
+        std::fs::create_dir(&sub).unwrap();
+        for schema in [Schema::Migrate, Schema::Require] {
+            for (path, what) in [(&notes, "no SQLite database"), (&sub, "a folder, not a SQLite file")] {
+                let error = Store::open(&StoreUrl::Sqlite(path.clone()), schema).await.unwrap_err();
+                let expected =
+                    format!("{} is {what}; name another file with --store sqlite:PATH", path.display());
+                assert_eq!(error.to_string(), expected);
+                assert!(!error.may_pass());
+            }
+        }
     }
 }
