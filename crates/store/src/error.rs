@@ -60,6 +60,12 @@ pub enum StoreError {
         /// The processes that are known to hold the lock, with the names of their programs.
         holders: Vec<(u32, String)>,
     },
+    /// The SQLite file was there, and is not any more.
+    #[error("{} is not there any more; put it back", path.display())]
+    Removed {
+        /// Where it was.
+        path: PathBuf,
+    },
     /// What should be a SQLite file is none.
     #[error("{} is {what}; name another file with --store sqlite:PATH", path.display())]
     NoDatabase {
@@ -169,6 +175,7 @@ impl StoreError {
             Self::Unreachable { .. }
                 | Self::Unwritable { .. }
                 | Self::Busy { .. }
+                | Self::Removed { .. }
                 | Self::Database(_)
                 | Self::NotJoined { .. }
         )

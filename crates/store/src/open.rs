@@ -1,6 +1,7 @@
 //! Opening a store: its connections and its schema.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -120,7 +121,7 @@ impl Store {
                 | sqlx::Error::Tls(_)
                 | sqlx::Error::PoolTimedOut
                 | sqlx::Error::PoolClosed),
-            ) => StoreError::Unreachable { url: self.0.url.to_string(), source },
+            ) => unreachable(&self.0.url, source),
             StoreError::Database(source) if is_unwritable(&source) => {
                 StoreError::Unwritable { url: self.0.url.to_string(), source }
             }
@@ -169,18 +170,29 @@ fn unreachable(url: &StoreUrl, source: sqlx::Error) -> StoreError {
     of_file(url, &source).unwrap_or_else(|| StoreError::Unreachable { url: url.to_string(), source })
 }
 
-/// What an error says of a SQLite file: that others hold it, or that it is none.
+/// What an error says of a SQLite file: that it is gone, that others hold it, or that it is none.
 fn of_file(url: &StoreUrl, error: &sqlx::Error) -> Option<StoreError> {
     let StoreUrl::Sqlite(path) = url else { return None };
-    let code = error.as_database_error()?.code()?;
-    let none = |what| Some(StoreError::NoDatabase { path: path.clone(), what });
-    match &*code {
-        // Busy, also while it recovers, for a snapshot, and after a time-out.
-        "5" | "261" | "517" | "773" => {
-            Some(StoreError::Busy { path: path.clone(), holders: holders(path) })
+    let path = || path.clone();
+    match error {
+        sqlx::Error::Io(error) if error.kind() == ErrorKind::NotFound => {
+            Some(StoreError::Removed { path: path() })
         }
-        "26" => none("no SQLite database"),
-        "14" if path.is_dir() => none("a folder, not a SQLite file"),
+        // Whoever waited for the writer of this process may have waited for a lock of another.
+        sqlx::Error::PoolTimedOut => {
+            let holders = holders(&path());
+            (!holders.is_empty()).then(|| StoreError::Busy { path: path(), holders })
+        }
+        sqlx::Error::Database(error) => match &*error.code()? {
+            // Busy, also while it recovers, for a snapshot, and after a time-out.
+            "5" | "261" | "517" | "773" => Some(StoreError::Busy { path: path(), holders: holders(&path()) }),
+            "14" if !path().exists() => Some(StoreError::Removed { path: path() }),
+            "14" if path().is_dir() => {
+                Some(StoreError::NoDatabase { path: path(), what: "a folder, not a SQLite file" })
+            }
+            "26" => Some(StoreError::NoDatabase { path: path(), what: "no SQLite database" }),
+            _ => None,
+        },
         _ => None,
     }
 }
@@ -203,7 +215,7 @@ const OWN_TABLE: &str = "suite_revisions";
 /// Leaves a file alone that holds the tables of another program: a file is easily named by mistake. The connections of a store would change its journal,
 /// so this looks with one of its own.
 async fn refuse_foreign(path: &Path, url: &StoreUrl) -> Result<(), StoreError> {
-    let unreachable = |source| StoreError::Unreachable { url: url.to_string(), source };
+    let unreachable = |source| unreachable(url, source);
     if !path.exists() {
         return Ok(());
     }
@@ -244,10 +256,10 @@ pub(crate) fn make_folder_of(path: &Path) -> Result<(), StoreError> {
         folder.file_name().is_some_and(|name| name == DEFAULT_FOLDER).then(|| std::fs::create_dir(folder));
     match made {
         Some(Ok(())) => Ok(()),
-        Some(Err(source)) if source.kind() == std::io::ErrorKind::AlreadyExists => {
+        Some(Err(source)) if source.kind() == ErrorKind::AlreadyExists => {
             Err(StoreError::NotAFolder { folder: folder.to_owned(), path: path.to_owned() })
         }
-        Some(Err(source)) if source.kind() != std::io::ErrorKind::NotFound => {
+        Some(Err(source)) if source.kind() != ErrorKind::NotFound => {
             Err(StoreError::File { path: folder.to_owned(), source })
         }
         Some(Err(_)) | None => Err(StoreError::NoFolder { folder: folder.to_owned(), path: path.to_owned() }),
@@ -333,11 +345,23 @@ mod tests {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was put beside it");
     }
 
+    #[test]
+    fn a_file_in_the_way_of_the_folder_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let in_the_way = folder.path().join(DEFAULT_FOLDER);
+        std::fs::write(&in_the_way, "").unwrap();
+        let error = make_folder_of(&in_the_way.join("assay.db")).unwrap_err();
+        let (told, beginning) =
+            (error.to_string(), format!("{} is a file, and the store", in_the_way.display()));
+        assert!(told.starts_with(&beginning) && told.contains("move the file away"), "{told}");
+    }
+
     #[tokio::test]
     async fn what_is_no_database_is_said_to_be_none() {
         let folder = tempfile::tempdir().unwrap();
         let (notes, sub) = (folder.path().join("notes.txt"), folder.path().join("sub"));
-        std::fs::write(&notes, "these are notes and no database, for more than a hundred bytes\n".repeat(2)).unwrap();
+        std::fs::write(&notes, "these are notes and no database, for more than a hundred bytes\n".repeat(2))
+            .unwrap();
         std::fs::create_dir(&sub).unwrap();
         for schema in [Schema::Migrate, Schema::Require] {
             for (path, what) in [(&notes, "no SQLite database"), (&sub, "a folder, not a SQLite file")] {
