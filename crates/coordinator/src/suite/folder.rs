@@ -5,7 +5,8 @@ use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use super::diagnostic::Diagnostic;
-use super::hint::{allowed_slips, nearest_within};
+use assay_common::nearest::{allowed_slips, nearest_within};
+
 use super::source::Source;
 
 /// The most files one pattern may name.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use assay_common::nearest::nearest;
 use assay_common::prompt::PromptBody;
 
 use super::folder::Found;
