@@ -9,7 +9,7 @@ use assay_common::clock::Clock;
 use assay_common::id::{MemberId, RunId};
 use assay_common::suite::Suite;
 use assay_coordinator::api::document::Counts;
-use assay_coordinator::reasons::{Reason, of_account};
+use assay_coordinator::reasons::{Caller, Reason, of_account};
 use assay_coordinator::run::{Driver, Ended};
 use assay_coordinator::{Environment, Timings};
 use assay_queue::Queue;
@@ -136,7 +136,7 @@ pub(super) fn needs_attention(
 
 /// A problem as `assay status` tells it, and what to do about it.
 fn told(account: &str, problem: AccountProblem) -> String {
-    let Reason { detail, hint, .. } = of_account(account, problem);
+    let Reason { detail, hint, .. } = of_account(account, problem, Caller::Alone);
     hint.map_or_else(|| detail.clone(), |hint| format!("{detail}\n  help: {hint}"))
 }
 
