@@ -88,8 +88,7 @@ pub fn load_with(path: &Path, config: Option<&Config>, live: &Live) -> Result<Lo
         findings.into_problems(path)
     };
     let folder = Folder::of(path).map_err(refused)?;
-    let suite =
-        Found { shown: path.to_owned(), real: path.to_owned() }.read(MAX_SUITE_BYTES).map_err(refused)?;
+    let suite = Found::given(path).read(MAX_SUITE_BYTES).map_err(refused)?;
     let mut findings = Findings::default();
     let tree = match yaml::parse(&suite.text) {
         Ok((tree, faults)) => {

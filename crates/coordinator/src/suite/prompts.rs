@@ -43,10 +43,8 @@ fn label_of(node: &Node) -> Option<&str> {
 /// When it cannot be read, or is no prompt.
 pub fn read_prompt(path: &Path) -> Result<PromptBody, Problems> {
     let mut findings = Findings::default();
-    let read = Folder::of(path).and_then(|folder| {
-        let found = Found { shown: path.to_owned(), real: path.to_owned() };
-        Ok((folder, Rc::new(found.read(MAX_PROMPT_BYTES)?)))
-    });
+    let read =
+        Folder::of(path).and_then(|folder| Ok((folder, Rc::new(Found::given(path).read(MAX_PROMPT_BYTES)?))));
     let (folder, source) = match read {
         Ok(read) => read,
         Err(refusal) => {

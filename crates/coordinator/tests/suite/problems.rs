@@ -200,7 +200,7 @@ fn the_suite_file_itself() {
     assert_snapshot!(folder.load().unwrap_err(), @r#"
 error: cannot read suite.yaml: there is no such file
 --> suite.yaml
- = help: paths begin at the suite's folder
+ = help: check its path
 
 1 error: nothing was run
 "#);
@@ -216,9 +216,9 @@ error: cannot read prompts: it is not a file
 1 error: nothing was run
 "#);
     assert_snapshot!(told_of_path("nowhere/suite.yaml"), @r#"
-error: cannot read nowhere: there is no such file
+error: cannot read nowhere/suite.yaml: there is no such file
 --> nowhere/suite.yaml
- = help: paths begin at the suite's folder
+ = help: check its path
 
 1 error: nothing was run
 "#);
