@@ -127,8 +127,12 @@ impl Loader<'_> {
                     Some("the others are compared with one entry: keep one of them".into());
             }
             let Some(body) = self.body(node) else { continue };
+            let errors = self.findings.errors();
             let digest = body.digest();
-            if let Some(twin) = digests.insert(digest.clone(), label.to_owned())
+            // Of what is wrong nobody knows what it should be.
+            let is_sound = self.findings.errors() == errors;
+            if is_sound
+                && let Some(twin) = digests.insert(digest.clone(), label.to_owned())
                 && twin != label
             {
                 let message = format!("`{label}` has the same content as `{twin}`: they are one version");
