@@ -3,7 +3,9 @@
 use std::process::Child;
 use std::time::Duration;
 
+use assay_store::StoreUrl;
 use assay_tests::assay::{Ran, Workplace};
+use assay_tests::places::on_postgres;
 use assay_tests::scenes::assert_says;
 use fake_provider::{FakeProvider, Reaction, Script, When};
 use nix::sys::signal::{Signal, kill};
@@ -69,4 +71,27 @@ async fn a_second_signal_says_what_may_be_paid_again_and_what_becomes_of_the_run
         let cancelling = ["is being cancelled", "asks nothing more", "may be on the provider's bill"];
         assert_says(&stderr, if cancelled { &cancelling } else { &kept });
     }
+}
+
+/// A database has no lock that says that a process has died: the next one says whom it waits for.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_database_a_resumed_run_says_whose_jobs_it_waits_for() {
+    on_postgres(resumed_on).await;
+}
+
+async fn resumed_on(store: StoreUrl) {
+    let StoreUrl::Postgres(store) = store else { panic!("a database") };
+    let (provider, place) = hanging("").await;
+    let run = ["run", "suite.yaml", "--store", &store];
+    let mut first = place.start(&run);
+    until("four calls", || provider.bill().totals().calls == 4).await;
+    first.kill().unwrap();
+    first.wait().unwrap();
+    let second = place.start(&run);
+    until("the calls of the others", || provider.bill().totals().calls == 8).await;
+    let pid = Pid::from_raw(i32::try_from(second.id()).unwrap());
+    kill(pid, Signal::SIGINT).unwrap();
+    kill(pid, Signal::SIGTERM).unwrap();
+    let stderr = ended(second).await.expect(4).stderr;
+    assert_says(&stderr, &[&format!("in the hands of process {}", first.id()), "after 30 s of its silence"]);
 }

@@ -5,6 +5,7 @@
 use std::io::Write as _;
 
 use anyhow::anyhow;
+use assay_common::id::RunId;
 use assay_common::suite::Suite;
 use assay_coordinator::Environment;
 use assay_coordinator::api::document::{Counts, RunDocument};
@@ -75,6 +76,9 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     let (ended, report) = Box::pin(session.drive(&begun, args, reader)).await?;
     session.conclude(settings, &args.files, suite, ended, report).await
 }
+    if begun.resumed.is_some() {
+        tell_held(&session.environment, begun.run).await?;
+    }
 
 impl Session {
     /// Freezes the suite, and finds or makes its run.
@@ -192,3 +196,24 @@ fn tell_new(before: &Run) {
 fn store_flag(settings: &Settings) -> String {
     if settings.store_named { format!(" --store {}", settings.store) } else { String::new() }
 }
+/// Says on stderr that others hold jobs of a run that goes on here, of which nobody knows yet whether they live: a file has one
+/// owner, and whoever had it before is gone, but a database is shared.
+async fn tell_held(environment: &Environment, run: RunId) -> Result<(), Exit> {
+    if !environment.store.standing(run).await?.running {
+        return Ok(());
+    }
+    let members = environment.store.members().await?;
+    let others = members.iter().filter(|member| member.pid != std::process::id());
+    let named: Vec<_> = others.map(|member| format!("{} on {}", member.pid, member.host)).collect();
+    let holders = match named.as_slice() {
+        [] => "another process".to_owned(),
+        named => format!("process {}", named.join(" or ")),
+    };
+    let dead_after = environment.timings.dead_after.as_secs();
+    warn(&[format!(
+        "jobs of run {run} are in the hands of {holders}. If that is dead, they go on here after {dead_after} s of its silence; \
+         all others go on now"
+    )]);
+    Ok(())
+}
+
