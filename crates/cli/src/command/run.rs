@@ -13,7 +13,7 @@ use assay_coordinator::judge::record;
 use assay_coordinator::report::{Reader, Report};
 use assay_coordinator::run::begin::Draw;
 use assay_coordinator::run::{Begun, Driver, Ended, begin};
-use assay_coordinator::suite::{FreezeError, Loaded, load_with, owned};
+use assay_coordinator::suite::{FreezeError, Loaded, Severity, load_with, owned};
 use assay_store::{Provenance, Run};
 use futures_util::future::OptionFuture;
 use rand::RngExt as _;
@@ -41,7 +41,12 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
         return Err(Exit::Input(anyhow!("--queue: `assay run` needs no broker; leave the flag out")));
     }
     let live = live::in_store(settings, &args.suite).await?;
-    let loaded = load_with(&args.suite, Some(&settings.config), &live).map_err(Exit::input)?;
+    // An estimate calls nobody.
+    let lack = |provider: &str| match args.estimate {
+        true => None,
+        false => keys::lack(settings, provider, Severity::Error),
+    };
+    let loaded = load_with(&args.suite, Some(&settings.config), &live, &lack).map_err(Exit::input)?;
     warn(&loaded.warnings);
     let suite = &loaded.suite;
     if args.estimate {
@@ -51,7 +56,7 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     warn(&loaded.sights);
     files::check_all(&args.files)?;
     estimate::within_budget(settings, &loaded).await?;
-    let keys = keys::resolve(settings, &loaded)?;
+    let keys = keys::resolve(settings, suite)?;
     // Git takes its time, and the store does too.
     let asked = (args.source.clone(), args.suite.clone());
     let source = tokio::task::spawn_blocking(move || provenance(&asked.0, &asked.1));
@@ -71,14 +76,14 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     if let Some(before) = &begun.instead_of {
         tell_new(before);
     }
+    if begun.resumed.is_some() {
+        tell_held(&session.environment, begun.run).await?;
+    }
     let store = session.environment.store.clone();
     let reader = Reader::new(&store, suite, begun.run);
     let (ended, report) = Box::pin(session.drive(&begun, args, reader)).await?;
     session.conclude(settings, &args.files, suite, ended, report).await
 }
-    if begun.resumed.is_some() {
-        tell_held(&session.environment, begun.run).await?;
-    }
 
 impl Session {
     /// Freezes the suite, and finds or makes its run.
@@ -192,10 +197,6 @@ fn tell_new(before: &Run) {
     )]);
 }
 
-/// The flag that a reader needs to find the same store, where it was named by one.
-fn store_flag(settings: &Settings) -> String {
-    if settings.store_named { format!(" --store {}", settings.store) } else { String::new() }
-}
 /// Says on stderr that others hold jobs of a run that goes on here, of which nobody knows yet whether they live: a file has one
 /// owner, and whoever had it before is gone, but a database is shared.
 async fn tell_held(environment: &Environment, run: RunId) -> Result<(), Exit> {
@@ -217,3 +218,7 @@ async fn tell_held(environment: &Environment, run: RunId) -> Result<(), Exit> {
     Ok(())
 }
 
+/// The flag that a reader needs to find the same store, where it was named by one.
+fn store_flag(settings: &Settings) -> String {
+    if settings.store_named { format!(" --store {}", settings.store) } else { String::new() }
+}

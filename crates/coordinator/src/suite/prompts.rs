@@ -58,6 +58,7 @@ pub fn read_prompt(path: &Path) -> Result<PromptBody, Problems> {
         suite: Rc::clone(&source),
         findings,
         live: &Live::default(),
+        lack: &|_| None,
         wants: Wants::default(),
         sights: Vec::new(),
         left_out: false,
@@ -126,8 +127,8 @@ impl Loader<'_> {
                 self.error(node.at, format!("a second baseline; the first is on line {}", first.line)).hint =
                     Some("the others are compared with one entry: keep one of them".into());
             }
-            let Some(body) = self.body(node) else { continue };
             let errors = self.findings.errors();
+            let Some(body) = self.body(node) else { continue };
             let digest = body.digest();
             // Of what is wrong nobody knows what it should be.
             let is_sound = self.findings.errors() == errors;
