@@ -85,7 +85,7 @@ impl Alive {
     async fn meets(&self, is_met: impl Fn(&Life) -> bool) {
         if self.0.clone().wait_for(|life| is_met(life)).await.is_err() {
             // Nobody beats any more: nothing will be heard of it.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

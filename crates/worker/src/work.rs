@@ -43,10 +43,11 @@ enum Purchase {
     TooDear(Duration),
 }
 
-/// What came of asking.
-enum Asked {
-    /// The call came to an end: its class, what was observed, and its latency in microseconds where it has one.
-    Observed(Class, Observation, Option<i64>),
+/// A call that came to an end: its class, what was observed, and its latency in microseconds where it has one.
+type Observed = (Class, Observation, Option<i64>);
+
+/// Why nothing was observed.
+enum Unheard {
     /// There was nobody to ask.
     Nobody,
     /// The run has ended, and the call was not waited for.
@@ -104,14 +105,14 @@ impl<'w> Work<'w> {
             }
             let asked = self.ask(plan, &question, slot.as_ref(), reserved).await?;
             let (class, observation, latency_us) = match asked {
-                Asked::Observed(class, observation, latency_us) => (class, observation, latency_us),
-                Asked::Nobody => {
+                Ok(observed) => observed,
+                Err(Unheard::Nobody) => {
                     let error = "no recorded answer fits this case, prompt and trial".to_owned();
                     return Ok(Some(self.failed(ErrorKind::NoRecording, error, None)));
                 }
                 // In a run that is being cancelled, what is given back is cancelled too.
-                Asked::Cut => return Ok(Some(self.parked(Duration::ZERO))),
-                Asked::Ended => return Ok(None),
+                Err(Unheard::Cut) => return Ok(Some(self.parked(Duration::ZERO))),
+                Err(Unheard::Ended) => return Ok(None),
             };
             let circumstances = self.circumstances(&observation);
             let wait = match decide(class, &mut self.tally, &circumstances) {
@@ -188,14 +189,14 @@ impl<'w> Work<'w> {
         })
     }
 
-    /// Makes one call, writes it down and lets the account learn from it.
+    /// Makes one call, writes it down and lets the account learn from it. Inside `Err`: nothing was observed.
     async fn ask(
         &mut self,
         plan: &Plan,
         question: &Question<'_>,
         pass: Option<&Pass>,
         reserved: bool,
-    ) -> Result<Asked, WorkerError> {
+    ) -> Result<Result<Observed, Unheard>, WorkerError> {
         let Pool { environment, provider, gate, dice, hard, alive, .. } = self.pool;
         let started_at = environment.clock.now();
         let sent = Instant::now();
@@ -209,11 +210,11 @@ impl<'w> Work<'w> {
                 Some(Some(observation)) => (observation, false),
                 Some(None) => {
                     spans::not_called(&span);
-                    return Ok(Asked::Nobody);
+                    return Ok(Err(Unheard::Nobody));
                 }
-                None => return Ok(Asked::Ended),
+                None => return Ok(Err(Unheard::Ended)),
             },
-            () = hard.cancelled() => return Ok(Asked::Ended),
+            () = hard.cancelled() => return Ok(Err(Unheard::Ended)),
             () = alive.cuts(self.grant.key.run) => (Observation::cut("the deadline of its run has passed"), true),
         };
         assay_common::crash_point!(Called);
@@ -256,13 +257,13 @@ impl<'w> Work<'w> {
         if is_cut {
             tracing::debug!("cut off a call: the deadline of its run has passed");
             // It says nothing of the account.
-            return Ok(Asked::Cut);
+            return Ok(Err(Unheard::Cut));
         }
         let detail = observation.reply.detail();
         let evidence = Evidence { class, sent, retry_after: observation.retry_after, detail: &detail };
         gate.observe(&evidence, &environment.store, &environment.clock).await;
         gate.settle(pass, class, &usage, &observation.meters);
-        Ok(Asked::Observed(class, observation, latency_us))
+        Ok(Ok((class, observation, latency_us)))
     }
 
     /// Whether a call was billed, and what it cost. What never left this process was not, and costs what the price

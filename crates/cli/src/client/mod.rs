@@ -106,7 +106,7 @@ impl Client {
         match timeout(SOON, &mut answer).await {
             Ok(answered) => answered,
             Err(_) => {
-                tracing::warn!("waiting for {}: it may wait for its store", self.shown());
+                tracing::warn!("waiting for an answer of {}: its store may be slow, or away", self.shown());
                 answer.await
             }
         }
