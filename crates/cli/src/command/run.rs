@@ -212,8 +212,8 @@ async fn tell_held(environment: &Environment, run: RunId) -> Result<(), Exit> {
     };
     let dead_after = environment.timings.dead_after.as_secs();
     warn(&[format!(
-        "jobs of run {run} are in the hands of {holders}. If that is dead, they go on here after {dead_after} s of its silence; \
-         all others go on now"
+        "jobs of run {run} are in the hands of {holders}. If that is dead, they go on here after {dead_after} s of its silence, \
+         and so does its part of the accounts' limits"
     )]);
     Ok(())
 }
