@@ -393,6 +393,7 @@ A coordinator goes on with it by itself; in a store of your own, the same `assay
     #[command(after_help = "\
 Exit codes:
   0  the schema is the one this assay needs, or is now
+  2  the store's folder is not there
   4  it is not, and stderr says what to do")]
     Migrate {
         /// Change nothing: say whether this assay can work on the store as it is
@@ -408,8 +409,9 @@ Examples:
   assay prune --older-than 90d --store postgres://assay@db/assay
 
 Exit codes:
-  0  done
-  4  could not finish; what is left goes with the next one")]
+  0  done; with --dry-run, nothing was changed
+  2  the usage is wrong
+  4  the store cannot be reached, is no store yet, or is in use; stderr says why, and what is left goes with the next one")]
     Prune {
         /// Runs that ended so long ago, such as `90d`
         #[arg(long, value_name = "DURATION")]

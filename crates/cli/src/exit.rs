@@ -80,8 +80,8 @@ impl From<Decision> for Exit {
 impl From<StoreError> for Exit {
     fn from(error: StoreError) -> Self {
         match error {
-            // A path that was mistyped.
-            StoreError::NoFolder { .. } => Self::input(error),
+            // A path that was mistyped, or that something else is in the way of.
+            StoreError::NoFolder { .. } | StoreError::NotAFolder { .. } => Self::input(error),
             error => Self::unfinished(error),
         }
     }

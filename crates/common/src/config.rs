@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::money::{NanoUsd, Price};
+use crate::nearest::nearest;
 
 mod lease;
 mod limits;
@@ -206,7 +207,7 @@ pub enum ConfigError {
 impl Config {
     /// Reads the text of an assay.toml and adds the providers known by name.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Parse(error.to_string()))?;
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Parse(told(&error)))?;
         for (name, provider) in &config.providers {
             let wrong = |what: &str| Err(ConfigError::Meaning(format!("[providers.{name}]: {what}")));
             if !is_provider_name(name) {
@@ -286,6 +287,16 @@ impl Config {
     }
 }
 
+/// A parse error with its place, and what was meant where a key or a word is nearly one of those there are.
+fn told(error: &toml::de::Error) -> String {
+    let message = error.message();
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let is_unknown = message.starts_with("unknown field ") || message.starts_with("unknown variant ");
+    let meant = quoted.next().filter(|_| is_unknown).and_then(|written| nearest(written, quoted));
+    let help = meant.map(|meant| format!("help: did you mean `{meant}`?")).unwrap_or_default();
+    format!("{error}{help}").trim_end().to_owned()
+}
+
 const KNOWN: [&str; 5] = ["anthropic", "echo", "gemini", "openai", "recorded"];
 
 /// Providers known without being written. Each of the three services offers an OpenAI-compatible endpoint.
@@ -362,6 +373,12 @@ mod tests {
         check("[providers.x]\nkind = \"openai\"\nbase_url = \"notaurl\"", "http or https");
         check("[providers.x]\nkind = \"openai\"\nbase_url = \"http:///v1\"", "http or https");
         check("[providers.x]\nkind = \"opnai\"", "line 2");
+        check("[providers.x]\nkind = \"opnai\"", "\nhelp: did you mean `openai`?");
+        check("[webhooks.x]\nformat = \"slak\"", "did you mean `slack`?");
+        check("[providrs.x]\nkind = \"echo\"", "did you mean `providers`?");
+        check("[providers.x]\nkind = \"echo\"\nbase_ur = \"x\"", "did you mean `base_url`?");
+        check("[providers.x.limits]\nrequest_per_minute = 1", "did you mean `requests_per_minute`?");
+        check("[prices.\"a/b\"]\ninput_per_mtk = 1.0", "did you mean `input_per_mtok`?");
         check("[providers.x.limits]\nrequests_per_minute = 0", "line 2");
         check("[prices.\"a/b\"]\ninput_per_mtok = -1.0\noutput_per_mtok = 1.0", "a/b");
         check("give_up_after = \"soon\"", "length of time");

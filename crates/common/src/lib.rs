@@ -12,8 +12,8 @@
 //! - [`outcome`], [`score`], [`usage`], [`money`]: how a job ended
 //! - [`verdict`]: what a gate says of a run
 //!
-//! and what they all stand on: [`id`], [`clock`], [`committed`], [`trace`], [`visible`](mod@visible); [`crash_point!`]: where a
-//! test may let a process die.
+//! and what they all stand on: [`id`], [`clock`], [`committed`], [`trace`], [`visible`](mod@visible); [`nearest`](mod@nearest):
+//! what was meant by a name that is none; [`crash_point!`]: where a test may let a process die.
 
 pub mod case;
 pub mod clock;
@@ -29,6 +29,7 @@ pub mod jsonpath;
 pub mod limit;
 pub mod model;
 pub mod money;
+pub mod nearest;
 pub mod outcome;
 pub mod pattern;
 pub mod plan;

@@ -85,6 +85,15 @@ pub enum Asker {
     Reader,
 }
 
+/// Whose calls an account refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    /// `assay run` on one machine: it ends when its patience does, and the same command goes on.
+    Alone,
+    /// Workers that somebody keeps running.
+    Fleet,
+}
+
 /// Everything that keeps an open run from moving; nothing while it moves.
 pub async fn reasons(
     store: &Store,
@@ -112,7 +121,11 @@ pub async fn reasons(
     ours.extend(suite.models.iter().flat_map(|model| [model.provider.clone(), model.name()]));
     let concerns = |account: &str| ours.contains(account);
     let problems = store.problems(now).await?.into_iter().filter(|(account, _)| concerns(account));
-    reasons.extend(problems.map(|(account, problem)| of_account(&account, problem)));
+    let caller = match store.url() {
+        StoreUrl::Sqlite(_) => Caller::Alone,
+        StoreUrl::Postgres(_) => Caller::Fleet,
+    };
+    reasons.extend(problems.map(|(account, problem)| of_account(&account, problem, caller)));
     let members = match asker {
         Asker::Reader if reasons.is_empty() && run.state == RunState::Running => {
             store.living_members().await?
@@ -168,8 +181,8 @@ fn budget(run: &Run) -> Option<Reason> {
     })
 }
 
-/// What an account, a model or the broker suffers from.
-pub fn of_account(account: &str, problem: AccountProblem) -> Reason {
+/// What an account, a model or the broker suffers from, and what the one who keeps `caller` running does about it.
+pub fn of_account(account: &str, problem: AccountProblem, caller: Caller) -> Reason {
     let AccountProblem { kind, detail, since } = problem;
     let since = civil(since);
     if account == BROKER {
@@ -191,44 +204,48 @@ pub fn of_account(account: &str, problem: AccountProblem) -> Reason {
         return Reason { kind: ReasonKind::Waiting, detail, hint: Some(hint.to_owned()) };
     }
     let detail = format!("{account} needs attention since {since}: {kind}: {detail}");
-    let (kind, hint) = match kind.as_str() {
-        AccountProblem::RATE_LIMITED => (
-            ReasonKind::RateLimited,
-            "wait; a lower `requests_per_minute` in assay.toml keeps it from happening",
-        ),
-        AccountProblem::SPENT => (
-            ReasonKind::Spent,
-            "wait until the day ends at 00:00 UTC, or raise the cap: `assay limits set ACCOUNT --budget-usd-per-day USD \
-             --reason TEXT`; the run goes on by itself",
-        ),
-        AccountProblem::RETRIES => (
-            ReasonKind::Retries,
-            "look at the provider's status, or lower `in_flight` in assay.toml; what waits is tried by itself",
-        ),
-        "unauthorized" => {
-            (ReasonKind::Account, "start the worker again with a key that holds; the run goes on by itself")
-        }
-        "forbidden" => {
-            (ReasonKind::Account, "allow this key the model, or use another key; the run goes on by itself")
-        }
-        "quota" | "payment_required" => (
-            ReasonKind::Account,
-            "pay, or raise the account's quota; the run goes on by itself within seconds",
-        ),
-        "unreachable" => {
-            (ReasonKind::Account, "check `base_url` in assay.toml and the network; the run goes on by itself")
-        }
-        "failing" => (
-            ReasonKind::Account,
-            "every call fails: look at the provider's status; the run goes on by itself",
-        ),
-        "refusing" => (
-            ReasonKind::Account,
-            "look at the model's name and parameters in the suite, or go on with the rest as it is",
-        ),
-        _ => (ReasonKind::Account, "mend the account; the run goes on by itself"),
+    let (kind, hint) = remedy(&kind, caller);
+    Reason { kind, detail, hint: Some(hint) }
+}
+
+/// What to do about a trouble of an account.
+fn remedy(trouble: &str, caller: Caller) -> (ReasonKind, String) {
+    let then = match caller {
+        Caller::Alone => "then the same `assay run` goes on",
+        Caller::Fleet => "the run goes on by itself",
     };
-    Reason { kind, detail, hint: Some(hint.to_owned()) }
+    let account = |hint: &str| (ReasonKind::Account, format!("{hint}; {then}"));
+    match (trouble, caller) {
+        (AccountProblem::RATE_LIMITED, _) => (
+            ReasonKind::RateLimited,
+            "wait; a lower `requests_per_minute` in assay.toml keeps it from happening".to_owned(),
+        ),
+        (AccountProblem::SPENT, _) => (
+            ReasonKind::Spent,
+            format!(
+                "wait until the day ends at 00:00 UTC, or raise the cap: `assay limits set ACCOUNT --budget-usd-per-day USD \
+                 --reason TEXT`; {then}"
+            ),
+        ),
+        (AccountProblem::RETRIES, _) => (
+            ReasonKind::Retries,
+            "look at the provider's status, or lower `in_flight` in assay.toml; what waits is tried by itself"
+                .to_owned(),
+        ),
+        ("unauthorized", Caller::Alone) => {
+            account("put a key that the provider takes into the variable or the file that holds this one")
+        }
+        ("unauthorized", Caller::Fleet) => account("start the worker again with a key that holds"),
+        ("forbidden", _) => account("allow this key the model, or use another key"),
+        ("quota" | "payment_required", _) => account("pay, or raise the account's quota"),
+        ("unreachable", _) => account("check `base_url` in assay.toml and the network"),
+        ("failing", _) => account("every call fails: look at the provider's status"),
+        ("refusing", _) => (
+            ReasonKind::Account,
+            "look at the model's name and parameters in the suite, or go on with the rest as it is".to_owned(),
+        ),
+        _ => account("mend the account"),
+    }
 }
 
 /// Who is missing. A store in a file is for one `assay run`, others need a coordinator and workers.
@@ -304,7 +321,7 @@ mod tests {
 
     fn check(account: &str, kind: &str, detail: &str, expected: (ReasonKind, &str, &str)) {
         let problem = AccountProblem { kind: kind.into(), detail: detail.into(), since: Micros(0) };
-        let reason = of_account(account, problem);
+        let reason = of_account(account, problem, Caller::Fleet);
         let hint = reason.hint.unwrap_or_default();
         assert_eq!((reason.kind, reason.detail.as_str()), (expected.0, expected.1));
         assert!(hint.contains(expected.2), "{hint}");
@@ -332,6 +349,10 @@ mod tests {
             check("openai", kind, "words", (ReasonKind::Account, &account(kind), remedy));
         };
         whole("unauthorized", "a key that holds");
+        let alone = remedy("unauthorized", Caller::Alone).1;
+        assert!(
+            alone.contains("the variable or the file") && alone.ends_with("the same `assay run` goes on")
+        );
         whole("forbidden", "another key");
         whole("quota", "quota");
         whole("payment_required", "pay");

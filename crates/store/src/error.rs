@@ -48,6 +48,45 @@ pub enum StoreError {
         /// The process that holds its lock, when it left its number.
         pid: Option<u32>,
     },
+    /// Another program holds a lock inside the SQLite file for longer than anybody waits.
+    #[error(
+        "{} is locked by {}; end what holds it, and give the command again",
+        path.display(),
+        programs(holders)
+    )]
+    Busy {
+        /// The database file.
+        path: PathBuf,
+        /// The processes that are known to hold the lock, with the names of their programs.
+        holders: Vec<(u32, String)>,
+    },
+    /// The SQLite file was there, and is not any more.
+    #[error("{} is not there any more; put it back", path.display())]
+    Removed {
+        /// Where it was.
+        path: PathBuf,
+    },
+    /// What should be a SQLite file is none.
+    #[error("{} is {what}; name another file with --store sqlite:PATH", path.display())]
+    NoDatabase {
+        /// What lies there.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// A file has the name of the folder that a SQLite file should be made in.
+    #[error(
+        "{} is a file, and the store {} needs a folder of that name: move the file away, or name another store with \
+         --store sqlite:PATH",
+        folder.display(),
+        path.display()
+    )]
+    NotAFolder {
+        /// The file that is in the way.
+        folder: PathBuf,
+        /// The store.
+        path: PathBuf,
+    },
     /// A file beside the store could not be made or read.
     #[error("cannot use {}", path.display())]
     File {
@@ -133,7 +172,12 @@ impl StoreError {
     pub fn may_pass(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable { .. } | Self::Unwritable { .. } | Self::Database(_) | Self::NotJoined { .. }
+            Self::Unreachable { .. }
+                | Self::Unwritable { .. }
+                | Self::Busy { .. }
+                | Self::Removed { .. }
+                | Self::Database(_)
+                | Self::NotJoined { .. }
         )
     }
 }
@@ -151,6 +195,16 @@ fn some_of(tables: &[String]) -> String {
 
 fn holder(pid: Option<u32>) -> String {
     pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}
+
+fn programs(holders: &[(u32, String)]) -> String {
+    match holders {
+        [] => "another program".to_owned(),
+        holders => {
+            let named = holders.iter().map(|(pid, program)| format!("process {pid} ({program})"));
+            named.collect::<Vec<_>>().join(" and ")
+        }
+    }
 }
 
 fn mismatch(url: &str, found: i64, known: i64) -> String {

@@ -2,7 +2,8 @@
 //!
 //! What stands under everything:
 //!
-//! - [`url`]: where a store is; [`open`]: opening it, its schema; [`lock`]: one owner for a SQLite file
+//! - [`url`]: where a store is; [`open`]: opening it, its schema; [`lock`]: one owner for a SQLite file; `holders`: who else
+//!   keeps it locked
 //! - `pools`: the two databases, and the macros that run one body on either; `bulk`: many rows in one statement
 //! - [`seam`]: what a simulation puts between a process and its store
 //! - [`error`]: what can go wrong; `row`: from columns back to types
@@ -45,6 +46,7 @@ pub mod event;
 pub mod expand;
 pub mod finish;
 pub mod history;
+mod holders;
 pub mod incident;
 mod job_state;
 pub mod leader;

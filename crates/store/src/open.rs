@@ -1,6 +1,7 @@
 //! Opening a store: its connections and its schema.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::error::StoreError;
+use crate::holders::holders;
 use crate::pools::{ACQUIRE_TIMEOUT, Durability, Pools, joined};
 use crate::seam::{Seam, Simulated};
 use crate::url::StoreUrl;
@@ -65,7 +67,7 @@ impl Store {
     /// [`StoreError::NoStore`], [`StoreError::SchemaMissing`] and [`StoreError::SchemaMismatch`] say what to do;
     /// [`StoreError::Unreachable`] says where and why.
     pub async fn open(url: &StoreUrl, schema: Schema) -> Result<Self, StoreError> {
-        let unreachable = |source| StoreError::Unreachable { url: url.to_string(), source };
+        let unreachable = |source| unreachable(url, source);
         let pools = match url {
             StoreUrl::Sqlite(path) => {
                 prepare_file(path, schema)?;
@@ -119,10 +121,11 @@ impl Store {
                 | sqlx::Error::Tls(_)
                 | sqlx::Error::PoolTimedOut
                 | sqlx::Error::PoolClosed),
-            ) => StoreError::Unreachable { url: self.0.url.to_string(), source },
+            ) => unreachable(&self.0.url, source),
             StoreError::Database(source) if is_unwritable(&source) => {
                 StoreError::Unwritable { url: self.0.url.to_string(), source }
             }
+            StoreError::Database(source) => of_file(&self.0.url, &source).unwrap_or(source.into()),
             error => error,
         }
     }
@@ -130,7 +133,7 @@ impl Store {
     /// Makes the schema, or checks it.
     async fn settle_schema(&self, schema: Schema) -> Result<(), StoreError> {
         let url = &self.0.url;
-        let unreachable = |source| StoreError::Unreachable { url: url.to_string(), source };
+        let unreachable = |source| unreachable(url, source);
         match (&*self.0.pools, &self.0.url) {
             (Pools::Sqlite { writer, .. }, StoreUrl::Sqlite(path)) => {
                 refuse_foreign(path, url).await?;
@@ -162,6 +165,38 @@ impl Store {
     }
 }
 
+/// Why a store cannot be opened.
+fn unreachable(url: &StoreUrl, source: sqlx::Error) -> StoreError {
+    of_file(url, &source).unwrap_or_else(|| StoreError::Unreachable { url: url.to_string(), source })
+}
+
+/// What an error says of a SQLite file: that it is gone, that others hold it, or that it is none.
+fn of_file(url: &StoreUrl, error: &sqlx::Error) -> Option<StoreError> {
+    let StoreUrl::Sqlite(path) = url else { return None };
+    let path = || path.clone();
+    match error {
+        sqlx::Error::Io(error) if error.kind() == ErrorKind::NotFound => {
+            Some(StoreError::Removed { path: path() })
+        }
+        // Whoever waited for the writer of this process may have waited for a lock of another.
+        sqlx::Error::PoolTimedOut => {
+            let holders = holders(&path());
+            (!holders.is_empty()).then(|| StoreError::Busy { path: path(), holders })
+        }
+        sqlx::Error::Database(error) => match &*error.code()? {
+            // Busy, also while it recovers, for a snapshot, and after a time-out.
+            "5" | "261" | "517" | "773" => Some(StoreError::Busy { path: path(), holders: holders(&path()) }),
+            "14" if !path().exists() => Some(StoreError::Removed { path: path() }),
+            "14" if path().is_dir() => {
+                Some(StoreError::NoDatabase { path: path(), what: "a folder, not a SQLite file" })
+            }
+            "26" => Some(StoreError::NoDatabase { path: path(), what: "no SQLite database" }),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Whether a database has no room to write: SQLite's full disk and failed write, PostgreSQL's full disk.
 fn is_unwritable(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
@@ -180,7 +215,7 @@ const OWN_TABLE: &str = "suite_revisions";
 /// Leaves a file alone that holds the tables of another program: a file is easily named by mistake. The connections of a store would change its journal,
 /// so this looks with one of its own.
 async fn refuse_foreign(path: &Path, url: &StoreUrl) -> Result<(), StoreError> {
-    let unreachable = |source| StoreError::Unreachable { url: url.to_string(), source };
+    let unreachable = |source| unreachable(url, source);
     if !path.exists() {
         return Ok(());
     }
@@ -221,7 +256,10 @@ pub(crate) fn make_folder_of(path: &Path) -> Result<(), StoreError> {
         folder.file_name().is_some_and(|name| name == DEFAULT_FOLDER).then(|| std::fs::create_dir(folder));
     match made {
         Some(Ok(())) => Ok(()),
-        Some(Err(source)) if source.kind() != std::io::ErrorKind::NotFound => {
+        Some(Err(source)) if source.kind() == ErrorKind::AlreadyExists => {
+            Err(StoreError::NotAFolder { folder: folder.to_owned(), path: path.to_owned() })
+        }
+        Some(Err(source)) if source.kind() != ErrorKind::NotFound => {
             Err(StoreError::File { path: folder.to_owned(), source })
         }
         Some(Err(_)) | None => Err(StoreError::NoFolder { folder: folder.to_owned(), path: path.to_owned() }),
@@ -245,7 +283,7 @@ async fn check_or_migrate<C: Migrate>(
         Ok(applied) => applied.iter().map(|migration| migration.version).max(),
         Err(MigrateError::Execute(error)) if is_missing_table(&error) => None,
         Err(MigrateError::Execute(source)) => {
-            return Err(StoreError::Unreachable { url: url.to_string(), source });
+            return Err(unreachable(url, source));
         }
         Err(source) => return Err(failed(source)),
     };
@@ -305,5 +343,34 @@ mod tests {
         }
         assert_eq!(std::fs::read(&path).unwrap(), before);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing was put beside it");
+    }
+
+    #[test]
+    fn a_file_in_the_way_of_the_folder_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let in_the_way = folder.path().join(DEFAULT_FOLDER);
+        std::fs::write(&in_the_way, "").unwrap();
+        let error = make_folder_of(&in_the_way.join("assay.db")).unwrap_err();
+        let (told, beginning) =
+            (error.to_string(), format!("{} is a file, and the store", in_the_way.display()));
+        assert!(told.starts_with(&beginning) && told.contains("move the file away"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_database_is_said_to_be_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (notes, sub) = (folder.path().join("notes.txt"), folder.path().join("sub"));
+        std::fs::write(&notes, "these are notes and no database, for more than a hundred bytes\n".repeat(2))
+            .unwrap();
+        std::fs::create_dir(&sub).unwrap();
+        for schema in [Schema::Migrate, Schema::Require] {
+            for (path, what) in [(&notes, "no SQLite database"), (&sub, "a folder, not a SQLite file")] {
+                let error = Store::open(&StoreUrl::Sqlite(path.clone()), schema).await.unwrap_err();
+                let expected =
+                    format!("{} is {what}; name another file with --store sqlite:PATH", path.display());
+                assert_eq!(error.to_string(), expected);
+                assert!(!error.may_pass());
+            }
+        }
     }
 }

@@ -153,6 +153,7 @@ async fn prepare(pool: &Pool, mut granted: Granted) -> Result<Result<Ready, Give
     let entered = tokio::select! {
         biased;
         () = pool.stop.cancelled() => return Ok(Err(unstarted(granted))),
+        () = pool.alive.closes(run) => return Ok(Err(unstarted(granted))),
         entered = pool.gate.enter(attempt, size, pool.environment.clock.now()) => entered,
     };
     let wait_us = micros(before_gate.elapsed());

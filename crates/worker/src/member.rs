@@ -1,11 +1,12 @@
 //! This process as a member: the holder of its claims, alive for as long as its beat goes on.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use assay_common::clock::Micros;
 use assay_common::id::RunId;
-use assay_store::{Offer, RunState, StoreError};
+use assay_store::{Offer, Run, RunState, StoreError};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,10 @@ use crate::pool::Dice;
 const BEAT: Duration = Duration::from_secs(1);
 /// How long a beat vouches for what is held: whoever has not beaten for longer may have been buried.
 const VOUCHED: Duration = Duration::from_secs(2);
+/// How long calls in flight may go on after the deadline of their run: a tenth of the time that it was given, and no longer
+/// than this.
+const GRACE: Duration = Duration::from_secs(30);
+const GRACE_OF_ALL: u32 = 10;
 
 /// What the beat knows of this process.
 #[derive(Clone, Debug)]
@@ -29,7 +34,16 @@ pub(crate) struct Life {
     /// When the last beat that was answered was sent.
     beat_at: Instant,
     /// Those of the runs in hand that are paused, cancelled or over: nothing more is called for them.
-    closed: Arc<BTreeSet<RunId>>,
+    closed: Arc<BTreeMap<RunId, InFlight>>,
+}
+
+/// What becomes of the calls in flight of a run for which nothing more is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InFlight {
+    /// They are waited for.
+    Recorded,
+    /// They are cut off: the deadline has passed for too long.
+    Cut,
 }
 
 impl Life {
@@ -55,7 +69,24 @@ impl Alive {
 
     /// Whether a run goes on, as far as the last beat knows.
     pub(crate) fn is_open(&self, run: RunId) -> bool {
-        !self.0.borrow().closed.contains(&run)
+        !self.0.borrow().closed.contains_key(&run)
+    }
+
+    /// Ready once a run goes on no more: what of it has not begun never will.
+    pub(crate) async fn closes(&self, run: RunId) {
+        self.meets(|life| life.closed.contains_key(&run)).await;
+    }
+
+    /// Ready once the calls in flight of a run are not waited for any longer.
+    pub(crate) async fn cuts(&self, run: RunId) {
+        self.meets(|life| life.closed.get(&run) == Some(&InFlight::Cut)).await;
+    }
+
+    async fn meets(&self, is_met: impl Fn(&Life) -> bool) {
+        if self.0.clone().wait_for(|life| is_met(life)).await.is_err() {
+            // Nobody beats any more: nothing will be heard of it.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Whether a job of `run` that was claimed in that life may be called. Who has not beaten for long waits for the next
@@ -64,7 +95,7 @@ impl Alive {
         let mut life = self.0.clone();
         loop {
             let now = life.borrow_and_update().clone();
-            if now.joined != joined || now.closed.contains(&run) {
+            if now.joined != joined || now.closed.contains_key(&run) {
                 return false;
             }
             if now.beat_at.elapsed() < VOUCHED {
@@ -143,18 +174,33 @@ pub(crate) async fn beat(
 }
 
 /// Which of the runs in hand are not running. Where the store does not say, those of before.
-async fn closed(environment: &Environment, held: &Held, life: &watch::Sender<Life>) -> Arc<BTreeSet<RunId>> {
-    let mut closed = BTreeSet::new();
+async fn closed(
+    environment: &Environment,
+    held: &Held,
+    life: &watch::Sender<Life>,
+) -> Arc<BTreeMap<RunId, InFlight>> {
+    let mut closed = BTreeMap::new();
     for run in held.runs() {
-        let is_closed = match environment.store.run(run).await {
-            Ok(row) => row.is_none_or(|row| row.state != RunState::Running),
-            Err(_) => life.borrow().closed.contains(&run),
+        let in_flight = match environment.store.run(run).await {
+            Ok(row) => in_flight(row.as_ref(), environment.clock.now()),
+            Err(_) => life.borrow().closed.get(&run).copied(),
         };
-        if is_closed {
-            closed.insert(run);
-        }
+        closed.extend(in_flight.map(|in_flight| (run, in_flight)));
     }
     Arc::new(closed)
+}
+
+/// What becomes of the calls in flight of a run; nothing while it goes on.
+fn in_flight(run: Option<&Run>, now: Micros) -> Option<InFlight> {
+    let Some(run) = run else { return Some(InFlight::Recorded) };
+    let grace = GRACE.min(run.deadline_at.since(run.created_at) / GRACE_OF_ALL);
+    match run.state {
+        RunState::Running => None,
+        RunState::Cancelling | RunState::Cancelled if now >= run.deadline_at.plus(grace) => {
+            Some(InFlight::Cut)
+        }
+        _ => Some(InFlight::Recorded),
+    }
 }
 
 /// Leaves, once the last beat is over: what is still held goes back to the store.
@@ -194,7 +240,8 @@ mod tests {
         living.send_modify(|life| life.joined += 1);
         assert!(!alive.may_call(joined, run).await);
         assert!(alive.may_call(alive.joined(), run).await);
-        living.send_modify(|life| life.closed = Arc::new(BTreeSet::from([run])));
+        living.send_modify(|life| life.closed = Arc::new(BTreeMap::from([(run, InFlight::Recorded)])));
+        alive.closes(run).await;
         assert!(!alive.is_open(run) && !alive.may_call(alive.joined(), run).await, "it was cancelled");
         living.send_modify(|life| life.closed = Arc::default());
         tokio::time::sleep(VOUCHED).await;

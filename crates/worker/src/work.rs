@@ -43,6 +43,19 @@ enum Purchase {
     TooDear(Duration),
 }
 
+/// A call that came to an end: its class, what was observed, and its latency in microseconds where it has one.
+type Observed = (Class, Observation, Option<i64>);
+
+/// Why nothing was observed.
+enum Unheard {
+    /// There was nobody to ask.
+    Nobody,
+    /// The run has ended, and the call was not waited for.
+    Cut,
+    /// The end of this process came first.
+    Ended,
+}
+
 /// A job in execution.
 pub(crate) struct Work<'w> {
     pool: &'w Pool,
@@ -86,15 +99,20 @@ impl<'w> Work<'w> {
                 tokio::select! {
                     biased;
                     () = pool.hard.cancelled() => return Ok(None),
+                    () = pool.alive.closes(grant.key.run) => return Ok(Some(self.parked(Duration::ZERO))),
                     () = pool.gate.refresh(pass) => {}
                 }
             }
-            let Some(call) = self.ask(plan, &question, slot.as_ref(), reserved).await? else {
-                return Ok(None);
-            };
-            let Some((class, observation, latency_us)) = call else {
-                let error = "no recorded answer fits this case, prompt and trial".to_owned();
-                return Ok(Some(self.failed(ErrorKind::NoRecording, error, None)));
+            let asked = self.ask(plan, &question, slot.as_ref(), reserved).await?;
+            let (class, observation, latency_us) = match asked {
+                Ok(observed) => observed,
+                Err(Unheard::Nobody) => {
+                    let error = "no recorded answer fits this case, prompt and trial".to_owned();
+                    return Ok(Some(self.failed(ErrorKind::NoRecording, error, None)));
+                }
+                // In a run that is being cancelled, what is given back is cancelled too.
+                Err(Unheard::Cut) => return Ok(Some(self.parked(Duration::ZERO))),
+                Err(Unheard::Ended) => return Ok(None),
             };
             let circumstances = self.circumstances(&observation);
             let wait = match decide(class, &mut self.tally, &circumstances) {
@@ -128,6 +146,7 @@ impl<'w> Work<'w> {
             let entered = tokio::select! {
                 biased;
                 () = pool.stop.cancelled() => return Ok(Some(self.parked(Duration::ZERO))),
+                () = pool.alive.closes(grant.key.run) => return Ok(Some(self.parked(Duration::ZERO))),
                 entered = async {
                     tokio::time::sleep(wait).await;
                     pool.gate.enter(attempt, size, pool.environment.clock.now()).await
@@ -170,33 +189,33 @@ impl<'w> Work<'w> {
         })
     }
 
-    /// Makes one call, writes it down and lets the account learn from it. The outer `None`: the end came first; the
-    /// inner: there was nobody to ask.
+    /// Makes one call, writes it down and lets the account learn from it. Inside `Err`: nothing was observed.
     async fn ask(
         &mut self,
         plan: &Plan,
         question: &Question<'_>,
         pass: Option<&Pass>,
         reserved: bool,
-    ) -> Result<Option<Option<(Class, Observation, Option<i64>)>>, WorkerError> {
-        let Pool { environment, provider, gate, dice, hard, .. } = self.pool;
+    ) -> Result<Result<Observed, Unheard>, WorkerError> {
+        let Pool { environment, provider, gate, dice, hard, alive, .. } = self.pool;
         let started_at = environment.clock.now();
         let sent = Instant::now();
         let span = spans::call(provider, question);
         let asked =
             persist("read a recorded answer", dice, hard, || provider.ask(question, &environment.store))
                 .instrument(span.clone());
-        let observation = tokio::select! {
+        let (observation, is_cut) = tokio::select! {
             biased;
             asked = asked => match asked? {
-                Some(Some(observation)) => observation,
+                Some(Some(observation)) => (observation, false),
                 Some(None) => {
                     spans::not_called(&span);
-                    return Ok(Some(None));
+                    return Ok(Err(Unheard::Nobody));
                 }
-                None => return Ok(None),
+                None => return Ok(Err(Unheard::Ended)),
             },
-            () = hard.cancelled() => return Ok(None),
+            () = hard.cancelled() => return Ok(Err(Unheard::Ended)),
+            () = alive.cuts(self.grant.key.run) => (Observation::cut("the deadline of its run has passed"), true),
         };
         assay_common::crash_point!(Called);
         let duration_us = micros(sent.elapsed());
@@ -235,11 +254,16 @@ impl<'w> Work<'w> {
             // A provider that fails with a status bills nothing; what was cut off, or has no usage, it may have billed.
             frees: reserved && (cost.is_some() || billed == Some(false) || class == Class::Transient),
         });
+        if is_cut {
+            tracing::debug!("cut off a call: the deadline of its run has passed");
+            // It says nothing of the account.
+            return Ok(Err(Unheard::Cut));
+        }
         let detail = observation.reply.detail();
         let evidence = Evidence { class, sent, retry_after: observation.retry_after, detail: &detail };
         gate.observe(&evidence, &environment.store, &environment.clock).await;
         gate.settle(pass, class, &usage, &observation.meters);
-        Ok(Some(Some((class, observation, latency_us))))
+        Ok(Ok((class, observation, latency_us)))
     }
 
     /// Whether a call was billed, and what it cost. What never left this process was not, and costs what the price

@@ -54,9 +54,19 @@ async fn wrong_input_is_refused_before_anything_happens() {
         &|place| {
             let toml = "[providers.fake]\nkind = \"openai\"\nbase_url = \"http://127.0.0.1:1/v1\"\napi_key_env = \"NO_SUCH_KEY\"\n";
             place.write("assay.toml", toml);
+            append("scores: []")(place);
         },
         run,
-        &["NO_SUCH_KEY", "`fake`", "suite.yaml:5:10", "models: [fake/small]", "^^^^", "api_key_env"],
+        &[
+            "did you mean `score`",
+            "2 errors",
+            "NO_SUCH_KEY",
+            "`fake`",
+            "suite.yaml:5:10",
+            "models: [fake/small]",
+            "^^^^",
+            "api_key_env",
+        ],
     );
     assert_eq!(provider.bill().totals().calls, 0);
 }

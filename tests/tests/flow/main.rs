@@ -2,7 +2,7 @@
 //! the whole workspace anew.
 //!
 //! - on a laptop: [`first_look`], [`gsm8k`] and [`taubench`] on real answers, [`bad_input`], [`provider_faults`], [`resume`],
-//!   [`budget`], [`control`]
+//!   [`budget`], [`control`], [`ending`]
 //! - the fleet: [`fleet_start`], [`fleet`], [`fleet_front`], [`queue_faults`], [`client`], [`trace`], [`deploy`]
 //! - [`matrix`]: what breaks, and what holds all the same
 //! - evidence and releases: [`compare`], [`early`], [`flaky`], [`releases`], [`action`]
@@ -19,6 +19,7 @@ mod compare;
 mod control;
 mod deploy;
 mod early;
+mod ending;
 mod first_look;
 mod flaky;
 mod fleet;

@@ -27,6 +27,8 @@ pub(crate) use self::error::ClientError;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an answer, or the next piece of one, may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long an answer may take before the one who waits for it is told so.
+const SOON: Duration = Duration::from_secs(2);
 /// The most that is read of a refusal, in bytes.
 const MAX_PROBLEM_BYTES: usize = 1 << 20;
 
@@ -79,7 +81,7 @@ impl Client {
             Some(trace) => request.header(TraceParent::HEADER, trace.to_string()),
             None => request,
         };
-        let response = timeout(patience, request.send()).await.map_err(|_| self.silent())?;
+        let response = timeout(patience, self.patiently(request)).await.map_err(|_| self.silent())?;
         let response = response.map_err(|source| self.broken(source))?;
         let status = response.status();
         if status.is_success() {
@@ -95,6 +97,19 @@ impl Client {
         }
         let problem = self.problem(response).await?;
         Err(ClientError::Refused { server: self.shown(), problem: Box::new(problem) })
+    }
+
+    /// Sends a request, and says so when the answer takes its time.
+    async fn patiently(&self, request: RequestBuilder) -> Result<Response, reqwest::Error> {
+        let answer = request.send();
+        tokio::pin!(answer);
+        match timeout(SOON, &mut answer).await {
+            Ok(answered) => answered,
+            Err(_) => {
+                tracing::warn!("waiting for an answer of {}: its store may be slow, or away", self.shown());
+                answer.await
+            }
+        }
     }
 
     async fn problem(&self, mut response: Response) -> Result<Problem, ClientError> {

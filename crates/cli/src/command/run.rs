@@ -5,6 +5,7 @@
 use std::io::Write as _;
 
 use anyhow::anyhow;
+use assay_common::id::RunId;
 use assay_common::suite::Suite;
 use assay_coordinator::Environment;
 use assay_coordinator::api::document::{Counts, RunDocument};
@@ -12,7 +13,7 @@ use assay_coordinator::judge::record;
 use assay_coordinator::report::{Reader, Report};
 use assay_coordinator::run::begin::Draw;
 use assay_coordinator::run::{Begun, Driver, Ended, begin};
-use assay_coordinator::suite::{FreezeError, Loaded, load_with, owned};
+use assay_coordinator::suite::{FreezeError, Loaded, Severity, load_with, owned};
 use assay_store::{Provenance, Run};
 use futures_util::future::OptionFuture;
 use rand::RngExt as _;
@@ -20,7 +21,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::conclude::{exit_of, print};
-use super::session::{Again, Session, needs_attention, stopped, tell_stopping, worker_failed};
+use super::session::{
+    Again, Session, Stop, lost, needs_attention, over, stopped, tell_stopping, worker_failed,
+};
 use super::{estimate, files, keys, live};
 use crate::args::{Files, RunArgs};
 use crate::audit::entry;
@@ -38,7 +41,12 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
         return Err(Exit::Input(anyhow!("--queue: `assay run` needs no broker; leave the flag out")));
     }
     let live = live::in_store(settings, &args.suite).await?;
-    let loaded = load_with(&args.suite, Some(&settings.config), &live).map_err(Exit::input)?;
+    // An estimate calls nobody.
+    let lack = |provider: &str| match args.estimate {
+        true => None,
+        false => keys::lack(settings, provider, Severity::Error),
+    };
+    let loaded = load_with(&args.suite, Some(&settings.config), &live, &lack).map_err(Exit::input)?;
     warn(&loaded.warnings);
     let suite = &loaded.suite;
     if args.estimate {
@@ -48,7 +56,7 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     warn(&loaded.sights);
     files::check_all(&args.files)?;
     estimate::within_budget(settings, &loaded).await?;
-    let keys = keys::resolve(settings, &loaded)?;
+    let keys = keys::resolve(settings, suite)?;
     // Git takes its time, and the store does too.
     let asked = (args.source.clone(), args.suite.clone());
     let source = tokio::task::spawn_blocking(move || provenance(&asked.0, &asked.1));
@@ -67,6 +75,9 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     };
     if let Some(before) = &begun.instead_of {
         tell_new(before);
+    }
+    if begun.resumed.is_some() {
+        tell_held(&session.environment, begun.run).await?;
     }
     let store = session.environment.store.clone();
     let reader = Reader::new(&store, suite, begun.run);
@@ -109,13 +120,14 @@ impl Session {
             let _done = read_enough.clone().drop_guard();
             let watch = |run: &Run| progress.show(&Counts::of(run), run.planned);
             tokio::select! {
-                ended = driver.drive(&shutdown.soft, watch) => Ok(ended.map_err(Exit::from)),
+                ended = driver.drive(&shutdown.soft, watch) => Ok(ended.map_err(anyhow::Error::new)),
                 // The worker ends by itself only when it cannot go on.
                 worked = &mut *working => Err(worker_failed(worked)),
             }
         };
         let (ended, ()) = tokio::join!(driving, reader.follow(&read_enough));
-        let ended = ended?;
+        let kept = |error: &anyhow::Error| lost(error, &Again::WithoutNew.kept(begun.run, Stop::AtOnce));
+        let ended = ended.map_err(|error| kept(&error))?;
         shutdown.soft.cancel();
         if ended.is_err() {
             // The store is away: what is in flight cannot be recorded, only asked again.
@@ -128,11 +140,13 @@ impl Session {
         let (worked, report) = tokio::join!(working, OptionFuture::from(finished));
         signals.abort();
         progress.end();
-        let ended = ended?;
+        let ended = ended.map_err(|error| kept(&error))?;
         if !matches!(worked, Ok(Ok(()))) {
-            return Err(worker_failed(worked));
+            let told = Again::WithoutNew.told(ended.run(), Stop::AtOnce);
+            return Err(lost(&worker_failed(worked), &told));
         }
-        Ok((ended, report.transpose()?))
+        let report = report.transpose().map_err(|error| lost(&error.into(), &over(begun.run)))?;
+        Ok((ended, report))
     }
 
     /// Prints what there is to say and turns the end of the run into an exit.
@@ -149,16 +163,17 @@ impl Session {
             Ended::Finished(run) => run,
             Ended::Interrupted(run) => {
                 // What was in flight has been recorded since.
-                let run =
-                    store.run(run.id).await?.ok_or_else(|| Exit::Unfinished(anyhow!("the run is gone")))?;
-                return Err(Exit::Unfinished(stopped(Again::WithoutNew, &run)));
+                let run = store.run(run.id).await.ok().flatten().unwrap_or(run);
+                let stop = Stop::of(&self.shutdown);
+                return Err(Exit::Unfinished(stopped(Again::WithoutNew, &run, stop)));
             }
             Ended::NeedsAttention(run, problems) => {
                 return Err(Exit::Unfinished(needs_attention(Again::WithoutNew, &run, problems)));
             }
         };
         let report = report.ok_or_else(|| Exit::Unfinished(anyhow!("the run has no report")))?;
-        record(store, suite, &run, &report, self.environment.clock.now()).await?;
+        let recorded = record(store, suite, &run, &report, self.environment.clock.now()).await;
+        recorded.map_err(|error| lost(&error.into(), &over(run.id)))?;
         let document = RunDocument::reported(&run, report);
         print(settings, &document)?;
         if !settings.json {
@@ -180,6 +195,27 @@ fn tell_new(before: &Run) {
         "the last run of this suite, {}, was cancelled: {why}. This is a new run{budget}",
         before.id
     )]);
+}
+
+/// Says on stderr that others hold jobs of a run that goes on here, of which nobody knows yet whether they live: a file has one
+/// owner, and whoever had it before is gone, but a database is shared.
+async fn tell_held(environment: &Environment, run: RunId) -> Result<(), Exit> {
+    if !environment.store.standing(run).await?.running {
+        return Ok(());
+    }
+    let members = environment.store.members().await?;
+    let others = members.iter().filter(|member| member.pid != std::process::id());
+    let named: Vec<_> = others.map(|member| format!("{} on {}", member.pid, member.host)).collect();
+    let holders = match named.as_slice() {
+        [] => "another process".to_owned(),
+        named => format!("process {}", named.join(" or ")),
+    };
+    let dead_after = environment.timings.dead_after.as_secs();
+    warn(&[format!(
+        "jobs of run {run} are in the hands of {holders}. If that is dead, they go on here after {dead_after} s of its silence, \
+         and so does its part of the accounts' limits"
+    )]);
+    Ok(())
 }
 
 /// The flag that a reader needs to find the same store, where it was named by one.

@@ -41,7 +41,7 @@ pub(crate) async fn call(settings: &Settings, command: ScheduleCommand) -> Resul
         (ScheduleCommand::Add { suite, cron, channels, time_zone, name, clean_sweeps }, releases) => {
             let live = live::look(settings, &suite).await?;
             let config = matches!(releases, Releases::Store(_)).then_some(settings.config.as_ref());
-            let loaded = load_with(&suite, config, &live).map_err(Exit::input)?;
+            let loaded = load_with(&suite, config, &live, &|_| None).map_err(Exit::input)?;
             warn(&loaded.warnings);
             let name = name.unwrap_or_else(|| loaded.suite.name.clone());
             let suite = loaded.suite.clone();
@@ -91,7 +91,7 @@ pub(crate) async fn call(settings: &Settings, command: ScheduleCommand) -> Resul
 async fn sweep(settings: &Settings, store: Store, name: &str, patience: Duration) -> Result<Exit, Exit> {
     let schedule = find(&store, name).await.map_err(exit)?;
     store.close().await;
-    let keys = keys::resolve_frozen(settings, &schedule.suite)?;
+    let keys = keys::resolve(settings, &schedule.suite)?;
     let mut session = Session::open(settings, &schedule.suite, keys).await?;
     let swept = swept(&mut session, &schedule, patience).await;
     let left = session.leave().await;

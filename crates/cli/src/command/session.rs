@@ -9,17 +9,17 @@ use assay_common::clock::Clock;
 use assay_common::id::{MemberId, RunId};
 use assay_common::suite::Suite;
 use assay_coordinator::api::document::Counts;
-use assay_coordinator::reasons::{Reason, of_account};
+use assay_coordinator::reasons::{Caller, Reason, of_account};
 use assay_coordinator::run::{Driver, Ended};
 use assay_coordinator::{Environment, Timings};
 use assay_queue::Queue;
-use assay_store::{AccountProblem, FileLock, Run, RunPool, Schema, Store};
+use assay_store::{AccountProblem, FileLock, Run, RunPool, RunState, Schema, Store};
 use assay_worker::{Keys, PoolSpec, Serve, Shutdown, WorkerError};
 use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt as _, SeedableRng as _};
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::exit::Exit;
+use crate::exit::{Exit, chain};
 use crate::render::Progress;
 use crate::settings::Settings;
 use crate::signals::stop_on_signals;
@@ -78,16 +78,17 @@ impl Session {
         let progress = Progress::start(None);
         let ended = tokio::select! {
             ended = driver.drive(&self.shutdown.soft, |run| progress.show(&Counts::of(run), run.planned)) => {
-                ended.map_err(Exit::from)
+                ended.map_err(anyhow::Error::new)
             }
             // The worker ends by itself only when it cannot go on.
             worked = &mut self.working => Err(worker_failed(worked)),
         };
         signals.abort();
         progress.end();
-        match ended? {
+        let stop = Stop::of(&self.shutdown);
+        match ended.map_err(|error| lost(&error, &Again::Same.kept(run, Stop::AtOnce)))? {
             Ended::Finished(_) => Ok(()),
-            Ended::Interrupted(run) => Err(Exit::Unfinished(stopped(Again::Same, &run))),
+            Ended::Interrupted(run) => Err(Exit::Unfinished(stopped(Again::Same, &run, stop))),
             Ended::NeedsAttention(run, problems) => {
                 Err(Exit::Unfinished(needs_attention(Again::Same, &run, problems)))
             }
@@ -99,7 +100,7 @@ impl Session {
         self.shutdown.soft.cancel();
         match self.working.await {
             Ok(Ok(())) => Ok(()),
-            worked => Err(worker_failed(worked)),
+            worked => Err(Exit::Unfinished(worker_failed(worked))),
         }
     }
 }
@@ -130,17 +131,37 @@ pub(super) fn needs_attention(
     problems: Vec<(String, AccountProblem)>,
 ) -> anyhow::Error {
     let what: Vec<_> = problems.into_iter().map(|(account, problem)| told(&account, problem)).collect();
-    anyhow!("{}\n{}", what.join("\n"), again.told(run))
+    anyhow!("{}\n{}", what.join("\n"), again.told(run, Stop::Drained))
 }
 
 /// A problem as `assay status` tells it, and what to do about it.
 fn told(account: &str, problem: AccountProblem) -> String {
-    let Reason { detail, hint, .. } = of_account(account, problem);
+    let Reason { detail, hint, .. } = of_account(account, problem, Caller::Alone);
     hint.map_or_else(|| detail.clone(), |hint| format!("{detail}\n  help: {hint}"))
 }
 
-pub(super) fn stopped(again: Again, run: &Run) -> anyhow::Error {
-    anyhow!("stopped: {} of {} jobs are done. {}", run.done(), run.planned, again.told(run))
+pub(super) fn stopped(again: Again, run: &Run, stop: Stop) -> anyhow::Error {
+    anyhow!("stopped: {} of {} jobs are done. {}", run.done(), run.planned, again.told(run, stop))
+}
+
+/// What kept a run from its end, and how to go on.
+pub(super) fn lost(error: &anyhow::Error, how_to_go_on: &str) -> Exit {
+    Exit::Unfinished(anyhow!("{}\n{how_to_go_on}", chain(error)))
+}
+
+/// What became of the calls in flight.
+#[derive(Clone, Copy)]
+pub(super) enum Stop {
+    /// They were recorded.
+    Drained,
+    /// They were given up.
+    AtOnce,
+}
+
+impl Stop {
+    pub(super) fn of(shutdown: &Shutdown) -> Self {
+        if shutdown.hard.is_cancelled() { Self::AtOnce } else { Self::Drained }
+    }
 }
 
 /// How a run that stands still goes on.
@@ -153,24 +174,59 @@ pub(super) enum Again {
 }
 
 impl Again {
-    fn told(self, run: &Run) -> String {
-        let without = match self {
+    /// What to do about a run that goes on when it is driven again.
+    pub(super) fn kept(self, run: RunId, stop: Stop) -> String {
+        let (without, but) = (
+            self.without(),
+            match stop {
+                Stop::Drained => "",
+                Stop::AtOnce => ", but for the calls that were in flight: they may be paid again",
+            },
+        );
+        format!(
+            "Run {run} is kept; the same command goes on with it{without} and pays for no answer twice{but}."
+        )
+    }
+
+    /// What to do about a run that stands so.
+    pub(super) fn told(self, run: &Run, stop: Stop) -> String {
+        let (id, without) = (run.id, self.without());
+        match run.state {
+            RunState::Running | RunState::Paused => self.kept(id, stop),
+            RunState::Cancelling => {
+                let why = run.reason.as_deref().unwrap_or("no reason given");
+                let but = match stop {
+                    Stop::Drained => "",
+                    Stop::AtOnce => " The calls that were in flight may be on the provider's bill.",
+                };
+                format!(
+                    "Run {id} is being cancelled: {why}. The same command{without} asks nothing more, ends it and shows what \
+                     it has.{but}"
+                )
+            }
+            RunState::Completed | RunState::Cancelled => over(id),
+        }
+    }
+
+    fn without(self) -> &'static str {
+        match self {
             Self::WithoutNew => " (without --new)",
             Self::Same => "",
-        };
-        format!(
-            "Run {} is kept; the same command goes on with it{without} and pays for no answer twice.",
-            run.id
-        )
+        }
     }
 }
 
-pub(super) fn worker_failed(worked: Result<Result<(), WorkerError>, JoinError>) -> Exit {
-    Exit::Unfinished(match worked {
+/// What to do about a run that has come to its end.
+pub(super) fn over(run: RunId) -> String {
+    format!("Run {run} is over; `assay status {run}` shows what it has.")
+}
+
+pub(super) fn worker_failed(worked: Result<Result<(), WorkerError>, JoinError>) -> anyhow::Error {
+    match worked {
         Ok(Ok(())) => anyhow!("the worker stopped before the run had ended"),
         Ok(Err(error)) => anyhow::Error::new(error).context("the worker failed"),
         Err(error) => anyhow::Error::new(error).context("the worker died"),
-    })
+    }
 }
 
 /// Says on a terminal that Ctrl-C was heard.

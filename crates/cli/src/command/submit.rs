@@ -22,7 +22,7 @@ use crate::settings::Settings;
 pub(crate) async fn call(settings: &Settings, args: &SubmitArgs) -> Result<Exit, Exit> {
     let client = settings.client()?;
     let live = live::look(settings, &args.suite).await?;
-    let loaded = load_with(&args.suite, None, &live).map_err(Exit::input)?;
+    let loaded = load_with(&args.suite, None, &live, &|_| None).map_err(Exit::input)?;
     warn(&loaded.warnings);
     files::check_all(&args.files)?;
     let key = match &args.idempotency_key {

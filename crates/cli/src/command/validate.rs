@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use assay_coordinator::suite::{Diagnostic, load_with};
+use assay_coordinator::suite::{Severity, load_with};
 use serde_json::json;
 
 use super::{keys, live};
@@ -14,10 +14,10 @@ use crate::settings::Settings;
 /// Loads the suite as `run` would, and stops there.
 pub(crate) async fn call(settings: &Settings, path: &Path) -> Result<Exit, Exit> {
     let live = live::look(settings, path).await?;
-    let loaded = load_with(path, Some(&settings.config), &live).map_err(Exit::input)?;
-    let mut warnings = loaded.warnings.clone();
-    warnings.extend(keys::missing(settings, &loaded).into_iter().map(Diagnostic::into_warning));
-    warn(&warnings);
+    let lack = |provider: &str| keys::lack(settings, provider, Severity::Warning);
+    let loaded = load_with(path, Some(&settings.config), &live, &lack).map_err(Exit::input)?;
+    let warnings = &loaded.warnings;
+    warn(warnings);
     let suite = &loaded.suite;
     let jobs = suite.product().jobs();
     let mut out = std::io::stdout().lock();

@@ -1,9 +1,10 @@
 //! How channels are named, and which are there.
 
+use assay_common::nearest::nearest;
 use assay_store::Store;
 
 use super::error::ReleaseError;
-use crate::suite::hint::{did_you_mean, nearest};
+use crate::suite::hint::did_you_mean;
 
 /// Channels that people expect before anything was released.
 pub(crate) const USUAL: [&str; 2] = ["production", "staging"];

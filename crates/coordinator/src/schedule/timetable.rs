@@ -3,12 +3,11 @@
 //! What a clock change skips is due right after it, and what it repeats is due once.
 
 use assay_common::clock::Micros;
+use assay_common::nearest::nearest;
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
-
-use crate::suite::hint::nearest;
 
 /// Times that are counted to tell how many there are in a year.
 const COUNTED: usize = 400;

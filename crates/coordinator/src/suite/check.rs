@@ -254,7 +254,7 @@ impl Check<'_> {
             }
             (None, _) => {
                 let slip = node.entries().iter().find_map(|entry| {
-                    let near = super::hint::nearest(&entry.key, keys.iter().copied())?;
+                    let near = assay_common::nearest::nearest(&entry.key, keys.iter().copied())?;
                     Some((entry, near))
                 });
                 match slip {
@@ -278,7 +278,7 @@ impl Check<'_> {
 fn misspelt(node: &Node, shape: &'static Shape) -> Vec<&'static str> {
     let names = || shape.all_fields().map(|field| field.name);
     let unknown = node.entries().iter().filter(|entry| names().all(|name| name != entry.key));
-    unknown.filter_map(|entry| super::hint::nearest(&entry.key, names())).collect()
+    unknown.filter_map(|entry| assay_common::nearest::nearest(&entry.key, names())).collect()
 }
 
 /// Whether this alternative is meant: the kind of value decides, not whether it is right.

@@ -213,7 +213,12 @@ impl Findings {
     }
 
     pub(super) fn has_errors(&self) -> bool {
-        self.0.iter().any(|found| found.severity == Severity::Error)
+        self.errors() > 0
+    }
+
+    /// How many there are that keep a suite from running.
+    pub(super) fn errors(&self) -> usize {
+        self.0.iter().filter(|found| found.severity == Severity::Error).count()
     }
 
     /// Warnings when there is no error, else everything. `first` is the file to begin with.

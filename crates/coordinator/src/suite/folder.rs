@@ -1,11 +1,13 @@
 //! The suite's folder: the only place files are opened, however a path is written or linked.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
+use assay_common::nearest::{allowed_slips, nearest_within};
+
 use super::diagnostic::Diagnostic;
-use super::hint::{allowed_slips, nearest_within};
 use super::source::Source;
 
 /// The most files one pattern may name.
@@ -57,7 +59,7 @@ impl Folder {
     pub(super) fn of(suite: &Path) -> Result<Self, Refusal> {
         let shown = suite.parent().unwrap_or(Path::new("")).to_owned();
         let folder = if shown.as_os_str().is_empty() { Path::new(".") } else { &shown };
-        let real = fs::canonicalize(folder).map_err(|error| cannot_read(folder, &error))?;
+        let real = fs::canonicalize(folder).map_err(|error| cannot_read(suite, &error))?;
         Ok(Self { shown, real })
     }
 
@@ -67,9 +69,12 @@ impl Folder {
         let shown = self.shown.join(written);
         let real = fs::canonicalize(self.real.join(written)).map_err(|error| {
             let refusal = cannot_read(&shown, &error);
-            match self.neighbour(written) {
-                Some(near) => Refusal { hint: format!("did you mean `{near}`?"), ..refusal },
-                None => refusal,
+            match (error.kind(), self.neighbour(written)) {
+                (_, Some(near)) => Refusal { hint: format!("did you mean `{near}`?"), ..refusal },
+                (ErrorKind::NotFound, None) => {
+                    Refusal { hint: "paths begin at the suite's folder".to_owned(), ..refusal }
+                }
+                _ => refusal,
             }
         })?;
         if !real.starts_with(&self.real) {
@@ -130,18 +135,32 @@ impl Folder {
 }
 
 impl Found {
+    /// The file at a path that somebody has typed, wherever it leads.
+    pub(super) fn given(path: &Path) -> Self {
+        // What is not there is said when it is opened.
+        let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        Self { shown: path.to_owned(), real }
+    }
+
     /// Why reading it failed.
-    pub(super) fn cannot_read(&self, error: &std::io::Error) -> Refusal {
+    pub(super) fn cannot_read(&self, error: &io::Error) -> Refusal {
         cannot_read(&self.shown, error)
     }
 
-    /// The open file.
+    /// The open file. Since it was found, somebody may have put a link in its way: so it is looked for once more, and what is
+    /// open must be what lies there without one.
     pub(super) fn open(&self) -> Result<File, Refusal> {
         let file = fs::metadata(&self.real).and_then(|about| match about.is_file() {
             true => File::open(&self.real),
-            false => Err(std::io::Error::other("it is not a file")),
+            false => Err(io::Error::other("it is not a file")),
         });
-        file.map_err(|error| cannot_read(&self.shown, &error))
+        let unchanged = file.and_then(|file| {
+            let place = |about: fs::Metadata| (about.dev(), about.ino());
+            let lies_there = fs::canonicalize(&self.real)? == self.real
+                && place(fs::symlink_metadata(&self.real)?) == place(file.metadata()?);
+            lies_there.then_some(file).ok_or_else(|| io::Error::other("it was replaced while it was opened"))
+        });
+        unchanged.map_err(|error| cannot_read(&self.shown, &error))
     }
 
     /// The whole text, at most `limit` bytes of it.
@@ -203,15 +222,36 @@ fn outside(written: &str) -> Refusal {
     )
 }
 
-fn cannot_read(path: &Path, error: &std::io::Error) -> Refusal {
+fn cannot_read(path: &Path, error: &io::Error) -> Refusal {
     let (why, hint) = match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            ("there is no such file".to_owned(), "paths begin at the suite's folder")
-        }
-        std::io::ErrorKind::PermissionDenied => {
+        ErrorKind::NotFound => ("there is no such file".to_owned(), "check its path"),
+        ErrorKind::PermissionDenied => {
             ("permission denied".to_owned(), "let the user who runs assay read it")
         }
         _ => (error.to_string(), "name a file that can be read"),
     };
     Refusal::new(format!("cannot read {}: {why}", path.display()), hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_was_put_in_the_way_since_is_not_followed() {
+        let outside = tempfile::tempdir().unwrap();
+        let suites = tempfile::tempdir().unwrap();
+        let at = |name: &str| suites.path().join(name);
+        fs::write(outside.path().join("cases.jsonl"), "secret").unwrap();
+        fs::create_dir(at("data")).unwrap();
+        fs::write(at("data/cases.jsonl"), "mine").unwrap();
+        let folder = Folder::of(&at("suite.yaml")).unwrap();
+        let found = folder.file("data/cases.jsonl").unwrap();
+        assert_eq!(found.read(100).unwrap().text, "mine");
+        fs::rename(at("data"), at("old")).unwrap();
+        std::os::unix::fs::symlink(outside.path(), at("data")).unwrap();
+        let refused = found.read(100).unwrap_err();
+        assert!(refused.message.ends_with("it was replaced while it was opened"), "{}", refused.message);
+        assert!(folder.file("data/cases.jsonl").unwrap_err().message.contains("leaves the suite's folder"));
+    }
 }

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use assay_common::nearest::nearest;
 use assay_common::prompt::PromptBody;
 
 use super::folder::Found;
-use super::hint::nearest;
 use super::load::MAX_SUITE_BYTES;
 use super::yaml::{self, Node};
 use crate::release::channel::USUAL;
@@ -33,8 +33,7 @@ impl Live {
 
 /// What the suite at `path` asks for. Nothing where it cannot be read: whoever validates it says why.
 pub fn asked_of(path: &Path) -> Vec<Place> {
-    let found = Found { shown: path.to_owned(), real: path.to_owned() };
-    let Ok(source) = found.read(MAX_SUITE_BYTES) else { return Vec::new() };
+    let Ok(source) = Found::given(path).read(MAX_SUITE_BYTES) else { return Vec::new() };
     let Ok((tree, _)) = yaml::parse(&source.text) else { return Vec::new() };
     let text = |node: &Node, key: &str| node.get(key).and_then(Node::text).map(str::to_owned);
     let entries = tree.get("prompts").map(Node::items).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! From the path of a suite file to a suite that can run, or to everything that is wrong with it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use assay_common::suite::{DatasetRef, Priority, Suite};
 use super::super::verdict::Sight;
 use super::cases::CaseSource;
 use super::check::check_map;
-use super::diagnostic::{Diagnostic, Findings, Mark, Problems};
+use super::diagnostic::{Diagnostic, Findings, Mark, Problems, Severity};
 use super::folder::{Folder, Found, Refusal};
 use super::freeze::LoadedFiles;
 use super::gate::{Offer, seconds, slices};
@@ -43,20 +43,17 @@ pub struct Loaded {
     pub warnings: Vec<Diagnostic>,
     /// What the rules of its gate on drops can be expected to see.
     pub sights: Vec<Sight>,
-    /// An error without words where each provider is first named.
-    providers: BTreeMap<String, Diagnostic>,
 }
 
-impl Loaded {
-    /// What is wrong with a provider of the suite, told where the suite first names it.
-    ///
-    /// # Panics
-    /// When the suite names no such provider.
-    pub fn problem_with(&self, provider: &str, message: String, hint: &str) -> Diagnostic {
-        let mut problem = self.providers[provider].clone().hint(hint);
-        problem.message = message;
-        problem
-    }
+/// What this machine lacks for calling a provider that is configured, such as its key.
+#[derive(Clone, Debug)]
+pub struct Lack {
+    /// What is missing.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+    /// Whether the suite can do without.
+    pub severity: Severity,
 }
 
 /// Reads and validates the suite at `path` with everything it refers to. Nothing is stored, nothing is called; of
@@ -65,7 +62,7 @@ impl Loaded {
 /// # Errors
 /// Everything that is wrong, each with its place.
 pub fn load(path: &Path, config: &Config) -> Result<Loaded, Problems> {
-    load_with(path, Some(config), &Live::default())
+    load_with(path, Some(config), &Live::default(), &|_| None)
 }
 
 /// As [`load()`], for a suite that another machine runs: which providers there are, and what they cost, is for that
@@ -74,22 +71,27 @@ pub fn load(path: &Path, config: &Config) -> Result<Loaded, Problems> {
 /// # Errors
 /// As [`load()`].
 pub fn load_structure(path: &Path) -> Result<Loaded, Problems> {
-    load_with(path, None, &Live::default())
+    load_with(path, None, &Live::default(), &|_| None)
 }
 
-/// As [`load()`], with what is live where the suite asks for it; without a configuration as [`load_structure`].
+/// As [`load()`], with what is live where the suite asks for it; without a configuration as [`load_structure`]. `lack` says
+/// of each provider what is missing for calling it from here: that is told with the rest, where the suite first names it.
 ///
 /// # Errors
 /// As [`load()`].
-pub fn load_with(path: &Path, config: Option<&Config>, live: &Live) -> Result<Loaded, Problems> {
+pub fn load_with(
+    path: &Path,
+    config: Option<&Config>,
+    live: &Live,
+    lack: &dyn Fn(&str) -> Option<Lack>,
+) -> Result<Loaded, Problems> {
     let refused = |refusal: Refusal| {
         let mut findings = Findings::default();
         findings.push(refusal.told(|message| Diagnostic::error(path, message)));
         findings.into_problems(path)
     };
     let folder = Folder::of(path).map_err(refused)?;
-    let suite =
-        Found { shown: path.to_owned(), real: path.to_owned() }.read(MAX_SUITE_BYTES).map_err(refused)?;
+    let suite = Found::given(path).read(MAX_SUITE_BYTES).map_err(refused)?;
     let mut findings = Findings::default();
     let tree = match yaml::parse(&suite.text) {
         Ok((tree, faults)) => {
@@ -108,11 +110,21 @@ pub fn load_with(path: &Path, config: Option<&Config>, live: &Live) -> Result<Lo
     check_map(&suite, &tree, &SUITE, &mut findings);
     let (wants, sights) = Default::default();
     let suite = Rc::new(suite);
-    let mut loader =
-        Loader { config, live, folder, suite, findings, wants, sights, left_out: false, nothing_live: None };
-    let (suite, files, providers) = loader.suite(&tree);
+    let mut loader = Loader {
+        config,
+        live,
+        lack,
+        folder,
+        suite,
+        findings,
+        wants,
+        sights,
+        left_out: false,
+        nothing_live: None,
+    };
+    let (suite, files) = loader.suite(&tree);
     let Loader { findings, sights, .. } = loader;
-    Ok(Loaded { suite, files, warnings: findings.finish(path)?, sights, providers })
+    Ok(Loaded { suite, files, warnings: findings.finish(path)?, sights })
 }
 
 /// What every part of the suite is read with.
@@ -121,6 +133,8 @@ pub(super) struct Loader<'a> {
     pub(super) config: Option<&'a Config>,
     /// What is live where the suite asks for it.
     pub(super) live: &'a Live,
+    /// What is missing for calling a provider from here.
+    pub(super) lack: &'a dyn Fn(&str) -> Option<Lack>,
     pub(super) folder: Folder,
     pub(super) suite: Rc<Source>,
     pub(super) findings: Findings,
@@ -152,7 +166,7 @@ impl Loader<'_> {
 
     /// The suite as far as it can be read. Where something is missing, the findings hold an error and what stands in
     /// for it is never seen.
-    fn suite(&mut self, tree: &Node) -> (Suite, LoadedFiles, BTreeMap<String, Diagnostic>) {
+    fn suite(&mut self, tree: &Node) -> (Suite, LoadedFiles) {
         let nothing = Node { at: tree.at, value: Value::Null, bytes: 0..0 };
         let part = |key: &str| tree.get(key).unwrap_or(&nothing);
         let text = |key: &str| tree.get(key).and_then(Node::text);
@@ -182,7 +196,7 @@ impl Loader<'_> {
         let recordings = self.recordings(&mut models, &expected);
         self.check_twins(&models);
         self.check_limits(&models);
-        let providers = self.places_of_providers(&models);
+        self.check_providers(&models);
 
         let reduce = text("reduce").and_then(Reducer::parse).unwrap_or_default();
         if reduce.least_trials() > repeats && (told.is_some() || tree.get("repeats").is_none()) {
@@ -246,7 +260,7 @@ impl Loader<'_> {
             self.error(tree.at, "more jobs than can be counted: cases × prompts × models × repeats").hint =
                 Some("run a part of them".into());
         }
-        (suite, LoadedFiles { cases: Arc::<[CaseSource]>::from(sources), checkpoints, recordings }, providers)
+        (suite, LoadedFiles { cases: Arc::<[CaseSource]>::from(sources), checkpoints, recordings })
     }
 }
 

@@ -47,7 +47,7 @@ pub use admit::{Objection, admit};
 pub use diagnostic::{Diagnostic, Problems, Severity};
 pub use freeze::{FreezeError, LoadedFiles, owned};
 pub use live::{Live, Place, asked_of, live_places};
-pub use load::{Loaded, load, load_structure, load_with};
+pub use load::{Lack, Loaded, load, load_structure, load_with};
 pub use prompts::read_prompt;
 pub use schema::json_schema;
 pub use upload::{

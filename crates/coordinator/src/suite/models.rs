@@ -1,15 +1,15 @@
 //! `models:`: provider, model and sampling parameters of each entry.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use assay_common::config::{Config, Provider, ProviderKind};
 use assay_common::limit::Dimension;
 use assay_common::model::{Model, Sampling};
 use assay_common::score::Millionths;
 
-use super::diagnostic::Diagnostic;
+use super::diagnostic::Severity;
 use super::hint::did_you_mean;
-use super::load::Loader;
+use super::load::{Lack, Loader};
 use super::yaml::Node;
 
 /// An entry, with the file a `recorded` one plays back.
@@ -79,14 +79,18 @@ impl Loader<'_> {
         }
     }
 
-    /// For each provider an error without words where it is first named.
-    pub(super) fn places_of_providers(&self, models: &[ModelEntry<'_>]) -> BTreeMap<String, Diagnostic> {
-        let place = |entry: &ModelEntry<'_>| {
+    /// What this machine lacks for calling a provider is told where the suite first names it.
+    pub(super) fn check_providers(&mut self, models: &[ModelEntry<'_>]) {
+        let mut seen = BTreeSet::new();
+        for entry in models.iter().filter(|entry| seen.insert(&entry.model.provider)) {
+            let Some(Lack { message, hint, severity }) = (self.lack)(&entry.model.provider) else { continue };
             let at = entry.node.get("provider").unwrap_or(entry.node).at;
-            (entry.model.provider.clone(), self.suite.error(at, String::new()))
-        };
-        // Of equal keys the last one stays.
-        models.iter().rev().map(place).collect()
+            match severity {
+                Severity::Error => self.error(at, message),
+                Severity::Warning => self.warning(at, message),
+            }
+            .hint = Some(hint);
+        }
     }
 
     /// A budget can hold only where every price is known.

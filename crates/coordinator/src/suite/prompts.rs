@@ -43,10 +43,8 @@ fn label_of(node: &Node) -> Option<&str> {
 /// When it cannot be read, or is no prompt.
 pub fn read_prompt(path: &Path) -> Result<PromptBody, Problems> {
     let mut findings = Findings::default();
-    let read = Folder::of(path).and_then(|folder| {
-        let found = Found { shown: path.to_owned(), real: path.to_owned() };
-        Ok((folder, Rc::new(found.read(MAX_PROMPT_BYTES)?)))
-    });
+    let read =
+        Folder::of(path).and_then(|folder| Ok((folder, Rc::new(Found::given(path).read(MAX_PROMPT_BYTES)?))));
     let (folder, source) = match read {
         Ok(read) => read,
         Err(refusal) => {
@@ -60,6 +58,7 @@ pub fn read_prompt(path: &Path) -> Result<PromptBody, Problems> {
         suite: Rc::clone(&source),
         findings,
         live: &Live::default(),
+        lack: &|_| None,
         wants: Wants::default(),
         sights: Vec::new(),
         left_out: false,
@@ -128,9 +127,13 @@ impl Loader<'_> {
                 self.error(node.at, format!("a second baseline; the first is on line {}", first.line)).hint =
                     Some("the others are compared with one entry: keep one of them".into());
             }
+            let errors = self.findings.errors();
             let Some(body) = self.body(node) else { continue };
             let digest = body.digest();
-            if let Some(twin) = digests.insert(digest.clone(), label.to_owned())
+            // Of what is wrong nobody knows what it should be.
+            let is_sound = self.findings.errors() == errors;
+            if is_sound
+                && let Some(twin) = digests.insert(digest.clone(), label.to_owned())
                 && twin != label
             {
                 let message = format!("`{label}` has the same content as `{twin}`: they are one version");

@@ -66,6 +66,8 @@ pub(super) fn parse(text: &str) -> Result<(Node, Vec<Fault>), Fault> {
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPEATED },
         // Keys given twice are found below, all of them at once.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
+        // A tag says what a value is to be made into: nothing here does that.
+        reject_unsupported_tags: true,
         // They are refused below, in our words and with their place.
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
         strict_booleans: true,

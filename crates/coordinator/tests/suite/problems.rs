@@ -1,5 +1,6 @@
 //! Bad suites as a whole: every problem at once, the file itself, its YAML, its kinds of values.
 
+use assay_coordinator::suite::{Lack, Live, Severity, load_with};
 use insta::assert_snapshot;
 
 use super::{Folder, config, suite_with, told};
@@ -200,7 +201,7 @@ fn the_suite_file_itself() {
     assert_snapshot!(folder.load().unwrap_err(), @r#"
 error: cannot read suite.yaml: there is no such file
 --> suite.yaml
- = help: paths begin at the suite's folder
+ = help: check its path
 
 1 error: nothing was run
 "#);
@@ -216,9 +217,9 @@ error: cannot read prompts: it is not a file
 1 error: nothing was run
 "#);
     assert_snapshot!(told_of_path("nowhere/suite.yaml"), @r#"
-error: cannot read nowhere: there is no such file
+error: cannot read nowhere/suite.yaml: there is no such file
 --> nowhere/suite.yaml
- = help: paths begin at the suite's folder
+ = help: check its path
 
 1 error: nothing was run
 "#);
@@ -326,6 +327,70 @@ error: not YAML: alias references unknown anchor
 
 1 error: nothing was run
 "#);
+    assert_snapshot!(told(&suite_with("", "description: !env NAME\n")), @r#"
+error: the tag `!env` means nothing here
+ --> suite.yaml:7:19
+  |
+7 | description: !env NAME
+  |                   ^^^^
+  |
+  = help: delete it; a text that begins with `!` is quoted
+
+1 error: nothing was run
+"#);
+    // Those of YAML itself say what a value is anyway.
+    assert_snapshot!(told(&suite_with("", "description: !!str 5\n")), @"");
+}
+
+/// Two files that cannot be used are no two versions of one prompt.
+#[test]
+fn what_could_not_be_read_has_no_twin() {
+    let prompts =
+        "prompts:\n  - {name: p, label: one, file: a.yaml}\n  - {name: p, label: two, file: b.yaml}\n";
+    let told = super::told_of(&[
+        ("suite.yaml", &suite_with("prompts", prompts)),
+        ("a.yaml", "- {role: usr, content: hi}\n"),
+        ("b.yaml", "- {role: user, contents: hi}\n"),
+    ]);
+    assert!(told.contains("a.yaml:1") && told.contains("b.yaml:1"), "{told}");
+    assert!(!told.contains("same content"), "{told}");
+}
+
+/// What the machine lacks for a provider is told beside everything else, where the suite names the provider.
+#[test]
+fn what_a_provider_lacks_is_one_of_the_problems() {
+    let suite = suite_with("models", "models: [openai/gpt, local/m, openai/other]\nownr: me\n");
+    let folder = Folder::with(&[("suite.yaml", &suite)]);
+    let check = |severity: Severity| {
+        let lack = |provider: &str| {
+            let lacks = || Lack { message: "no key".into(), hint: "set it".into(), severity };
+            (provider == "openai").then(lacks)
+        };
+        let live = Live::default();
+        let loaded = load_with(&folder.path("suite.yaml"), Some(&config()), &live, &lack);
+        folder.without_folder(&loaded.unwrap_err().to_string())
+    };
+    assert_snapshot!(check(Severity::Error), @r#"
+error: no key
+ --> suite.yaml:4:10
+  |
+4 | models: [openai/gpt, local/m, openai/other]
+  |          ^^^^^^^^^^
+  |
+  = help: set it
+
+error: unknown key `ownr` in the suite
+ --> suite.yaml:5:1
+  |
+5 | ownr: me
+  | ^^^^
+  |
+  = help: did you mean `owner`?
+
+2 errors: nothing was run
+"#);
+    let warned = check(Severity::Warning);
+    assert!(warned.contains("warning: no key") && warned.contains("1 error: "), "{warned}");
 }
 
 #[test]

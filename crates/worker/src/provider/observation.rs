@@ -18,6 +18,14 @@ pub(crate) struct Observation {
     pub(crate) measured: Measured,
 }
 
+impl Observation {
+    /// Of a call that this process broke off.
+    pub(crate) fn cut(why: &str) -> Self {
+        let (retry_after, meters) = Default::default();
+        Self { reply: Reply::Broken(why.to_owned()), retry_after, meters, measured: Measured::Here }
+    }
+}
+
 /// What a call's latency is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Measured {

@@ -1,8 +1,8 @@
 //! What somebody said of a suite and nobody understood: a field whose name is misspelt would vanish, and a gate with it.
 
+use assay_common::nearest::nearest;
 use serde_json::Value;
 
-use super::super::hint::nearest;
 use super::Objections;
 
 /// Objects to every field of `sent`, anywhere in it, that is not in `understood`: the same after it was read.

@@ -37,6 +37,10 @@ impl Fault {
                 "an alias inside of what it stands for".to_owned(),
                 "name something that is complete before it",
             ),
+            Error::UnsupportedTag { tag, .. } => (
+                format!("the tag `{tag}` means nothing here"),
+                "delete it; a text that begins with `!` is quoted",
+            ),
             Error::NullIntoString { .. } => ("a key without a name".to_owned(), "write `key: value`"),
             other => {
                 let text = other.to_string();
