@@ -44,6 +44,14 @@ error: nothing is scored: every answer would pass, and `pass_rate` be 1
   |
   = help: add `score:` to judge answers
 
+warning: no latency is measured of `echo/e`: this rule is always inconclusive
+ --> suite.yaml:5:56
+  |
+5 | gate: {rules: [{metric: pass_rate, min: 0.5}, {metric: latency_p95_ms, max: 9}]}
+  |                                                        ^^^^^^^^^^^^^^
+  |
+  = help: leave it out, or try the prompts on a model that is asked over a network
+
 1 error: nothing was run
 "#);
 }

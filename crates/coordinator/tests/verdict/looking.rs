@@ -152,7 +152,8 @@ fn it_says_after_how_many_cases_the_rule_that_settled_it_had_decided() {
             );
         }
         let ruling = Ruling::of(&aggregation).unwrap();
-        let aggregate = aggregation.finish(&Quantiles::default(), &[], 600);
+        let mut aggregate = aggregation.finish(&Quantiles::default(), &[], 600);
+        aggregate.stopped_early = true;
         let verdict = judge(&suite, &aggregate, true, &[]).unwrap();
         let decided = verdict.versions[0].rules.iter().filter(|rule| rule.outcome != Inconclusive);
         (ruling.settled.unwrap(), ruling.units, decided.map(|rule| rule.n).collect::<Vec<_>>())
