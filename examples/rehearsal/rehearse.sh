@@ -19,6 +19,14 @@ command -v "$assay" >/dev/null || { echo "$assay is not there: set ASSAY to the 
 # A word as a shell reads it back.
 quoted() { printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")"; }
 
+# How this script is called again, for the same folder with the same binary.
+again() {
+    [ -z "${ASSAY:-}" ] || printf 'ASSAY=%s ' "$(quoted "$ASSAY")"
+    [ -z "${REHEARSAL:-}" ] || printf 'REHEARSAL=%s ' "$(quoted "$REHEARSAL")"
+    quoted "$0"
+    printf ' %s' "$1"
+}
+
 say() { printf '\n== %s\n' "$1"; }
 
 # What a person would type, then what comes of it. The exit code has to be the first argument.
@@ -92,10 +100,10 @@ simulate)
 A customer writes: "I asked in German where my parcel is, and billing answered."
 It is about the prompt \`routing\` on the channel \`production\`. You have ten minutes. Every command needs
 
-    export ASSAY_STORE=$(quoted "$store")
+    export ASSAY_STORE=$(quoted "$store")$([ "$assay" = assay ] || printf '\n    alias assay=%s' "$(quoted "$assay")")
 
 Find out what is live since when, and who put it there; take the incident up; bring back what worked; check that it is live; close the
-incident with its cause. Then: $(quoted "$0") debrief
+incident with its cause. Then: $(again debrief)
 TEXT
     ;;
 debrief)

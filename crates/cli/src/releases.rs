@@ -104,11 +104,12 @@ impl Releases {
         &self,
         name: &str,
         channel: &str,
+        from: Option<&Which>,
         reason: &str,
     ) -> Result<ReleaseEntry, Exit> {
         match self {
-            Self::Store(store) => desk(store)?.rollback(name, channel, reason).await.map_err(exit),
-            Self::Server(client) => client.rollback(name, channel, reason).await.map_err(refused),
+            Self::Store(store) => desk(store)?.rollback(name, channel, from, reason).await.map_err(exit),
+            Self::Server(client) => client.rollback(name, channel, from, reason).await.map_err(refused),
         }
     }
 

@@ -34,6 +34,11 @@ pub struct Price {
 }
 
 impl Price {
+    /// Whether nothing costs anything.
+    pub fn is_free(&self) -> bool {
+        (self.input_per_mtok, self.output_per_mtok) == (NanoUsd(0), NanoUsd(0))
+    }
+
     /// What a call with `usage` costs, each side rounded up to a whole nano-dollar. `None` when the
     /// provider did not say how many tokens it counted: an unknown cost is never zero.
     pub fn cost(&self, usage: &Usage) -> Option<NanoUsd> {

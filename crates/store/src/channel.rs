@@ -114,8 +114,8 @@ pub struct Move {
 /// What became of a [`Move`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Moved {
-    /// It is live. The number of the incident that was opened, or of that which is recovered from.
-    Live(Option<i64>),
+    /// It is live. The numbers of the incident that was opened, or of those that are recovered from, the newest first.
+    Live(Vec<i64>),
     /// Somebody else was first, with this. Nothing was changed.
     Raced(Box<Release>),
 }
@@ -152,15 +152,15 @@ impl Store {
             for number in returned {
                 unlink_returned!(conn, number, release.released_at, &release.released_by);
             }
-            let mut concerned = None;
+            let mut concerned = Vec::new();
             if let Some(incident) = incident {
-                concerned = Some(open_incident!(conn, incident).number());
+                concerned.push(open_incident!(conn, incident).number());
             }
             if let Some(digest) = recovers {
                 let query = sqlx::query_scalar(OPEN_ON).bind(&release.prompt).bind(&release.channel);
                 let open: Vec<i64> = query.bind(digest.as_str()).fetch_all(&mut *conn).await?;
-                concerned = open.first().copied();
                 for number in open {
+                    concerned.push(number);
                     let query = sqlx::query(LINK).bind(number).bind(release.seq);
                     query.bind(release.released_at.0).execute(&mut *conn).await?;
                     let (at, by, told) = (release.released_at, &release.released_by, release.linking());

@@ -18,10 +18,12 @@ pub(crate) const HAS_RUNNING: &str =
     "SELECT ordinal FROM jobs WHERE run_id = $1 AND state = 'running' LIMIT 1";
 
 // The counts are those of the rows. The two looks before it keep a run with open jobs from being counted each time; the
-// condition on `open` decides.
+// condition on `open` decides. A run that was told to end while its last jobs were in flight, and has a result of every job
+// all the same, lacks nothing.
 const FINISH_RUN: &str = "
     UPDATE runs
-    SET state = CASE WHEN state = 'cancelling' AND COALESCE(stopped_early, FALSE) = FALSE THEN 'cancelled'
+    SET state = CASE WHEN state = 'cancelling' AND COALESCE(stopped_early, FALSE) = FALSE
+            AND counted.passed + counted.failed + counted.errored < planned THEN 'cancelled'
             ELSE 'completed' END, finished_at = $2,
         passed = counted.passed, failed = counted.failed, errored = counted.errored, cancelled = counted.cancelled
     FROM (
@@ -38,7 +40,8 @@ const FINISH_RUN: &str = "
 
 impl Store {
     /// Brings a run to its end if nothing of it is open: expansion has ended or it is being cancelled, and every job
-    /// is terminal. `None` while something is; a run that is over already comes back as it is.
+    /// is terminal. `None` while something is; a run that is over already comes back as it is. One that was being cancelled
+    /// is cancelled only if a planned job has no result.
     ///
     /// # Errors
     /// [`StoreError::Deposed`] when the mandate has ended.

@@ -24,7 +24,8 @@ mod log;
 
 use log::Log;
 
-/// How long a connection is waited for, and a new one may take.
+/// How long a connection is waited for, and a new one may take. Whoever waits longer is told so by an error; waiting less is
+/// no news, on a busy machine least of all.
 pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a SQLite transaction waits for that of another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -113,7 +114,10 @@ impl Pools {
         ]);
         let options = options.statement_cache_capacity(PREPARED);
         let pool = |connections| {
-            let pool = PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT);
+            let pool = PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(ACQUIRE_TIMEOUT)
+                .acquire_slow_threshold(ACQUIRE_TIMEOUT);
             pool.connect_lazy_with(options.clone())
         };
         Self::Postgres(Postgres { pool: pool(CONNECTIONS), pulse: pool(1) })
@@ -159,6 +163,7 @@ fn readers_of(options: SqliteConnectOptions) -> SqlitePool {
     SqlitePoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        .acquire_slow_threshold(ACQUIRE_TIMEOUT)
         .test_before_acquire(false)
         .idle_timeout(None)
         .max_lifetime(None)

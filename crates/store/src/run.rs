@@ -78,7 +78,7 @@ pub struct Run {
     pub revision: Digest,
     /// Where it stands.
     pub state: RunState,
-    /// Why it was cancelled, or paused by whoever drives it.
+    /// Why it was told to end, or paused by whoever drives it.
     pub reason: Option<String>,
     /// What the order of its units is drawn from.
     pub seed: [u8; 32],

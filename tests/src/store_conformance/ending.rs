@@ -35,6 +35,20 @@ pub async fn cancel_means_cancel(place: StoreUrl) {
     assert!(!store.cancel(fixture.run, "too late".into(), NOW).await.unwrap());
 }
 
+/// What was in flight when a run was told to end may be all that it lacked: with a result of every planned job it is complete.
+pub async fn a_run_that_lacks_nothing_is_complete(place: StoreUrl) {
+    let fixture = Fixture::expanded(&place, 2).await;
+    let store = &fixture.store;
+    fixture.claim(fixture.member, [0, 1]).await;
+    fixture.settle(vec![finished(fixture.passed(0, 1))]).await;
+    assert!(store.give_up(Mandate::Own, fixture.run, "its budget is spent".into(), NOW).await.unwrap());
+    assert_eq!(store.finish(Mandate::Own, fixture.run, NOW).await.unwrap(), None, "one is running");
+    fixture.settle(vec![finished(fixture.errored(1, 1))]).await;
+    let run = store.finish(Mandate::Own, fixture.run, NOW).await.unwrap().unwrap();
+    assert_eq!((run.state, counts(&run)), (RunState::Completed, [1, 0, 1, 0]));
+    assert_eq!(run.reason.as_deref(), Some("its budget is spent"));
+}
+
 /// However many jobs wait, and though the database has not counted them yet: all are cancelled, those given back as well.
 pub async fn a_large_run_is_cancelled_whole(place: StoreUrl) {
     const JOBS: u64 = 12_000;

@@ -162,16 +162,16 @@ pub async fn versions_are_found_and_attributed_once(place: StoreUrl) {
 pub async fn a_channel_remembers(place: StoreUrl) {
     let store = open(&place).await;
     assert_eq!(store.live("capital", "production", None).await.unwrap(), None);
-    assert_eq!(put(&store, release(1, 1), None).await, Moved::Live(None));
-    assert_eq!(put(&store, release(2, 2), None).await, Moved::Live(None));
+    assert_eq!(put(&store, release(1, 1), None).await, Moved::Live(vec![]));
+    assert_eq!(put(&store, release(2, 2), None).await, Moved::Live(vec![]));
     let stale = put(&store, release(2, 3), Some(incident(3, "never"))).await;
     let second = Release { reason: Some("a\u{fffd}b".to_owned()), ..release(2, 2) };
     assert_eq!(stale, Moved::Raced(Box::new(second.clone())), "nobody overwrites what he has not seen");
     assert_eq!(store.incidents(true).await.unwrap(), []);
     let overridden = Release { kind: ReleaseKind::Override, ..release(3, 3) };
-    assert_eq!(put(&store, overridden, Some(incident(3, "in haste"))).await, Moved::Live(Some(1)));
+    assert_eq!(put(&store, overridden, Some(incident(3, "in haste"))).await, Moved::Live(vec![1]));
     let back = Release { kind: ReleaseKind::Rollback, previous: Some(1), ..release(4, 2) };
-    assert_eq!(put(&store, back, None).await, Moved::Live(Some(1)));
+    assert_eq!(put(&store, back, None).await, Moved::Live(vec![1]));
     let recovered = store.incident(1).await.unwrap().unwrap();
     assert_eq!((recovered.rollback, recovered.recovered_at), (Some(4), Some(Micros(40))));
     let live = store.live("capital", "production", None).await.unwrap().unwrap();
@@ -188,7 +188,7 @@ pub async fn a_channel_remembers(place: StoreUrl) {
         released_at: Micros(50),
         ..release(1, 1)
     };
-    assert_eq!(put(&store, rehearsal, None).await, Moved::Live(None));
+    assert_eq!(put(&store, rehearsal, None).await, Moved::Live(vec![]));
     let seqs = async |on| {
         let releases = store.releases("capital", on).await.unwrap();
         releases.iter().map(|release| release.seq).collect::<Vec<_>>()
@@ -217,7 +217,7 @@ pub async fn of_releases_at_once_one_is_live(place: StoreUrl) {
     let ended = releasers.join_all().await;
     let live = store.live("capital", "production", None).await.unwrap().unwrap();
     let lost = ended.iter().filter(|ended| **ended == Moved::Raced(Box::new(live.clone()))).count();
-    assert_eq!((lost, ended.contains(&Moved::Live(Some(1)))), (5, true), "{ended:?}");
+    assert_eq!((lost, ended.contains(&Moved::Live(vec![1]))), (5, true), "{ended:?}");
     assert_eq!(store.incidents(true).await.unwrap().len(), 1);
 }
 
@@ -272,14 +272,14 @@ pub async fn a_version_that_comes_back_is_not_recovered_from(place: StoreUrl) {
     };
     put(&store, release(1, 1), None).await;
     put(&store, over(2), Some(incident(3, "in haste"))).await;
-    assert_eq!(put(&store, back(3, 1), None).await, Moved::Live(Some(1)));
+    assert_eq!(put(&store, back(3, 1), None).await, Moved::Live(vec![1]));
     assert_eq!(recovered().await, Some((3, Micros(30))));
     // Told of while it is off: that changes nothing.
     store.open_incident(incident(3, "late"), entry("incident.open")).await.unwrap();
     assert_eq!(recovered().await, Some((3, Micros(30))));
-    assert_eq!(put(&store, over(4), Some(incident(3, "again"))).await, Moved::Live(Some(1)));
+    assert_eq!(put(&store, over(4), Some(incident(3, "again"))).await, Moved::Live(vec![1]));
     assert_eq!(recovered().await, None);
-    assert_eq!(put(&store, back(5, 1), None).await, Moved::Live(Some(1)));
+    assert_eq!(put(&store, back(5, 1), None).await, Moved::Live(vec![1]));
     assert_eq!(recovered().await, Some((5, Micros(50))));
     // It is over; what comes back then is another incident, unless somebody opens this one again.
     let change =

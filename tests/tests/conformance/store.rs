@@ -71,6 +71,7 @@ conforms!(
     giving_back::an_owner_who_is_killed_time_after_time_finds_the_poison,
     giving_back::no_claim_outlives_its_member,
     ending::cancel_means_cancel,
+    ending::a_run_that_lacks_nothing_is_complete,
     ending::a_large_run_is_cancelled_whole,
     ending::the_dead_give_back_to_nobody,
     ending::no_grant_comes_after_a_cancellation,

@@ -98,14 +98,23 @@ Exit codes:
     },
     /// Put the version that was live before back on a channel, at once
     #[command(after_help = "\
-Example:
-  assay prompt rollback support --channel production --reason \"it invents refunds\"")]
+Examples:
+  assay prompt rollback support --channel production --reason \"it invents refunds\"
+  assay prompt rollback support --channel production --from 2 --reason \"so does that\"
+
+Exit codes:
+  0  it is live
+  2  the prompt or channel is not there, or there is nothing to roll back to
+  4  somebody else was first, or the store cannot be reached; nothing was changed")]
     Rollback {
         /// The prompt
         name: String,
         /// The channel
         #[arg(long, value_name = "CHANNEL")]
         channel: String,
+        /// The version to take off, by its number or its digest: needed where what is live was rolled back to
+        #[arg(long, value_name = "VERSION")]
+        from: Option<Which>,
         /// Why, for the record
         #[arg(long, value_name = "TEXT")]
         reason: String,

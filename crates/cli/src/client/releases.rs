@@ -95,9 +95,10 @@ impl Client {
         &self,
         name: &str,
         channel: &str,
+        from: Option<&Which>,
         reason: &str,
     ) -> Result<ReleaseEntry, ClientError> {
-        let body = json!({"reason": reason});
+        let body = json!({"reason": reason, "from": from.map(ToString::to_string)});
         self.post(&["channels", channel, "prompts", name, "rollback"], &body).await
     }
 

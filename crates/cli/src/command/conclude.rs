@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use assay_coordinator::api::document::RunDocument;
 use assay_coordinator::report::Report;
 use assay_coordinator::run::PAST_DEADLINE;
+use assay_store::RunState;
 
 use crate::exit::Exit;
 use crate::render;
@@ -26,7 +27,7 @@ pub(crate) fn print(settings: &Settings, document: &RunDocument) -> Result<(), E
 /// have been judged.
 pub(crate) fn exit_of(report: &Report) -> Exit {
     let run = &report.run;
-    if run.reason.as_deref() == Some(PAST_DEADLINE) {
+    if run.state == RunState::Cancelled.word() && run.reason.as_deref() == Some(PAST_DEADLINE) {
         return Exit::Unfinished(anyhow!(
             "run {0} was cancelled: {PAST_DEADLINE}; what it has is kept (`assay results {0}`); raise `deadline` in the \
              suite for a run that takes longer",

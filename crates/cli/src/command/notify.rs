@@ -66,8 +66,14 @@ pub(crate) async fn afterwards(settings: &Settings) {
     if settings.config.webhooks.is_empty() || settings.server.is_some() {
         return;
     }
-    if let Err(Exit::Unfinished(error) | Exit::Input(error)) = pass(settings, AFTERWARDS).await {
-        tracing::debug!(%error, "webhooks were not told: {error}");
+    match pass(settings, AFTERWARDS).await {
+        Ok(Told { problems, .. }) if problems.is_empty() => {}
+        // Why has been logged.
+        Ok(_) => warn(&["what webhooks did not take is kept and tried again: `assay notify list` shows it"]),
+        Err(Exit::Unfinished(error) | Exit::Input(error)) => {
+            tracing::debug!(%error, "webhooks were not told: {error}");
+        }
+        Err(_) => {}
     }
 }
 

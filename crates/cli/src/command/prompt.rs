@@ -56,8 +56,9 @@ pub(crate) async fn call(settings: &Settings, command: PromptCommand) -> Result<
             let asked = Promote { prompt, version, channel, reason, overriding, new_channel };
             put(settings, &releases().await?.promote(asked).await?, render::release)
         }
-        PromptCommand::Rollback { name, channel, reason } => {
-            put(settings, &releases().await?.rollback(&name, &channel, &reason).await?, render::release)
+        PromptCommand::Rollback { name, channel, from, reason } => {
+            let back = releases().await?.rollback(&name, &channel, from.as_ref(), &reason).await?;
+            put(settings, &back, render::release)
         }
         PromptCommand::Rehearse { name, channel } => {
             let rehearsed = releases().await?.rehearse(&name, &channel).await?;
@@ -84,6 +85,13 @@ pub(crate) async fn call(settings: &Settings, command: PromptCommand) -> Result<
             Ok(Exit::Done)
         }
         PromptCommand::Verify { file, channel, prompt, new_channel } => {
+            let about = std::fs::metadata(&file)
+                .with_context(|| format!("cannot read {}", file.display()))
+                .map_err(Exit::Input)?;
+            if about.is_dir() {
+                let folder = file.display();
+                return Err(Exit::Input(anyhow!("{folder} is a folder: name the file of a prompt in it")));
+            }
             let digest = read_prompt(&file).map_err(Exit::input)?.digest();
             let releases = releases().await?;
             let verified = releases.verify(&digest, &channel, prompt.as_deref(), new_channel).await?;

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use assay_coordinator::review::Span;
 use assay_coordinator::review::risks::RiskAsked;
 
@@ -15,6 +15,12 @@ use crate::settings::Settings;
 
 /// Prints a review, and writes it as a page where that is asked for.
 pub(crate) async fn call(settings: &Settings, args: &ReviewArgs) -> Result<Exit, Exit> {
+    if settings.json && (args.csv || args.markdown) {
+        let form = if args.csv { "--csv" } else { "--markdown" };
+        return Err(Exit::Input(anyhow!(
+            "--json and {form} are two forms of one answer: ask for one of them"
+        )));
+    }
     let span = if args.week { Span::Week } else { Span::Month };
     let at = args.at.as_deref().map(parse).transpose()?;
     let review = Releases::open(settings).await?.review(span, at).await?;

@@ -1,6 +1,6 @@
 //! Cases that waver, a line each, and those under quarantine.
 
-use assay_common::visible::{visible, visible_line};
+use assay_common::visible::visible_line;
 use assay_coordinator::flakes::Ledger;
 use assay_coordinator::flakes::desk::QuarantineEntry;
 
@@ -9,7 +9,7 @@ use super::{percent, table};
 /// A table of the ledger.
 pub(crate) fn ledger(ledger: &Ledger) -> String {
     let runs = if ledger.runs == 1 { "1 run".to_owned() } else { format!("{} runs", ledger.runs) };
-    let suite = visible(&ledger.suite);
+    let suite = visible_line(&ledger.suite);
     if ledger.lines.is_empty() {
         return format!("{suite}: no case wavers in {runs}\n");
     }
@@ -18,8 +18,8 @@ pub(crate) fn ledger(ledger: &Ledger) -> String {
     for line in &ledger.lines {
         table.add_row([
             visible_line(&line.case).into_owned(),
-            visible(&line.label).into_owned(),
-            visible(&line.model).into_owned(),
+            visible_line(&line.label).into_owned(),
+            visible_line(&line.model).into_owned(),
             line.trials.to_string(),
             line.passed.to_string(),
             line.flips.to_string(),
@@ -45,10 +45,10 @@ pub(crate) fn quarantines(quarantines: &[QuarantineEntry]) -> String {
             None => held.expires_at.clone(),
         };
         table.add_row([
-            visible(&held.suite).into_owned(),
+            visible_line(&held.suite).into_owned(),
             visible_line(&held.case).into_owned(),
-            visible(&held.model).into_owned(),
-            visible(&held.owner).into_owned(),
+            visible_line(&held.model).into_owned(),
+            visible_line(&held.owner).into_owned(),
             until,
             visible_line(&held.reason).into_owned(),
         ]);

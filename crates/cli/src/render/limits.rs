@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use assay_common::limit::Dimension;
-use assay_common::visible::visible;
+use assay_common::visible::visible_line;
 use assay_coordinator::limits::{LimitEntry, LimitsDocument, MoneyEntry};
 
 use super::table;
@@ -21,7 +21,7 @@ pub(crate) fn limits(document: &LimitsDocument) -> String {
         let mut table = table(&["SCOPE", "COUNTS", "LIMIT", "GRANTED", "USED", "WORKERS"], &[2, 3, 4, 5]);
         for limit in &document.limits {
             table.add_row([
-                visible(&limit.scope).into_owned(),
+                visible_line(&limit.scope).into_owned(),
                 counts(limit.dimension).to_owned(),
                 limit.limit.map_or_else(|| "unknown".to_owned(), |limit| limit.to_string()),
                 amount(limit.granted),
@@ -34,7 +34,8 @@ pub(crate) fn limits(document: &LimitsDocument) -> String {
                     (Some(host), Some(process)) => format!("  {host}, process {process}"),
                     _ => format!("  {}", lease.worker),
                 };
-                let row = [visible(&who).into_owned(), String::new(), String::new(), amount(lease.granted)];
+                let row =
+                    [visible_line(&who).into_owned(), String::new(), String::new(), amount(lease.granted)];
                 table.add_row(row);
             }
             let more = shown.count();
@@ -69,7 +70,7 @@ fn amount(amount: Option<f64>) -> String {
 
 /// What else is to be known of a limit, a line each. Writing to a String cannot fail.
 fn notes(text: &mut String, limit: &LimitEntry) {
-    let whose = format!("{}, {}", visible(&limit.scope), counts(limit.dimension));
+    let whose = format!("{}, {}", visible_line(&limit.scope), counts(limit.dimension));
     if let Some(until) = &limit.paused_until {
         let _ = writeln!(text, "{whose}: no call begins before {until}");
     }
@@ -78,9 +79,9 @@ fn notes(text: &mut String, limit: &LimitEntry) {
             text,
             "{whose}: set to {} by {} at {}: {}{}",
             set.to,
-            visible(&set.by),
+            visible_line(&set.by),
             set.at,
-            visible(&set.reason),
+            visible_line(&set.reason),
             limit.configured.map_or_else(String::new, |configured| format!(" (files: {})", configured.least))
         );
     }
@@ -94,23 +95,23 @@ fn notes(text: &mut String, limit: &LimitEntry) {
         let _ = writeln!(text, "{whose}: about {others} are used by somebody else");
     }
     for why in &limit.why {
-        let _ = writeln!(text, "{whose}: {}", visible(why));
+        let _ = writeln!(text, "{whose}: {}", visible_line(why));
     }
 }
 
 fn spent(text: &mut String, money: &MoneyEntry) {
     let MoneyEntry { account, cap, spent, reserved, ends_at, .. } = money;
-    let account = visible(account);
+    let account = visible_line(account);
     let _ = writeln!(
         text,
         "{account}, money: ${spent} of ${cap} for the day that ends at {ends_at}, ${reserved} is set aside"
     );
     if let Some(set) = &money.set {
-        let (by, reason) = (visible(&set.by), visible(&set.reason));
+        let (by, reason) = (visible_line(&set.by), visible_line(&set.reason));
         let _ = writeln!(text, "{account}, money: set to ${} by {by} at {}: {reason}", set.to, set.at);
     }
     for why in &money.why {
-        let _ = writeln!(text, "{account}, money: {}", visible(why));
+        let _ = writeln!(text, "{account}, money: {}", visible_line(why));
     }
 }
 

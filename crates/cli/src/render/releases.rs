@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use assay_common::prompt::PromptBody;
-use assay_common::visible::visible;
+use assay_common::visible::{visible, visible_line};
 use assay_coordinator::release::document::{
     HistoryDocument, IncidentDocument, PromptDocument, ReleaseEntry, VerdictEntry, VersionDocument,
     VersionEntry,
@@ -26,7 +26,7 @@ pub(crate) fn prompts(prompts: &[PromptDocument]) -> String {
             prompt.live.iter().map(|live| format!("{}: {}", live.channel, live.version)).collect();
         let live = if live.is_empty() { NOTHING.to_owned() } else { live.join(", ") };
         table.add_row([
-            visible(&prompt.name).into_owned(),
+            visible_line(&prompt.name).into_owned(),
             or_nothing(prompt.owner.as_deref()),
             prompt.versions.to_string(),
             live,
@@ -40,7 +40,7 @@ pub(crate) fn versions(versions: &[VersionEntry]) -> String {
     let mut table = table(&["VERSION", "DIGEST", "FROZEN", "AUTHOR", "COMMIT", "MESSAGE"], &[]);
     for version in versions {
         table.add_row([
-            format!("{}@{}", visible(&version.prompt), version.version),
+            format!("{}@{}", visible_line(&version.prompt), version.version),
             version.digest.short().to_owned(),
             version.frozen_at.clone(),
             or_nothing(version.author.as_deref()),
@@ -54,11 +54,11 @@ pub(crate) fn versions(versions: &[VersionEntry]) -> String {
 /// A version with its content and its verdicts.
 pub(crate) fn version(version: &VersionDocument) -> String {
     let VersionDocument { entry, owner, body, live_on, verdicts } = version;
-    let mut text = format!("{}@{}  {}\n", entry.prompt, entry.version, entry.digest);
+    let mut text = format!("{}@{}  {}\n", visible_line(&entry.prompt), entry.version, entry.digest);
     let mut line = |name: &str, said: Option<&str>| {
         if let Some(said) = said {
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{name:<9}{said}");
+            let _ = writeln!(text, "{name:<9}{}", visible_line(said));
         }
     };
     let live = live_on.join(", ");
@@ -98,7 +98,7 @@ fn verdict(verdict: &VerdictEntry) -> String {
 /// A table of releases.
 pub(crate) fn history(history: &HistoryDocument) -> String {
     if history.releases.is_empty() {
-        return format!("nothing of {} was released\n", visible(&history.prompt));
+        return format!("nothing of {} was released\n", visible_line(&history.prompt));
     }
     let mut table =
         table(&["CHANNEL", "RELEASE", "VERSION", "KIND", "WHEN", "WHO", "ON WHAT EVIDENCE"], &[1]);
@@ -106,11 +106,11 @@ pub(crate) fn history(history: &HistoryDocument) -> String {
         table.add_row([
             release.channel.clone(),
             release.release.to_string(),
-            format!("{}@{}", visible(&release.prompt), release.version),
+            format!("{}@{}", visible_line(&release.prompt), release.version),
             release.kind.word().to_owned(),
             release.released_at.clone(),
-            visible(&release.released_by).into_owned(),
-            visible(&evidence(release)).into_owned(),
+            visible_line(&release.released_by).into_owned(),
+            visible_line(&evidence(release)).into_owned(),
         ]);
     }
     format!("{}\n", table.trim_fmt())
@@ -122,29 +122,29 @@ fn evidence(release: &ReleaseEntry) -> String {
     if said.is_empty() { NOTHING.to_owned() } else { said.join("; ") }
 }
 
-/// What a release came to, in a sentence or two.
+/// What a release came to, a sentence a line.
 pub(crate) fn release(release: &ReleaseEntry) -> String {
     let again = if release.kind == ReleaseKind::Rollback { " again" } else { "" };
     let mut text = format!(
         "{}@{} ({}) is live on {}{again}: release {}",
-        release.prompt,
+        visible_line(&release.prompt),
         release.version,
         release.digest.short(),
-        release.channel,
+        visible_line(&release.channel),
         release.release
     );
     if let Some(verdict) = &release.verdict {
         let _ = write!(text, ", on the verdict of run {}", verdict.run);
     }
     text.push('\n');
-    if let Some(incident) = release.incident {
+    for incident in &release.incidents {
         let what = match release.kind {
             ReleaseKind::Override => "is open",
             _ => "is recovered from; `assay incident resolve` it with its cause",
         };
         let _ = writeln!(text, "incident {incident} {what}");
     }
-    visible(&text).into_owned()
+    text
 }
 
 /// A table of incidents.
@@ -157,11 +157,11 @@ pub(crate) fn incidents(incidents: &[IncidentDocument]) -> String {
         table.add_row([
             incident.number.to_string(),
             incident.state.clone(),
-            format!("{}@{}", visible(&incident.prompt), incident.version),
+            format!("{}@{}", visible_line(&incident.prompt), incident.version),
             incident.channel.clone(),
             or_nothing(incident.owner.as_deref()),
             incident.opened_at.clone(),
-            visible(&incident.summary).into_owned(),
+            visible_line(&incident.summary).into_owned(),
         ]);
     }
     format!("{}\n", table.trim_fmt())
@@ -170,8 +170,9 @@ pub(crate) fn incidents(incidents: &[IncidentDocument]) -> String {
 /// An incident with everything that happened to it.
 pub(crate) fn incident(incident: &IncidentDocument) -> String {
     let IncidentDocument { number, state, prompt, version, channel, summary, .. } = incident;
+    let (prompt, summary) = (visible_line(prompt), visible_line(summary));
     let mut text = format!("incident {number} is {state}: {prompt}@{version} on {channel}: {summary}\n");
-    let owner = incident.owner.as_deref().unwrap_or("nobody");
+    let owner = visible_line(incident.owner.as_deref().unwrap_or("nobody"));
     let seconds = |length: Option<f64>| length.map_or_else(|| "not yet".to_owned(), |s| format!("{s:.1} s"));
     // Writing to a String cannot fail.
     let _ = writeln!(
@@ -182,17 +183,18 @@ pub(crate) fn incident(incident: &IncidentDocument) -> String {
         seconds(incident.seconds_to_recover)
     );
     if let Some(cause) = incident.cause.as_ref().filter(|_| state == "resolved") {
-        let _ = writeln!(text, "cause: {cause}");
+        let _ = writeln!(text, "cause: {}", visible_line(cause));
     }
     for event in &incident.events {
         let detail = if event.detail.is_empty() { String::new() } else { format!(": {}", event.detail) };
-        let _ = writeln!(text, "  {}  {} by {}{detail}", event.at, event.action, event.actor);
+        let said = format!("{} by {}{detail}", event.action, event.actor);
+        let _ = writeln!(text, "  {}  {}", event.at, visible_line(&said));
     }
-    visible(&text).into_owned()
+    text
 }
 
 fn or_nothing(text: Option<&str>) -> String {
-    text.map_or_else(|| NOTHING.to_owned(), |text| visible(text).into_owned())
+    text.map_or_else(|| NOTHING.to_owned(), |text| visible_line(text).into_owned())
 }
 
 /// The beginning of a commit, with the mark of changed files.
@@ -201,5 +203,5 @@ fn short(commit: &str) -> String {
         Some(name) => (name, "-dirty"),
         None => (commit, ""),
     };
-    visible(&format!("{}{mark}", name.get(..12).unwrap_or(name))).into_owned()
+    visible_line(&format!("{}{mark}", name.get(..12).unwrap_or(name))).into_owned()
 }

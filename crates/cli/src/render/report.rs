@@ -8,6 +8,7 @@ use assay_common::visible::{visible, visible_line};
 use assay_coordinator::flakes::Quarantined;
 use assay_coordinator::report::{Excerpt, NamedFlips, Report};
 use assay_coordinator::verdict::VariantReport;
+use assay_store::RunState;
 
 use super::{attempts, held, jobs, last_whole, percent, table, tier};
 
@@ -48,7 +49,9 @@ fn heading(report: &Report) -> String {
     let how = if run.stopped_early { "stopped early" } else { &run.state };
     let mut line = format!("{}: {}, {how}", run.suite, jobs(run));
     if let Some(reason) = &run.reason {
-        let _ = write!(line, " because {reason}");
+        // A run that lacks nothing did not end for this reason: it was given no more for it.
+        let lacks_nothing = run.state == RunState::Completed.word() && !run.stopped_early;
+        let _ = write!(line, "{}{}", if lacks_nothing { "; " } else { " because " }, visible_line(reason));
     }
     line.push_str("\n\n");
     line
@@ -76,11 +79,12 @@ fn variants(variants: &[VariantReport]) -> comfy_table::Table {
     let mut table = table(&header, &right);
     for variant in variants {
         let mut row = vec![
-            visible(&variant.label).into_owned(),
-            variant
-                .version
-                .map_or_else(|| "–".to_owned(), |number| format!("{}@{number}", visible(&variant.prompt))),
-            visible(&variant.model_label).into_owned(),
+            visible_line(&variant.label).into_owned(),
+            variant.version.map_or_else(
+                || "–".to_owned(),
+                |number| format!("{}@{number}", visible_line(&variant.prompt)),
+            ),
+            visible_line(&variant.model_label).into_owned(),
             variant.pass_rate.map_or_else(|| "–".to_owned(), percent),
             format!("{} – {}", percent(variant.interval[0]), percent(variant.interval[1])),
             variant.passed.to_string(),
@@ -144,9 +148,9 @@ fn verdict(verdict: &Verdict) -> String {
             Some(number) => format!("{} ({}@{number})", version.label, version.prompt),
             None => version.label.clone(),
         };
-        let _ = writeln!(text, "{}  {}", coloured(version.outcome), visible(&name));
+        let _ = writeln!(text, "{}  {}", coloured(version.outcome), visible_line(&name));
         for rule in &version.rules {
-            let _ = writeln!(text, "  {} {}", mark(rule.outcome), visible(&self::rule(rule)));
+            let _ = writeln!(text, "  {} {}", mark(rule.outcome), visible_line(&self::rule(rule)));
         }
     }
     let _ = writeln!(text, "Verdict: {}\n", coloured(verdict.outcome));

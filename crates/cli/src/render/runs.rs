@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use assay_common::visible::visible;
+use assay_common::visible::visible_line;
 
 use assay_coordinator::api::document::{RunDocument, RunEntry};
 
@@ -17,7 +17,7 @@ pub(crate) fn runs(runs: &[RunEntry]) -> String {
     for RunEntry { run, counts, created_at, .. } in runs {
         table.add_row([
             run.id.to_string(),
-            visible(&run.suite).into_owned(),
+            visible_line(&run.suite).into_owned(),
             run.state.to_string(),
             counts.done.to_string(),
             run.jobs.to_string(),
@@ -50,7 +50,7 @@ pub(crate) fn standing(document: &RunDocument) -> String {
         let _ = writeln!(
             text,
             "Recorded: {} ({}){against}: {}, until {}",
-            visible(&version),
+            visible_line(&version),
             verdict.digest.short(),
             verdict.outcome.word(),
             verdict.expires_at
@@ -58,9 +58,9 @@ pub(crate) fn standing(document: &RunDocument) -> String {
     }
     for reason in &document.reasons {
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{}", reason.detail);
+        let _ = writeln!(text, "{}", visible_line(&reason.detail));
         if let Some(hint) = &reason.hint {
-            let _ = writeln!(text, "  help: {hint}");
+            let _ = writeln!(text, "  help: {}", visible_line(hint));
         }
     }
     text

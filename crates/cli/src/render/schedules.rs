@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use assay_common::visible::visible;
+use assay_common::visible::visible_line;
 use assay_coordinator::schedule::document::{FiredDocument, LookEntry, ScheduleDocument, SweepEntry};
 
 use assay_store::LookOutcome;
@@ -24,7 +24,7 @@ pub(crate) fn schedules(schedules: &[ScheduleDocument]) -> String {
     for schedule in schedules {
         let latest = schedule.sweeps.first();
         table.add_row([
-            visible(&schedule.name).into_owned(),
+            visible_line(&schedule.name).into_owned(),
             schedule.state.clone(),
             format!("{} {}", schedule.cron, schedule.time_zone),
             schedule.channels.join(", "),
@@ -40,7 +40,7 @@ pub(crate) fn schedules(schedules: &[ScheduleDocument]) -> String {
 pub(crate) fn schedule(schedule: &ScheduleDocument) -> String {
     let ScheduleDocument { name, state, suite, prompts, channels, cron, time_zone, clean_sweeps, .. } =
         schedule;
-    let mut text = format!("{} is {state}: {cron} {time_zone}", visible(name));
+    let mut text = format!("{} is {state}: {cron} {time_zone}", visible_line(name));
     if let Some(next) = &schedule.next_at {
         // Writing to a String cannot fail.
         let _ = write!(text, ", next at {next}");
@@ -48,9 +48,9 @@ pub(crate) fn schedule(schedule: &ScheduleDocument) -> String {
     let _ = writeln!(
         text,
         "\nsweeps {} on {} with suite {}; {clean_sweeps} clean sweeps in a row resolve an incident",
-        visible(&prompts.join(", ")),
+        visible_line(&prompts.join(", ")),
         channels.join(", "),
-        visible(suite)
+        visible_line(suite)
     );
     if !schedule.sweeps.is_empty() {
         text.push_str(&sweeps(&schedule.sweeps));
@@ -65,8 +65,11 @@ pub(crate) fn sweeps(sweeps: &[SweepEntry]) -> String {
     let mut table = table(&header, &[7, 8, 9]);
     for sweep in sweeps {
         let run = sweep.run.map_or_else(|| NOTHING.to_owned(), |run| run.to_string());
-        let by =
-            if sweep.round > 1 { "asked again".to_owned() } else { visible(&sweep.fired_by).into_owned() };
+        let by = if sweep.round > 1 {
+            "asked again".to_owned()
+        } else {
+            visible_line(&sweep.fired_by).into_owned()
+        };
         let head =
             |rest: [String; 7]| [sweep.fired_at.clone(), by.clone(), run.clone()].into_iter().chain(rest);
         if sweep.looks.is_empty() {
@@ -76,9 +79,9 @@ pub(crate) fn sweeps(sweeps: &[SweepEntry]) -> String {
         for look in &sweep.looks {
             table.add_row(head([
                 look.outcome.to_string(),
-                visible(&look.prompt).into_owned(),
+                visible_line(&look.prompt).into_owned(),
                 look.channel.clone(),
-                visible(&look.model).into_owned(),
+                visible_line(&look.model).into_owned(),
                 look.cases.to_string(),
                 look.difference.map_or_else(|| NOTHING.to_owned(), |d| format!("{:+.1} points", d * 100.0)),
                 evidence(look),
@@ -90,7 +93,7 @@ pub(crate) fn sweeps(sweeps: &[SweepEntry]) -> String {
 
 /// What was begun.
 pub(crate) fn fired(fired: &FiredDocument) -> String {
-    format!("{} sweeps what is live: run {}\n", visible(&fired.schedule), fired.run)
+    format!("{} sweeps what is live: run {}\n", visible_line(&fired.schedule), fired.run)
 }
 
 /// The worst that a sweep found.

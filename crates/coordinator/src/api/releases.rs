@@ -163,11 +163,13 @@ pub(super) async fn promote(
     Ok(Json(desk(&api, releaser)?.promote(asked).await?))
 }
 
-/// Why something is done.
+/// A rollback.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Why {
+struct RollbackBody {
     reason: String,
+    #[serde(default)]
+    from: Option<String>,
 }
 
 /// Puts the version that was live before back on a channel.
@@ -178,8 +180,9 @@ pub(super) async fn rollback(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<ReleaseEntry>, ApiError> {
-    let Why { reason } = body::json(&headers, body, MAX_BODY_BYTES).await?;
-    Ok(Json(desk(&api, releaser)?.rollback(&prompt, &channel, &reason).await?))
+    let RollbackBody { reason, from } = body::json(&headers, body, MAX_BODY_BYTES).await?;
+    let from = from.as_deref().map(to_which);
+    Ok(Json(desk(&api, releaser)?.rollback(&prompt, &channel, from.as_ref(), &reason).await?))
 }
 
 /// Rehearses that on a scratch channel.

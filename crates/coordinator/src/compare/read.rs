@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use assay_common::id::RunId;
 use assay_common::suite::Suite;
-use assay_store::{CaseName, Mark, Run, Store, StoreError};
+use assay_store::{CaseName, Mark, Store, StoreError};
 use futures_util::future::try_join;
 use tokio::sync::mpsc;
 
@@ -186,6 +186,10 @@ fn warnings([before, after]: &[Side; 2]) -> Vec<String> {
     if (a.repeats, a.reduce, before.rounds()) != (b.repeats, b.reduce, after.rounds()) {
         warnings.push(format!("a case is {} before and {} after", made_of(before), made_of(after)));
     }
+    if before.cases() != after.cases() {
+        let (old, new) = (before.cases(), after.cases());
+        warnings.push(format!("{old} cases were asked before and {new} after: those of both are compared"));
+    }
     for side in [before, after] {
         if side.run.state != assay_store::RunState::Completed {
             warnings.push(format!(
@@ -195,7 +199,7 @@ fn warnings([before, after]: &[Side; 2]) -> Vec<String> {
             ));
         }
     }
-    warnings.extend([before, after].into_iter().filter_map(|side| stopped_early(&side.run)));
+    warnings.extend([before, after].into_iter().filter_map(by_evidence));
     let mut told = HashSet::new();
     warnings.retain(|warning| told.insert(warning.clone()));
     warnings
@@ -210,16 +214,21 @@ fn made_of(side: &Side) -> String {
     }
 }
 
-/// What a gate that ended the run means for figures that suppose nobody did.
-fn stopped_early(run: &Run) -> Option<String> {
+/// What a gate that ended the run, or gave it more, means for figures that suppose nobody did.
+fn by_evidence(side: &Side) -> Option<String> {
+    let run = &side.run;
+    let (id, planned) = (run.id, run.planned);
     let ended = run.passed + run.failed + run.errored;
-    run.stopped_early.then(|| {
-        format!(
-            "run {} stopped early after {ended} of {} jobs: intervals and p values suppose a number of cases that was \
-             fixed beforehand",
-            run.id, run.planned
-        )
-    })
+    let how = match (run.stopped_early, side.was_topped_up()) {
+        (true, _) => format!("stopped early after {ended} of {planned} jobs"),
+        (false, true) => {
+            format!("was given more by its gate, up to {planned} jobs, while that was inconclusive")
+        }
+        (false, false) => return None,
+    };
+    Some(format!(
+        "run {id} {how}: intervals and p values suppose a number of cases that was fixed beforehand"
+    ))
 }
 
 /// Flipped cases with their ids and the ends of their answers.

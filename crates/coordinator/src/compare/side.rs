@@ -72,6 +72,17 @@ impl Side {
         self.run.planned.div_ceil(round).max(1)
     }
 
+    /// Cases that were planned in the end: a gate may have drawn some of them later, and others never.
+    pub(super) fn cases(&self) -> u64 {
+        let product = self.suite.product();
+        (self.run.planned / product.jobs_per_case().max(1)).min(product.cases)
+    }
+
+    /// Whether its gate added cases or trials to those that it began with.
+    pub(super) fn was_topped_up(&self) -> bool {
+        self.suite.first_jobs().is_some_and(|first| self.run.planned > first)
+    }
+
     /// Whether a case's value is always 0 or 1.
     pub(super) fn is_binary(&self) -> bool {
         self.rounds() == 1 && self.suite.reduce.is_binary(self.suite.repeats.max(1))

@@ -2,6 +2,7 @@
 
 use assay_common::clock::{Clock, Micros};
 use assay_common::id::{AuditId, RunId};
+use assay_common::visible::visible_line;
 use assay_store::{
     AuditEntry, IncidentKind, Move, Moved, NewIncident, Prompt, Release, ReleaseKind, Store, Verdict, Version,
 };
@@ -85,15 +86,17 @@ impl<'s> Desk<'s> {
         release.reason = why;
         release.verdict_run = verdict.as_ref().map(|verdict| verdict.run);
         let incident = asked.overriding.then(|| self.overridden(&prompt, &release));
-        let incident = self.put(release.clone(), incident, None).await?;
-        Ok(ReleaseEntry { incident, ..ReleaseEntry::of(&release, verdict.as_ref()) })
+        let incidents = self.put(release.clone(), incident, None).await?;
+        Ok(ReleaseEntry { incidents, ..ReleaseEntry::of(&release, verdict.as_ref()) })
     }
 
-    /// Puts the version that was live before on a channel, at once. Needs no verdict.
+    /// Puts the version that was live before on a channel, at once. Needs no verdict. `from` is the version that it is to take
+    /// off: it may be left out, but not where a rollback has just been made, which two who want the same would both do.
     pub async fn rollback(
         &mut self,
         prompt: &str,
         on: &str,
+        from: Option<&Which>,
         reason: &str,
     ) -> Result<ReleaseEntry, ReleaseError> {
         let why = reason_of(reason)?;
@@ -103,11 +106,12 @@ impl<'s> Desk<'s> {
             channel::known(self.store, on).await?;
             return Err(nothing_live(&prompt.name, on));
         };
+        self.is_meant(&prompt, &live, from).await?;
         let before = self.before(&live).await?;
         let mut release = self.back(&live, &before, ReleaseKind::Rollback);
         release.reason = Some(why);
-        let incident = self.put(release.clone(), None, Some(&live)).await?;
-        Ok(ReleaseEntry { incident, ..ReleaseEntry::of(&release, None) })
+        let incidents = self.put(release.clone(), None, Some(&live)).await?;
+        Ok(ReleaseEntry { incidents, ..ReleaseEntry::of(&release, None) })
     }
 
     /// Rolls back what is live on a channel on a scratch channel, and says how long it took until the older content was served.
@@ -156,6 +160,35 @@ impl<'s> Desk<'s> {
             refusal
         })?;
         Ok(verdict.clone())
+    }
+
+    /// Whether `live` is what a rollback is to take off.
+    async fn is_meant(
+        &self,
+        prompt: &Prompt,
+        live: &Release,
+        from: Option<&Which>,
+    ) -> Result<(), ReleaseError> {
+        let (version, on) = (named_live(live), &live.channel);
+        let since = format!("{version} is live there, {}", told(live));
+        match from {
+            Some(which) => {
+                let meant = find_version(self.store, prompt, which).await?;
+                if meant.digest == live.digest {
+                    return Ok(());
+                }
+                let meant = named(&meant);
+                Err(ReleaseError::Raced(format!("{meant} is not live on {on}: {since}. Nothing was changed")))
+            }
+            // Without anything before it, that is the answer.
+            None if live.kind == ReleaseKind::Rollback && live.previous.is_some() => {
+                Err(ReleaseError::Raced(format!(
+                    "{on} was rolled back already: {since}. Nothing was changed; if {version} has to go too, say `--from {}`",
+                    live.number
+                )))
+            }
+            None => Ok(()),
+        }
     }
 
     /// What a rollback from `live` returns to.
@@ -228,13 +261,13 @@ impl<'s> Desk<'s> {
         }
     }
 
-    /// Adds the row, unless somebody else has; returns the incident it opened or recovers from.
+    /// Adds the row, unless somebody else has; returns the incident it opened, or those it recovers from.
     async fn put(
         &mut self,
         release: Release,
         incident: Option<NewIncident>,
         recovers: Option<&Release>,
-    ) -> Result<Option<i64>, ReleaseError> {
+    ) -> Result<Vec<i64>, ReleaseError> {
         let what = named_live(&release);
         let (on, kind) = (release.channel.clone(), release.kind.word());
         let detail = json!({
@@ -248,10 +281,10 @@ impl<'s> Desk<'s> {
         let entry = self.entry(&format!("release.{kind}"), release.prompt.clone(), detail);
         let recovers = recovers.map(|live| live.digest.clone());
         match self.store.release_version(Move { release, incident, recovers, entry }).await? {
-            Moved::Live(incident) => {
+            Moved::Live(incidents) => {
                 let by = &self.by;
                 tracing::info!(prompt.version = %what, channel = %on, kind, actor = %by, "{what} is live on {on}: {kind} by {by}");
-                Ok(incident)
+                Ok(incidents)
             }
             Moved::Raced(winner) => Err(ReleaseError::Raced(format!(
                 "somebody else was first: {} is live on {on} now, {}. Nothing was changed; look at it, and ask again if you still want to",
@@ -280,7 +313,8 @@ impl<'s> Desk<'s> {
 
 /// How a release came about, in words.
 fn told(release: &Release) -> String {
-    let why = release.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+    let reason = release.reason.as_deref().map(visible_line);
+    let why = reason.map_or_else(String::new, |reason| format!(": {reason}"));
     format!("{} by {} at {}{why}", release.kind.word(), release.released_by, civil(release.released_at))
 }
 

@@ -142,9 +142,9 @@ pub struct ReleaseEntry {
     pub reason: Option<String>,
     /// The verdict it stands on.
     pub verdict: Option<VerdictEntry>,
-    /// The incident it opened or recovers from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub incident: Option<i64>,
+    /// The incident it opened, or those it recovers from, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub incidents: Vec<i64>,
 }
 
 /// What is live on a channel, with its content.
@@ -333,7 +333,7 @@ impl ReleaseEntry {
             origin: release.origin.clone(),
             reason: release.reason.clone(),
             verdict: verdict.map(VerdictEntry::of),
-            incident: None,
+            incidents: Vec::new(),
         }
     }
 }

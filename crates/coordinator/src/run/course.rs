@@ -116,8 +116,9 @@ impl Course {
         if run.state == RunState::Running
             && let Some(reason) = self.is_over(environment, run).await?
         {
-            tracing::warn!(run.id = %run.id, reason, "cancelling run {}: {reason}", run.id);
+            tracing::warn!(run.id = %run.id, reason, "ending run {}: {reason}", run.id);
             store.give_up(mandate, run.id, reason, now).await?;
+            return Ok(Standing::GoesOn);
         }
         if let Some(refused) = self.refused(environment, run).await? {
             return Ok(refused);
@@ -138,8 +139,12 @@ impl Course {
         Ok(Standing::GoesOn)
     }
 
-    /// Why a run that goes on must not: its money or its time is spent.
+    /// Why a run that goes on must not: its money or its time is spent. One that lacks no result, and will not be given more
+    /// jobs, asks for neither.
     async fn is_over(&self, environment: &Environment, run: &Run) -> Result<Option<String>, StoreError> {
+        if run.expanded && run.done() >= run.planned && self.suite.topped_up(run.planned).is_none() {
+            return Ok(None);
+        }
         if environment.clock.now() >= run.deadline_at {
             return Ok(Some(PAST_DEADLINE.to_owned()));
         }

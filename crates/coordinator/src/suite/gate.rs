@@ -34,6 +34,10 @@ pub(super) struct Offer<'a> {
     pub(super) lacking: Vec<Lacking>,
     /// Models whose price nobody says.
     pub(super) unpriced: BTreeSet<String>,
+    /// One whose price is known and above nothing.
+    pub(super) priced: Option<String>,
+    /// One of which no latency is ever measured.
+    pub(super) timeless: Option<String>,
 }
 
 /// The slices that the rules of a gate look at.
@@ -77,6 +81,7 @@ impl Loader<'_> {
         for node in node.get("rules").map(Node::items).unwrap_or_default() {
             let Some(rule) = self.rule(node, offer) else { continue };
             self.check_prospect(node, &gate, &rule, offer);
+            self.check_never(node, &rule, &gate.rules, &names, offer);
             let at = node.get("name").unwrap_or(node).at;
             if let Some(first) = names.insert(rule.name.clone(), at.line) {
                 self.error(at, format!("the rule `{}` is already on line {first}", rule.name)).hint =
@@ -150,6 +155,11 @@ impl Loader<'_> {
         if let (Metric::CostPerCase, Some(name)) = (&metric, offer.unpriced.first()) {
             let message = format!("the price of `{name}` is unknown: this rule is always inconclusive");
             self.warning(metric_node.at, message).hint = Some(price_of(name));
+        }
+        if let (Metric::Latency(_), Some(name)) = (&metric, &offer.timeless) {
+            let message = format!("no latency is measured of `{name}`: this rule is always inconclusive");
+            self.warning(metric_node.at, message).hint =
+                Some("leave it out, or try the prompts on a model that is asked over a network".into());
         }
         let of_all = node.get("slice").is_none();
         let lacks = offer.lacking.iter().find_map(|file| file.told(&metric, of_all));

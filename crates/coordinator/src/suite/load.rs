@@ -220,6 +220,8 @@ impl Loader<'_> {
                 census: counted.then_some(&census),
                 lacking: recordings.iter().filter_map(|file| file.lacking.clone()).collect(),
                 unpriced: self.unpriced(&models),
+                priced: self.priced(&models),
+                timeless: self.timeless(&models),
             };
             self.gate(gate, &offer)
         });

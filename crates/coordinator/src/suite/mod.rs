@@ -10,7 +10,8 @@
 //! - `shape`, `layout`: the words to declare a file's shape in, and the suite's declaration
 //! - `check`, `schema`: the declaration held against a file, and told to editors
 //! - `live`: what it asks for by channel
-//! - `prompts`, `models`, `scorers`, `gate`: one part of the suite each; `prospect`: what the gate can see; `templates`: the
+//! - `prompts`, `models`, `scorers`, `gate`: one part of the suite each; `prospect`: what the gate can see, `never`:
+//!   what it can never pass; `templates`: the
 //!   variables they want
 //! - `cases`, `recordings`: rows that walk past and are counted; `exact`: their numbers, kept to the last digit
 //! - `freeze`: the second pass; `upload`: the same between two machines, as JSON lines
@@ -32,6 +33,7 @@ mod layout;
 mod live;
 mod load;
 mod models;
+mod never;
 mod prompts;
 mod prospect;
 mod recordings;

@@ -127,6 +127,24 @@ impl Loader<'_> {
     }
 }
 
+/// What rules on cost and latency have to know.
+impl Loader<'_> {
+    /// The first of the models that costs something.
+    pub(super) fn priced(&self, models: &[ModelEntry<'_>]) -> Option<String> {
+        let mut names = models.iter().map(|entry| entry.model.name());
+        names.find(|name| {
+            self.config.and_then(|config| config.price(name)).is_some_and(|price| !price.is_free())
+        })
+    }
+
+    /// The first of the models that answers with the prompt itself, which takes no time.
+    pub(super) fn timeless(&self, models: &[ModelEntry<'_>]) -> Option<String> {
+        let kind = |entry: &ModelEntry<'_>| Some(self.config?.provider(&entry.model.provider)?.kind);
+        let entry = models.iter().find(|entry| kind(entry) == Some(ProviderKind::Echo))?;
+        Some(entry.model.name())
+    }
+}
+
 /// Why no call of a model could be made, however long it waited.
 pub(super) struct Impossible {
     pub(super) message: String,

@@ -9,6 +9,7 @@ use super::cases::census::Census;
 use super::gate::Offer;
 use super::hint::counted;
 use super::load::Loader;
+use super::never::asks_for_certainty;
 use super::yaml::Node;
 
 impl Loader<'_> {
@@ -57,7 +58,7 @@ impl Loader<'_> {
         // What a gate that looks more than once takes is another matter.
         let (amount, once) = (rule.bound.amount().as_f64(), !gate.looks_again());
         let message = match (&rule.metric, rule.bound) {
-            _ if cases == 0 || (is_rate && amount > 1.0) => return,
+            _ if cases == 0 || (is_rate && amount > 1.0) || asks_for_certainty(rule) => return,
             (_, Bound::Min(_)) if is_rate && once && amount > best => format!(
                 "{some} cannot show that: if all passed, more cases like these would be known to have at least {best:.3}"
             ),
@@ -101,7 +102,10 @@ impl Loader<'_> {
             // What drops may be expected has been checked, and at its best.
             let is_checked = matches!(rule.bound, Bound::MaxDrop(_)) && rule.estimand == Estimand::Population;
             let extent = census.extent(&rule.slice);
-            if is_checked || could_pass(suite, rule, extent, census.sizes(&rule.slice)) {
+            if is_checked
+                || asks_for_certainty(rule)
+                || could_pass(suite, rule, extent, census.sizes(&rule.slice))
+            {
                 continue;
             }
             let Extent { cases, units, .. } = extent.drawn(gate, census.cases());

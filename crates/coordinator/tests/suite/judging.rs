@@ -360,6 +360,22 @@ error: the rule `mean_score min 0.5` is already on line 30
    |
    = help: delete one, or give them names of their own
 
+warning: no latency is measured of `echo/parrot`: this rule is always inconclusive
+  --> suite.yaml:25:16
+   |
+25 |     - {metric: latency_p95_ms, max: 10%}
+   |                ^^^^^^^^^^^^^^
+   |
+   = help: leave it out, or try the prompts on a model that is asked over a network
+
+warning: no latency is measured of `echo/parrot`: this rule is always inconclusive
+  --> suite.yaml:26:16
+   |
+26 |     - {metric: latency_p95_ms, max_drop: 0.1}
+   |                ^^^^^^^^^^^^^^
+   |
+   = help: leave it out, or try the prompts on a model that is asked over a network
+
 19 errors: nothing was run
 "#);
 }

@@ -44,6 +44,14 @@ error: nothing is scored: every answer would pass, and `pass_rate` be 1
   |
   = help: add `score:` to judge answers
 
+warning: no latency is measured of `echo/e`: this rule is always inconclusive
+ --> suite.yaml:5:56
+  |
+5 | gate: {rules: [{metric: pass_rate, min: 0.5}, {metric: latency_p95_ms, max: 9}]}
+  |                                                        ^^^^^^^^^^^^^^
+  |
+  = help: leave it out, or try the prompts on a model that is asked over a network
+
 1 error: nothing was run
 "#);
 }
@@ -152,7 +160,25 @@ fn bounds_that_so_few_cases_cannot_show() {
         "metric: latency_p50_ms, max: 9, estimand: population",
         &["20 cases show too little", "always inconclusive"],
     );
-    check("metric: latency_p50_ms, max: 9", &[]);
+    let echoed = "warning: no latency is measured of `echo/parrot`: this rule is always inconclusive";
+    check("metric: latency_p50_ms, max: 9", &[echoed]);
+    let certain =
+        "every case there could ever be passes, which no number of cases can show: this rule never passes";
+    check(
+        "metric: pass_rate, min: 1, estimand: population",
+        &[certain, "demand less, or ask for this suite's"],
+    );
+    check("metric: pass_rate, max: 0, estimand: population", &["every case there could ever be fails"]);
+    check("metric: pass_rate, min: 1", &[]);
+    check("metric: latency_p50_ms, max: 0", &["every call takes some time: this rule passes only where"]);
+    let both =
+        |high: &str| format!("metric: pass_rate, min: 0.9, tier: supporting}}, {{metric: pass_rate, {high}");
+    check(
+        &both("max: 0.5"),
+        &["error: `pass_rate min 0.9` on line 7 demands the opposite: this gate can never pass"],
+    );
+    check(&both("max: 0.5, name: low, slice: {lang: de}"), &[]);
+    check(&both("max: 0.95"), &[]);
 }
 
 #[test]
@@ -329,4 +355,7 @@ fn recorded_answers_without_what_a_rule_looks_at() {
     }
     assert_eq!(told("full", latency), "");
     assert!(!told("full", cost).contains("usage"), "{}", told("full", cost));
+    let free = |model: &str| of_clusters(400, "", model, "  rules: [{metric: cost_per_case_usd, max: 0}]\n");
+    let priced = free("local/priced");
+    assert!(priced.contains("`local/priced` has a price, and no answer of it is free"), "{priced}");
 }

@@ -136,6 +136,39 @@ fn what_is_left_out_is_no_gap_and_no_evidence() {
     assert_eq!(decided_after(&[3, 7, 8]), (decision, case + 3, units));
 }
 
+/// What came in with the same look and was not needed is no part of what it took.
+#[test]
+fn it_says_after_how_many_cases_the_rule_that_settled_it_had_decided() {
+    let drop = ("pass_rate", Bound::MaxDrop as fn(_) -> _, 0.05);
+    let units = |rules: &[_], min_cases, after: [char; 2]| {
+        let mut suite = looking(rules, 300);
+        suite.gate.as_mut().unwrap().min_cases = min_cases;
+        let mut aggregation = aggregation(&suite);
+        for case in 0..200 {
+            push(
+                &mut aggregation,
+                case,
+                ['+', after[usize::from(case % 2 == 1)]].map(|sign| outcome(sign).unwrap()),
+            );
+        }
+        let ruling = Ruling::of(&aggregation).unwrap();
+        let mut aggregate = aggregation.finish(&Quantiles::default(), &[], 600);
+        aggregate.stopped_early = true;
+        let verdict = judge(&suite, &aggregate, true, &[]).unwrap();
+        let decided = verdict.versions[0].rules.iter().filter(|rule| rule.outcome != Inconclusive);
+        (ruling.settled.unwrap(), ruling.units, decided.map(|rule| rule.n).collect::<Vec<_>>())
+    };
+    // Of the second rule, on half of the cases, nothing is known before the last of them.
+    let open = ("pass_rate", Bound::Min as fn(_) -> _, 0.5);
+    let (decision, after, decided) = units(&[drop, open], None, ['+', '-']);
+    assert_eq!((decision, vec![after]), (Fail, decided));
+    assert!(after < 200, "{after}");
+    let (decision, after, decided) = units(&[drop], None, ['+', '+']);
+    assert_eq!((decision, vec![after]), (Pass, decided));
+    let (decision, after, _) = units(&[drop], Some(150), ['+', '+']);
+    assert_eq!((decision, after), (Pass, 150));
+}
+
 #[test]
 fn an_advisory_rule_holds_nothing_up() {
     let mut suite = looking(&[("pass_rate", Bound::MaxDrop, 0.05), ("latency_p50_ms", Bound::Max, 1.0)], 300);

@@ -158,7 +158,9 @@ async fn a_slow_webhook_holds_nobody_up() {
     team.judges(1, None, 0);
     team.place.write("assay.toml", configured(&url, "allow_private = true"));
     // It is never accepted, so never answered.
-    says(&asks(&team, &PROMOTE).expect(0).stdout, &["live on production"]);
+    let promoted = asks(&team, &PROMOTE).expect(0);
+    says(&promoted.stdout, &["live on production"]);
+    says(&promoted.stderr, &["no answer within 3 s", "kept and tried again: `assay notify list` shows it"]);
     let listed = asks(&team, &["notify", "list", "--json"]).expect(0).json();
     assert_eq!(listed.as_array().unwrap().len(), 2, "{listed}");
     assert!(listed.as_array().unwrap().iter().all(|one| one["state"] == "waiting"), "{listed}");

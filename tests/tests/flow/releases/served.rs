@@ -92,7 +92,8 @@ async fn a_life_through_a_coordinator() {
     .await;
 }
 
-/// Each rollback goes one further back, and never forward to what was taken off.
+/// Of two who roll back the same, one succeeds and the other is told by whom. Who says what is to go goes one further back, and
+/// never forward to what was taken off.
 #[test]
 fn rolled_back_twice_goes_further_back() {
     let team = Team::new(&[]);
@@ -104,9 +105,18 @@ fn rolled_back_twice_goes_further_back() {
             ["prompt", "promote", version, "--channel", "production", "--override", "--reason", "x"];
         team.ann(&promote).expect(0);
     }
-    let rollback = ["prompt", "rollback", "support", "--channel", "production", "--reason", "x"];
-    for version in ["support@2", "support@1"] {
-        says(&team.ann(&rollback).expect(0).stdout, &[version]);
-    }
+    let rollback =
+        ["prompt", "rollback", "support", "--channel", "production", "--reason", "German\nlive: support@9"];
+    says(&team.ann(&rollback).expect(0).stdout, &["support@2", "incident 3 is recovered from"]);
+    let late = team.ann(&rollback).expect(4).stderr;
+    says(&late, &["rolled back already: support@2 is live there, rollback by ann at", "say `--from 2`"]);
+    assert_eq!(late.lines().count(), 1, "a reason is one line: {late}");
+    let from = |version: &'static str| [&rollback[..], &["--from", version]].concat();
+    says(&team.ann(&from("3")).expect(4).stderr, &["support@3 is not live on production: support@2 is live"]);
+    says(&team.ann(&from("2")).expect(0).stdout, &["support@1 (", "is live on production again"]);
     says(&team.ann(&rollback).expect(2).stderr, &["nothing to roll back to"]);
+    let shown = team.ann(&["incident", "show", "3"]).expect(0).stdout;
+    assert!(shown.lines().all(|line| !line.starts_with("live:")), "{shown}");
+    let history = team.ann(&["prompt", "history", "support"]).expect(0).stdout;
+    assert!(!history.contains("\nlive:") && history.contains("German\\u{a}live"), "{history}");
 }

@@ -54,6 +54,12 @@ fn what_is_not_there_is_named_with_what_is_near() {
     check(&["prompt", "history", "support", "--at", "yesterday"], 2, &["--at `yesterday`"]);
     check(&["prompt", "verify", "prompts/9.md", "--channel", "production"], 2, &["prompts/9.md"]);
     check(
+        &["prompt", "verify", "prompts", "--channel", "production"],
+        2,
+        &["prompts is a folder: name the file"],
+    );
+    check(&["--json", "review", "--week", "--csv"], 2, &["--json and --csv are two forms of one answer"]);
+    check(
         &["prompt", "verify", "prompts/2.md", "--channel", "production"],
         1,
         &["is no version of any prompt"],

@@ -18,17 +18,24 @@ pub(crate) fn text(comparison: &Comparison) -> String {
     // Writing to a String cannot fail.
     for (side, report) in [("before", &comparison.before), ("after", &comparison.after)] {
         let run = &report.run;
-        let _ = writeln!(text, "{side:<8}{}: run {} of {}, {}", report.asked, run.id, run.suite, run.state);
+        let _ = writeln!(
+            text,
+            "{side:<8}{}: run {} of {}, {}",
+            visible_line(&report.asked),
+            run.id,
+            visible_line(&run.suite),
+            run.state
+        );
     }
     for warning in &comparison.warnings {
-        let _ = writeln!(text, "warning: {warning}");
+        let _ = writeln!(text, "warning: {}", visible_line(warning));
     }
     let mut text = format!("{}\n", visible(&text));
     for pair in &comparison.pairs {
         text.push_str(&self::pair(pair, comparison.confidence));
     }
     for name in &comparison.unpaired {
-        let _ = writeln!(text, "only on one side: {}", visible(name));
+        let _ = writeln!(text, "only on one side: {}", visible_line(name));
     }
     text
 }
@@ -39,7 +46,7 @@ fn pair(pair: &PairReport, confidence: f64) -> String {
         table.add_row(row);
     }
     let unchanged = pair.paired.cases - pair.improved - pair.regressed;
-    let mut text = format!("{}\n\n{}\n\n", visible(&title(pair)), table.trim_fmt());
+    let mut text = format!("{}\n\n{}\n\n", visible_line(&title(pair)), table.trim_fmt());
     let _ = writeln!(text, "{}", sentence(&pair.paired, confidence));
     let _ = writeln!(text, "{} worse, {} better, {unchanged} the same", pair.regressed, pair.improved);
     if pair.unpaired_cases > 0 {
@@ -79,7 +86,7 @@ fn slices(pair: &PairReport) -> String {
             let points = |value: Option<f64>| value.map_or_else(unknown, signed);
             let interval = difference.interval;
             table.add_row([
-                visible(&format!("{}: {}", slice.tag, slice.value)).into_owned(),
+                visible_line(&format!("{}: {}", slice.tag, slice.value)).into_owned(),
                 difference.cases.to_string(),
                 rate(difference.before),
                 rate(difference.after),
@@ -91,7 +98,7 @@ fn slices(pair: &PairReport) -> String {
         let _ = writeln!(text, "{}\n", table.trim_fmt());
     }
     for tag in &pair.tags_left_out {
-        let _ = writeln!(text, "{}: too many values for a table\n", visible(tag));
+        let _ = writeln!(text, "{}: too many values for a table\n", visible_line(tag));
     }
     text
 }

@@ -11,7 +11,7 @@ mod standing;
 
 use std::fmt::Write as _;
 
-use assay_common::visible::visible;
+use assay_common::visible::visible_line;
 use assay_coordinator::review::Review;
 
 pub(crate) use self::csv::csv;
@@ -35,12 +35,12 @@ pub(crate) fn review(review: &Review) -> String {
 fn plain(section: &Section) -> String {
     let mut text = String::new();
     for line in &section.said {
-        let _ = writeln!(text, "{}", visible(line));
+        let _ = writeln!(text, "{}", visible_line(line));
     }
     if !section.rows.is_empty() {
         let mut table = table(section.header, section.right);
         for row in &section.rows {
-            table.add_row(row.iter().map(|cell| visible(cell).replace('\n', " ")));
+            table.add_row(row.iter().map(|cell| visible_line(cell).into_owned()));
         }
         let _ = writeln!(text, "{}", table.trim_fmt());
     }

@@ -1,6 +1,6 @@
 //! Risks, ranges and deliveries by themselves, as their own commands print them.
 
-use assay_common::visible::visible;
+use assay_common::visible::visible_line;
 use assay_coordinator::notify::desk::DeliveryEntry;
 use assay_coordinator::review::ranges::{RangeEntry, bounds, named};
 use assay_coordinator::review::risks::RiskEntry;
@@ -18,10 +18,10 @@ pub(crate) fn risks(risks: &[RiskEntry]) -> String {
 pub(crate) fn risk(risk: &RiskEntry) -> String {
     let RiskEntry { number, title, owner, deadline, .. } = risk;
     let said = match &risk.outcome {
-        Some(outcome) => format!("risk {number} is closed: {title}: {outcome}\n"),
-        None => format!("risk {number} is open: {title}; {owner} answers for it until {deadline}\n"),
+        Some(outcome) => format!("risk {number} is closed: {title}: {outcome}"),
+        None => format!("risk {number} is open: {title}; {owner} answers for it until {deadline}"),
     };
-    visible(&said).into_owned()
+    format!("{}\n", visible_line(&said))
 }
 
 /// A table of ranges.
@@ -37,14 +37,14 @@ pub(crate) fn range(range: &RangeEntry) -> String {
         None => "",
     };
     let said = format!(
-        "{} of {}: acceptable is {} over {} days; it is {}{state}\n",
+        "{} of {}: acceptable is {} over {} days; it is {}{state}",
         range.signal.word(),
         named(&range.subject),
         bounds(range.low, range.high),
         range.days,
         value(range.signal, range.value)
     );
-    visible(&said).into_owned()
+    format!("{}\n", visible_line(&said))
 }
 
 /// A table of deliveries.
@@ -66,7 +66,7 @@ pub(crate) fn deliveries(deliveries: &[DeliveryEntry]) -> String {
             delivery.summary.clone(),
             or_nothing(&delivery.problem),
         ];
-        table.add_row(cells.iter().map(|cell| visible(cell).replace('\n', " ")));
+        table.add_row(cells.iter().map(|cell| visible_line(cell).into_owned()));
     }
     format!("{}\n", table.trim_fmt())
 }

@@ -1,6 +1,7 @@
 //! What a gate makes of a run that goes on: whether to end it, and whether more would help.
 
 use assay_common::gate::{Gate, Tier};
+use assay_common::suite::Suite;
 use assay_common::verdict::Decision;
 
 use super::super::aggregate::{Aggregation, candidates};
@@ -14,14 +15,16 @@ pub struct Ruling {
     pub settled: Option<Decision>,
     /// Whether a rule that decides could use more cases or trials.
     pub wants_more: bool,
-    /// The most units (cases, or clusters) that a rule has looked at.
+    /// After how many units (cases, or clusters) of the committed order it was settled; while it is not, the most that a rule
+    /// has looked at.
     pub units: u64,
 }
 
 /// Where one version stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    Settled(Decision),
+    /// After so many units.
+    Settled(Decision, u64),
     /// A rule that looks again and again has not decided.
     Open,
     /// Only rules that are judged once, at the end, have not; or no rule decides, and all of the run is for people to see.
@@ -45,49 +48,61 @@ impl Ruling {
             })
             .collect();
         let fit = is_fit(gate, aggregation);
-        let worst = standings.iter().try_fold(Decision::Pass, |worst, standing| match standing {
-            Standing::Settled(decision) => Some(worst.max(*decision)),
+        let nothing = (Decision::Pass, 0);
+        let worst = standings.iter().try_fold(nothing, |(worst, last), standing| match standing {
+            Standing::Settled(decision, units) => Some((worst.max(*decision), last.max(*units))),
             Standing::Open | Standing::Waiting => None,
         });
         let looks = aggregation.evidence.iter().filter_map(|evidence| evidence.looks.as_ref());
+        let settled = worst.filter(|_| fit);
         Some(Self {
-            settled: worst.filter(|_| fit),
+            settled: settled.map(|(decision, _)| decision),
             wants_more: !too_many_errors(gate, aggregation)
                 && (standings.contains(&Standing::Open) || !enough_cases(gate, aggregation)),
-            units: looks.map(Looks::looked_at).max().unwrap_or(0),
+            units: settled.map_or_else(
+                || looks.map(Looks::units).max().unwrap_or(0),
+                |(_, units)| units.max(least_units(suite, gate)),
+            ),
         })
     }
 }
 
+/// Before so many units nothing is decided, whatever its rules come to.
+fn least_units(suite: &Suite, gate: &Gate) -> u64 {
+    gate.min_cases.filter(|_| !suite.dataset.clustered).unwrap_or(0)
+}
+
+/// The first rule to fail settles a version, else the last one that was waited for.
 fn stand<'e>(gate: &Gate, rules: impl Iterator<Item = &'e Evidence>) -> Standing {
     let deciding = rules.filter(|evidence| gate.rules[evidence.rule].tier != Tier::Advisory);
     let standings: Vec<_> = deciding
         .map(|evidence| match &evidence.looks {
             None => Standing::Waiting,
             Some(looks) => match looks.decision() {
-                Some(decision) => Standing::Settled(decision),
+                Some(decision) => Standing::Settled(decision, looks.looked_at()),
                 None if looks.is_futile() => match gate.rules[evidence.rule].tier {
-                    Tier::Supporting => Standing::Settled(Decision::Pass),
-                    _ => Standing::Settled(Decision::Inconclusive),
+                    Tier::Supporting => Standing::Settled(Decision::Pass, looks.looked_at()),
+                    _ => Standing::Settled(Decision::Inconclusive, looks.looked_at()),
                 },
                 None => Standing::Open,
             },
         })
         .collect();
-    let has = |standing| standings.contains(&standing);
-    if standings.is_empty() {
-        Standing::Waiting
-    } else if has(Standing::Settled(Decision::Fail)) {
-        Standing::Settled(Decision::Fail)
-    } else if has(Standing::Open) {
-        Standing::Open
-    } else if has(Standing::Waiting) {
-        Standing::Waiting
-    } else if has(Standing::Settled(Decision::Inconclusive)) {
-        Standing::Settled(Decision::Inconclusive)
-    } else {
-        Standing::Settled(Decision::Pass)
+    let failed = standings.iter().filter_map(|standing| match standing {
+        Standing::Settled(Decision::Fail, units) => Some(*units),
+        _ => None,
+    });
+    if let Some(units) = failed.min() {
+        return Standing::Settled(Decision::Fail, units);
     }
+    let last = standings.into_iter().reduce(|one, other| match (one, other) {
+        (Standing::Settled(one, after), Standing::Settled(other, later)) => {
+            Standing::Settled(one.max(other), after.max(later))
+        }
+        (Standing::Open, _) | (_, Standing::Open) => Standing::Open,
+        _ => Standing::Waiting,
+    });
+    last.unwrap_or(Standing::Waiting)
 }
 
 /// Whether nothing but its scores stands in the way of a verdict.
