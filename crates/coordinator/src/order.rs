@@ -2,18 +2,40 @@
 //!
 //! The seed is drawn after everything judged is frozen, so nobody can arrange which cases come first, and any
 //! prefix of the order is a random sample of the units. All variants and trials of a unit stand together.
+//!
+//! A large dataset is read once for each window of its order, in the same memory however many cases it has.
 
-use assay_common::id::Digest;
+use assay_common::suite::DatasetRef;
 use assay_store::{Store, StoreError};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 /// How many units are read from the store at a time.
 const PAGE: u32 = 16_384;
+/// How many cases are held in order: 4 MiB of them.
+const HELD: u64 = 1 << 18;
+/// Hashes are counted by so many of their first bits, for finding where a window begins and ends.
+const COUNTED_BITS: u32 = 16;
 
-/// The positions of a dataset's cases in committed order: 16 bytes a case while a run expands.
+/// The positions of a dataset's cases in committed order, a window of them at a time.
 #[derive(Debug)]
-pub struct Order(Vec<Ranked>);
+pub struct Order {
+    dataset: DatasetRef,
+    ranker: Ranker,
+    /// Cases held in order, if a cluster is not larger.
+    held: u64,
+    /// Cases by the first bits of their hash, once a dataset of more than one window was read.
+    counts: Option<Vec<u64>>,
+    window: Window,
+}
+
+/// Neighbours in the order.
+#[derive(Debug, Default)]
+struct Window {
+    /// The rank of the first of them.
+    first: u64,
+    ranked: Vec<Ranked>,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Ranked {
@@ -24,26 +46,74 @@ struct Ranked {
 }
 
 impl Order {
-    /// Reads the units of `dataset` and orders them under `seed`.
-    pub async fn load(store: &Store, dataset: &Digest, seed: &[u8; 32]) -> Result<Self, StoreError> {
-        let ranker = Ranker::new(seed);
-        let mut ranked = Vec::new();
-        loop {
-            let first = ranked.len() as u64;
-            let page = store.units(dataset.clone(), first, PAGE).await?;
-            ranked.extend((first..).zip(&page).map(|(position, unit)| ranker.rank(unit, position)));
-            if page.len() < PAGE as usize {
-                break;
-            }
-        }
-        ranked.sort_unstable();
-        Ok(Self(ranked))
+    /// The order of `dataset` under `seed`; nothing is read yet.
+    pub fn new(dataset: DatasetRef, seed: &[u8; 32]) -> Self {
+        let (counts, window) = Default::default();
+        Self { dataset, ranker: Ranker::new(seed), held: HELD, counts, window }
     }
 
-    /// The case at `rank` of the order, by its position in the dataset.
+    /// Reads the window that holds `rank`, where it is not at hand. A rank that no case has is held by none.
+    pub async fn reach(&mut self, store: &Store, rank: u64) -> Result<(), StoreError> {
+        if rank >= self.dataset.cases || self.position(rank).is_some() {
+            return Ok(());
+        }
+        if self.dataset.cases > self.held && self.counts.is_none() {
+            let mut counts = vec![0; 1 << COUNTED_BITS];
+            self.each(store, |ranked| counts[ranked.bucket()] += 1).await?;
+            self.counts = Some(counts);
+        }
+        let (buckets, first, cases) = match &self.counts {
+            Some(counts) => window(counts, self.held, rank),
+            None => (0..1 << COUNTED_BITS, 0, self.dataset.cases),
+        };
+        // The one before makes room first.
+        self.window = Window::default();
+        let mut ranked = Vec::with_capacity(usize::try_from(cases).unwrap_or(0));
+        self.each(store, |case| ranked.extend(buckets.contains(&case.bucket()).then_some(case))).await?;
+        ranked.sort_unstable();
+        self.window = Window { first, ranked };
+        Ok(())
+    }
+
+    /// The case at `rank` of the order, by its position in the dataset; `None` where that is not at hand.
     pub fn position(&self, rank: u64) -> Option<u64> {
-        let rank = usize::try_from(rank).ok()?;
-        self.0.get(rank).map(|ranked| ranked.position)
+        let place = usize::try_from(rank.checked_sub(self.window.first)?).ok()?;
+        self.window.ranked.get(place).map(|ranked| ranked.position)
+    }
+
+    /// Calls `on_case` for every case of the dataset, by position.
+    async fn each(&self, store: &Store, mut on_case: impl FnMut(Ranked)) -> Result<(), StoreError> {
+        let mut first = 0;
+        loop {
+            let page = store.units(self.dataset.digest.clone(), first, PAGE).await?;
+            (first..).zip(&page).for_each(|(position, unit)| on_case(self.ranker.rank(unit, position)));
+            first += page.len() as u64;
+            if page.len() < PAGE as usize {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The window around a rank: its buckets, the rank of its first case, and how many cases it has. Windows are as many whole
+/// buckets as `held` cases fill, but one at least, whose units may be a large cluster.
+fn window(counts: &[u64], held: u64, rank: u64) -> (std::ops::Range<usize>, u64, u64) {
+    let (mut start, mut first, mut cases) = (0, 0, 0);
+    for (bucket, count) in counts.iter().enumerate() {
+        if bucket > start && cases + count > held {
+            if rank < first + cases {
+                return (start..bucket, first, cases);
+            }
+            (start, first, cases) = (bucket, first + cases, 0);
+        }
+        cases += count;
+    }
+    (start..counts.len(), first, cases)
+}
+
+impl Ranked {
+    fn bucket(&self) -> usize {
+        usize::try_from(self.hash >> (u64::BITS - COUNTED_BITS)).unwrap_or(0)
     }
 }
 
@@ -55,6 +125,7 @@ pub fn committed(seed: &[u8], units: &[&str]) -> Vec<usize> {
     indices
 }
 
+#[derive(Debug)]
 struct Ranker(Hmac<Sha256>);
 
 impl Ranker {
@@ -73,6 +144,13 @@ impl Ranker {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use assay_common::case::{Case, Vars};
+    use assay_common::clock::Micros;
+    use assay_common::id::Digest;
+    use assay_store::{Schema, StoreUrl};
+
     use super::*;
 
     fn check(seed: &[u8], units: &[&str], expected: &[&str]) {
@@ -93,6 +171,51 @@ mod tests {
             "case-4", "case-10", "case-8",
         ];
         check(&[0xff; 16], &twelve, &ordered);
+    }
+
+    #[test]
+    fn windows_follow_each_other() {
+        let counts = [2, 0, 3, 9, 1, 1, 0, 4];
+        let check = |ranks: std::ops::Range<u64>, expected: (std::ops::Range<usize>, u64, u64)| {
+            ranks.for_each(|rank| assert_eq!(window(&counts, 5, rank), expected, "{rank}"));
+        };
+        check(0..5, (0..3, 0, 5));
+        // A cluster that is larger than a window is one.
+        check(5..14, (3..4, 5, 9));
+        check(14..16, (4..7, 14, 2));
+        check(16..20, (7..8, 16, 4));
+    }
+
+    /// In windows as in one piece, whichever rank is asked for first.
+    #[tokio::test]
+    async fn a_large_order_is_read_in_windows() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = StoreUrl::Sqlite(folder.path().join("assay.db"));
+        let store = Store::open(&url, Schema::Migrate).await.unwrap();
+        let cluster = |n: u32| n.is_multiple_of(5).then(|| format!("cluster-{}", n % 3));
+        let case = |n: u32| {
+            let (tags, vars) = (BTreeMap::new(), Vars::default());
+            Case { id: format!("case-{n}"), cluster: cluster(n), tags, vars }
+        };
+        let cases: Vec<_> = (0..200).map(case).collect();
+        let units: Vec<_> =
+            cases.iter().map(|case| case.cluster.as_ref().unwrap_or(&case.id).as_str()).collect();
+        let expected: Vec<_> = committed(&[7; 32], &units).into_iter().map(|index| index as u64).collect();
+        let dataset = DatasetRef { digest: Digest::of(b"some"), cases: 200, clustered: true };
+        store.put_cases(dataset.digest.clone(), 0, cases.clone()).await.unwrap();
+        store.seal_dataset(dataset.clone(), Micros(1)).await.unwrap();
+        for held in [1, 20, 199, 200] {
+            let mut order = Order { held, ..Order::new(dataset.clone(), &[7; 32]) };
+            for (rank, position) in [(150, expected[150]), (3, expected[3])]
+                .into_iter()
+                .chain((0..).zip(expected.iter().copied()))
+            {
+                order.reach(&store, rank).await.unwrap();
+                assert_eq!(order.position(rank), Some(position), "{rank} by {held}");
+            }
+            order.reach(&store, 200).await.unwrap();
+            assert_eq!(order.position(200), None);
+        }
     }
 
     #[test]

@@ -209,8 +209,9 @@ impl Course {
         if run.expanded && !self.suite.gate.as_ref().is_some_and(Gate::tops_up) {
             self.expansion = None;
         }
-        match &self.expansion {
-            Some(expansion) => expansion.advance(environment, mandate, run, self.ahead(prefetch)).await,
+        let ahead = self.ahead(prefetch);
+        match &mut self.expansion {
+            Some(expansion) => expansion.advance(environment, mandate, run, ahead).await,
             None => Ok(false),
         }
     }

@@ -25,16 +25,20 @@ pub struct Expansion {
 }
 
 impl Expansion {
-    /// Reads the committed order of `run`.
+    /// That of `run`; reads as much of its committed order as the next chunk needs.
     pub async fn load(environment: &Environment, suite: &Suite, run: &Run) -> Result<Self, StoreError> {
-        let order = Order::load(&environment.store, &suite.dataset.digest, &run.seed).await?;
+        let order = Order::new(suite.dataset.clone(), &run.seed);
         let pools = suite.variants().map(|variant| suite.models[variant.model].pool()).collect();
-        Ok(Self { product: suite.product(), pools, order })
+        let mut expansion = Self { product: suite.product(), pools, order };
+        if !run.expanded {
+            expansion.reach(environment, run.cursor).await?;
+        }
+        Ok(expansion)
     }
 
     /// Inserts the next chunk where fewer than `ahead` jobs are open. Returns whether it did.
     pub async fn advance(
-        &self,
+        &mut self,
         environment: &Environment,
         mandate: Mandate,
         run: &Run,
@@ -45,8 +49,12 @@ impl Expansion {
             return Ok(false);
         }
         let chunk = if run.cursor == 0 { FIRST_CHUNK } else { CHUNK }.min(ahead - open);
-        let end = run.planned.min(run.cursor + chunk);
-        let jobs = (run.cursor..end).filter_map(|ordinal| self.job(ordinal)).collect();
+        self.reach(environment, run.cursor).await?;
+        // As far as the order is at hand.
+        let planned_end = run.planned.min(run.cursor + chunk);
+        let jobs: Vec<_> = (run.cursor..planned_end).map_while(|ordinal| self.job(ordinal)).collect();
+        // A case that is gone has no jobs.
+        let end = if jobs.is_empty() { planned_end } else { run.cursor + jobs.len() as u64 };
         // False: another leader moved the cursor first, and its chunk is as good as ours.
         let ended = end == run.planned;
         let expanded = environment.store.expand(mandate, run.id, run.cursor, jobs, ended).await?;
@@ -58,6 +66,10 @@ impl Expansion {
             run.planned
         );
         Ok(expanded)
+    }
+
+    async fn reach(&mut self, environment: &Environment, ordinal: u64) -> Result<(), StoreError> {
+        self.order.reach(&environment.store, self.product.place(ordinal).rank).await
     }
 
     fn job(&self, ordinal: u64) -> Option<NewJob> {

@@ -24,6 +24,7 @@ mod admit;
 mod cases;
 mod check;
 mod diagnostic;
+mod distinct;
 mod exact;
 mod folder;
 mod freeze;

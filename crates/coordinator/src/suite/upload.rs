@@ -3,7 +3,6 @@
 //! The sender reads the files of a loaded suite once more, chunk by chunk. The receiver keeps what comes in a file,
 //! checks it as a whole, and only then stores it, so that nothing ever lies under a digest that is not its own.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Seek as _};
 use std::ops::ControlFlow;
@@ -20,6 +19,7 @@ use tokio::sync::mpsc;
 
 use super::cases::census::{Rolling, fingerprint};
 use super::cases::{Fault, each_line_of, json_row, objection};
+use super::distinct::{Distinct, Key, Repeat};
 use super::freeze::{
     Chunks, FreezeError, LoadedFiles, Verified, store_cases, store_recording, verified_chunks,
 };
@@ -133,23 +133,25 @@ pub struct CheckedRecording {
     checkpoints: Vec<Digest>,
 }
 
-/// Reads lines of cases, of which some 40 bytes each are held. Blocks.
+/// Reads lines of cases, in the same memory however many they are. Blocks.
 ///
 /// # Errors
-/// The first line that is wrong.
+/// The first line that is wrong; where every line by itself is right, the first whose id an earlier one has.
 pub fn check_cases(file: File) -> Result<CheckedCases, LineFault> {
     let mut rolling = Rolling::default();
-    let (mut ids, mut cases, mut clustered) = (HashSet::new(), 0, false);
-    each_item(&file, case_of, |line, case| {
-        if !ids.insert(fingerprint(&case.id)) {
-            let message = format!("the case id `{}` is taken by an earlier line", case.id);
-            return Err(Fault::of(line, "id", message, "give each case an id of its own"));
-        }
+    let (mut cases, mut clustered) = (0, false);
+    let repeat = each_item(&file, case_of, |_, case| {
         cases += 1;
         clustered |= case.cluster.is_some();
         rolling.add(&case);
-        Ok(())
+        Ok(fingerprint(&case.id))
     })?;
+    if let Some(Repeat { line, first }) = repeat {
+        return Err(repeated(
+            line,
+            format!("the case id is that of line {first}; give each case an id of its own"),
+        ));
+    }
     let digest = rolling.finish();
     let dataset = DatasetRef { digest, cases, clustered };
     (cases > 0)
@@ -163,21 +165,17 @@ pub fn check_cases(file: File) -> Result<CheckedCases, LineFault> {
 /// The first line that is wrong.
 pub fn check_recording(file: File) -> Result<CheckedRecording, LineFault> {
     let mut rolling = Rolling::default();
-    let (mut keys, mut lines) = (HashSet::new(), 0);
-    each_item(&file, recording_of, |line, recording| {
+    let mut lines = 0;
+    let repeat = each_item(&file, recording_of, |line, recording| {
         sensible(line, &recording)?;
-        if !keys.insert(key_of(&recording)) {
-            return Err(Fault::of(
-                line,
-                "case",
-                "the same case, prompt and trial as an earlier line",
-                "keep one of the answers",
-            ));
-        }
         lines += 1;
         rolling.add_framed(&bytes_of(&recording));
-        Ok(())
+        Ok(key_of(&recording))
     })?;
+    if let Some(Repeat { line, first }) = repeat {
+        let message = format!("the same case, prompt and trial as line {first}; keep one of the answers");
+        return Err(repeated(line, message));
+    }
     let digest = rolling.finish();
     (lines > 0)
         .then_some(CheckedRecording { digest, file, lines, checkpoints: rolling.checkpoints })
@@ -222,25 +220,32 @@ fn case_of(line: usize, text: &str) -> Result<Case, Fault> {
     }
 }
 
-/// Calls `on_item` for every line until one is wrong.
+fn repeated(line: u64, message: String) -> LineFault {
+    LineFault::Line { line: usize::try_from(line).unwrap_or(usize::MAX), message }
+}
+
+/// Calls `on_item`, which says what a line is known by, for every line until one is wrong; then says which repeats another.
 fn each_item<T>(
     file: &File,
     item_of: impl Fn(usize, &str) -> Result<T, Fault>,
-    mut on_item: impl FnMut(usize, T) -> Result<(), Fault>,
-) -> Result<(), LineFault> {
-    let mut wrong = None;
-    each_line_of(rewound(file)?, &mut |line, text| match text
-        .and_then(|text| item_of(line, text))
-        .and_then(|item| on_item(line, item))
-    {
-        Ok(()) => ControlFlow::Continue(()),
-        Err(fault) => {
-            let (line, message) = fault.into_words();
-            wrong = Some(LineFault::Line { line, message });
-            ControlFlow::Break(())
-        }
+    mut on_item: impl FnMut(usize, T) -> Result<Key, Fault>,
+) -> Result<Option<Repeat>, LineFault> {
+    let (mut distinct, mut wrong) = (Distinct::default(), None);
+    each_line_of(rewound(file)?, &mut |line, text| {
+        let key = text.and_then(|text| item_of(line, text)).and_then(|item| on_item(line, item));
+        wrong = match key {
+            Ok(key) => distinct.add(key, line as u64).err().map(LineFault::File),
+            Err(fault) => {
+                let (line, message) = fault.into_words();
+                Some(LineFault::Line { line, message })
+            }
+        };
+        if wrong.is_none() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    wrong.map_or(Ok(()), Err)
+    match wrong {
+        Some(fault) => Err(fault),
+        None => Ok(distinct.repeat()?),
+    }
 }
 
 /// Reads the file once more for the store.
