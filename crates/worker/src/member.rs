@@ -18,8 +18,9 @@ use crate::persist::{persist, with_sources};
 use crate::pool::Dice;
 
 const BEAT: Duration = Duration::from_secs(1);
-/// How long a beat vouches for what is held: whoever has not beaten for longer may have been buried.
-const VOUCHED: Duration = Duration::from_secs(2);
+/// How long a beat vouches for what is held: whoever has not beaten for much longer may have been buried. As long as a lease
+/// of a limit lasts, which somebody who is cut off from the store would else leave unused.
+const VOUCHED: Duration = Duration::from_secs(4);
 
 /// What the beat knows of this process.
 #[derive(Clone, Debug)]
