@@ -180,6 +180,8 @@ impl Fleet {
                     let worker = &self.workers[at];
                     if worker.scope.is_starved(self.began + self.now) {
                         self.plan_beat(at, 220..280);
+                    } else if worker.scope.is_settled() {
+                        self.plan_beat(at, 1_620..1_980);
                     }
                 }
             }
@@ -211,7 +213,7 @@ impl Fleet {
                 let at = self.one_of_the_living();
                 let worker = &mut self.workers[at];
                 worker.is_alive = false;
-                self.book.grants.retain(|grant| grant.member != worker.member);
+                self.book.members.remove(&worker.member);
                 self.join();
                 self.plan_in(self.weather.joins.unwrap(), Event::Leave);
             }
