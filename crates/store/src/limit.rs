@@ -119,7 +119,7 @@ fn row(scope: &str, book: &Book, dimension: Dimension, known: Known, now: Micros
         limit,
         learned: known.learned,
         cut: known.cut.map(|cut| cut.rate),
-        stranger: known.stranger.map(|stranger| stranger.rate),
+        stranger: known.strangers(least),
         set: known.set,
         leases,
         used,

@@ -137,7 +137,7 @@ pub(crate) fn reduced(known: &Known, configured: Option<u64>) -> Option<Why> {
     if known.cut.is_some() {
         return Some(Why::Cut);
     }
-    if known.stranger.is_some() {
+    if known.strangers(configured).is_some() {
         return Some(Why::Stranger);
     }
     let wanted = known.set.as_ref().map(|set| set.to).or(configured)?;

@@ -354,7 +354,7 @@ fn steady() {
 
 #[test]
 fn a_kill_every_minute() {
-    check(requests(600), 10, Weather { kills: every(60), ..Weather::default() }, 0.970);
+    check(requests(600), 10, Weather { kills: every(60), ..Weather::default() }, 0.972);
 }
 
 #[test]
@@ -364,16 +364,16 @@ fn twenty_workers_and_a_kill_every_minute() {
 
 #[test]
 fn freezes_and_partitions() {
-    check(requests(600), 10, Weather { freezes: every(90), ..Weather::default() }, 0.970);
+    check(requests(600), 10, Weather { freezes: every(90), ..Weather::default() }, 0.976);
 }
 
 #[test]
 fn tokens() {
     let limits = Limits { tokens_per_minute: std::num::NonZeroU64::new(2_000_000), ..Limits::default() };
-    check(limits, 10, Weather { kills: every(60), ..Weather::default() }, 0.962);
+    check(limits, 10, Weather { kills: every(60), ..Weather::default() }, 0.970);
 }
 
 #[test]
 fn lost_answers_and_joins() {
-    check(requests(600), 10, Weather { joins: every(20), lost: 30, ..Weather::default() }, 0.951);
+    check(requests(600), 10, Weather { joins: every(20), lost: 30, ..Weather::default() }, 0.953);
 }

@@ -12,7 +12,7 @@ use super::super::breaker::Evidence;
 use super::super::line::RATES;
 use super::super::scope::meter;
 use super::super::tokens::{Accounting, Tokens};
-use super::pass::{Pass, Taken};
+use super::pass::Pass;
 use super::permit::needs;
 use super::{Gate, lock};
 use crate::provider::meter::Meters;
