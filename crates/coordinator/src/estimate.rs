@@ -4,6 +4,8 @@
 use assay_common::case::Vars;
 use assay_common::config::{ASSUMED_MAX_TOKENS, Config, ProviderKind};
 use assay_common::gate::Gate;
+use assay_common::limit::Dimension;
+use assay_common::model::Model;
 use assay_common::money::{NanoUsd, Price};
 use assay_common::prompt::PromptEntry;
 use assay_common::suite::Suite;
@@ -65,7 +67,7 @@ pub fn sample(suite: &Suite) -> Vec<u64> {
 
 /// Estimates a suite from the variables of its [`sample`].
 pub fn estimate(suite: &Suite, config: &Config, sample: &[Vars]) -> Estimate {
-    let lengths: Vec<_> = suite.prompts.iter().map(|prompt| tokens(prompt, sample)).collect();
+    let lengths: Vec<_> = suite.prompts.iter().map(|prompt| Length::of(prompt, sample)).collect();
     let sums: Vec<_> = (0..suite.models.len()).map(|model| Sum::of(suite, config, model, &lengths)).collect();
     let whole = sums.iter().fold(Sum::ZERO, Sum::plus);
     let models = sums.iter().enumerate();
@@ -126,20 +128,30 @@ pub fn unpayable(suite: &Suite, config: &Config, estimate: &Estimate) -> Option<
     )
 }
 
-/// The mean length of a prompt over some cases, in tokens; `None` when it renders for none of them.
-fn tokens(prompt: &PromptEntry, sample: &[Vars]) -> Option<u64> {
-    let mut templates = Templates::default();
-    let ids: Vec<_> =
-        prompt.body.templates().map(|text| templates.add(text)).collect::<Result<_, _>>().ok()?;
-    let lengths: Vec<u64> = sample
-        .iter()
-        .filter_map(|vars| {
-            let texts = ids.iter().map(|id| templates.render(*id, vars).map(|text| text.len() as u64));
-            texts.sum::<Result<u64, _>>().ok()
-        })
-        .collect();
-    let bytes = lengths.iter().sum::<u64>().checked_div(lengths.len() as u64)?;
-    Some(bytes.div_ceil(BYTES_A_TOKEN))
+/// How long a prompt is over some cases, in tokens.
+#[derive(Clone, Copy)]
+struct Length {
+    mean: u64,
+    longest: u64,
+}
+
+impl Length {
+    /// `None` when it renders for none of them.
+    fn of(prompt: &PromptEntry, sample: &[Vars]) -> Option<Self> {
+        let mut templates = Templates::default();
+        let ids: Vec<_> =
+            prompt.body.templates().map(|text| templates.add(text)).collect::<Result<_, _>>().ok()?;
+        let lengths: Vec<u64> = sample
+            .iter()
+            .filter_map(|vars| {
+                let texts = ids.iter().map(|id| templates.render(*id, vars).map(|text| text.len() as u64));
+                texts.sum::<Result<u64, _>>().ok()
+            })
+            .collect();
+        let mean = lengths.iter().sum::<u64>().checked_div(lengths.len() as u64)?;
+        let longest = lengths.into_iter().max()?;
+        Some(Self { mean: mean.div_ceil(BYTES_A_TOKEN), longest: longest.div_ceil(BYTES_A_TOKEN) })
+    }
 }
 
 /// What some calls take, where every summand is known.
@@ -162,7 +174,7 @@ impl Sum {
     };
 
     /// All calls of a model.
-    fn of(suite: &Suite, config: &Config, index: usize, lengths: &[Option<u64>]) -> Self {
+    fn of(suite: &Suite, config: &Config, index: usize, lengths: &[Option<Length>]) -> Self {
         let model = &suite.models[index];
         let product = suite.product();
         let calls = product.cases.saturating_mul(u64::from(product.trials));
@@ -170,8 +182,8 @@ impl Sum {
         let free = Price { input_per_mtok: NanoUsd(0), output_per_mtok: NanoUsd(0) };
         let price = if is_paid { config.price(&model.name()) } else { Some(free) };
         let output = model.sampling.max_tokens.map(|tokens| u64::from(tokens).saturating_mul(calls));
-        let of_prompt = |length: &Option<u64>| {
-            let input = length.map(|tokens| tokens.saturating_mul(calls));
+        let of_prompt = |length: &Option<Length>| {
+            let input = length.map(|length| length.mean.saturating_mul(calls));
             let bill = |output_tokens| {
                 price.and_then(|price| price.cost(&Usage { input_tokens: input, output_tokens }))
             };
@@ -200,7 +212,7 @@ fn is_paid(config: &Config, provider: &str) -> bool {
     config.provider(provider).is_some_and(|provider| provider.kind == ProviderKind::OpenAi)
 }
 
-fn assumed(suite: &Suite, config: &Config, sampled: usize, lengths: &[Option<u64>]) -> Vec<String> {
+fn assumed(suite: &Suite, config: &Config, sampled: usize, lengths: &[Option<Length>]) -> Vec<String> {
     let mut assumed = vec![format!(
         "a request's length is the mean of {sampled} rendered cases, at {BYTES_A_TOKEN} bytes a token; no call is retried"
     )];
@@ -222,6 +234,8 @@ fn assumed(suite: &Suite, config: &Config, sampled: usize, lengths: &[Option<u64
                 "{label} has no `max_tokens`: what its answers cost is unknown, its requests alone are counted"
             )),
         }
+        let longest = lengths.iter().flatten().map(|length| length.longest).max();
+        assumed.extend(longest.and_then(|longest| too_large(config, model, &label, longest)));
         if config.price(&model.name()).is_none() {
             assumed.push(format!(
                 "the price of {label} is unknown: write it in assay.toml under [prices.\"{}\"]",
@@ -230,4 +244,26 @@ fn assumed(suite: &Suite, config: &Config, sampled: usize, lengths: &[Option<u64
         }
     }
     assumed
+}
+
+/// Where assay.toml allows less in one window than a request of a model with so many tokens of prompt needs: no wait would make
+/// room for it.
+fn too_large(config: &Config, model: &Model, label: &str, prompt: u64) -> Option<String> {
+    let provider = config.provider(&model.provider)?;
+    let own = provider.models.get(&model.model).map(|own| &own.limits);
+    let both = prompt.saturating_add(model.sampling.max_tokens.map_or(0, u64::from));
+    let needs = [(Dimension::InputTokens, prompt), (Dimension::Tokens, both)];
+    let narrow = own.into_iter().chain([&provider.limits]).find_map(|limits| {
+        let over = |(dimension, needed)| {
+            let most = limits.of_window(dimension).filter(|most| needed > *most)?;
+            Some((dimension, needed, most))
+        };
+        needs.into_iter().find_map(over)
+    });
+    narrow.map(|(dimension, needed, most)| {
+        format!(
+            "the longest request of {label} needs about {needed} {dimension}, more than the {most} that assay.toml allows in one \
+             window: such a job ends as errored(too_large)"
+        )
+    })
 }

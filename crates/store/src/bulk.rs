@@ -19,7 +19,8 @@ pub(crate) struct Bulk {
     before: &'static str,
     row: &'static str,
     after: &'static str,
-    /// What follows on PostgreSQL alone: row locks.
+    /// What goes before and what follows on PostgreSQL alone: row locks.
+    head: &'static str,
     lock: &'static str,
     /// Whether a row that stands there twice changes nothing.
     repeatable: bool,
@@ -34,6 +35,7 @@ impl Bulk {
             before,
             row,
             after,
+            head: "",
             lock: "",
             repeatable: false,
             sqlite: [const { OnceLock::new() }; SIZES as usize],
@@ -44,6 +46,12 @@ impl Bulk {
     /// The same with a row lock on PostgreSQL; SQLite has no such clause and needs none, having one writer.
     pub(crate) const fn locking(mut self, lock: &'static str) -> Self {
         self.lock = lock;
+        self
+    }
+
+    /// The same inside another statement on PostgreSQL: for what is to be looked at when its rows are locked, and not before.
+    pub(crate) const fn inside(mut self, head: &'static str) -> Self {
+        self.head = head;
         self
     }
 
@@ -101,6 +109,9 @@ impl Bulk {
                 text.push_str(piece);
             }
         };
+        if dialect == Dialect::Postgres {
+            push(self.head);
+        }
         push(self.before);
         for row in 0..rows {
             push(if row == 0 { " " } else { ", " });

@@ -1,24 +1,23 @@
 //! Leases: what a worker may use of provider limits, renewed from beat to beat. The rules are `ledger`'s; here its rows are
 //! read, locked and written, in one short transaction for all limits of a worker.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use assay_common::clock::Micros;
 use assay_common::id::MemberId;
-use assay_common::limit::Dimension;
 
 use crate::bulk::{Bulk, executed, fetched};
 use crate::error::StoreError;
-use crate::ledger::{Answer, Ask, Book, Grant, OwnClock};
+use crate::ledger::{Answer, Ask, Book, OwnClock};
 use crate::open::Store;
 use crate::pools::{Dialect, Durability, Speaks as _, writing};
-use crate::row::{integer, json, parsed, to_json, whole};
+use crate::row::{json, parsed, to_json};
 
-pub(crate) const SQL: &[&str] = &[OPEN_BOOK, CLOSE_BOOK, RELEASE];
+pub(crate) const SQL: &[&str] = &[RELEASE];
 /// What only PostgreSQL is asked.
 pub(crate) const POSTGRES_SQL: &[&str] = &[CLOCK];
-pub(crate) static BULKS: &[&Bulk] = &[&BOOKS, &GRANTS, &END_GRANTS, &ADD_GRANTS];
+pub(crate) static BULKS: &[&Bulk] = &[&BOOKS, &OPEN_BOOKS, &LEASES, &CLOSE_BOOKS, &WRITE_LEASES, &END_LEASES];
 
 /// What a worker asks for with one renewal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,45 +35,55 @@ pub struct Renewal {
 // renewal, so that a simulation moves it.
 pub(crate) const CLOCK: &str = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)";
 
-// In one order, so that of two renewals that share scopes one waits for the other.
+// On PostgreSQL all others who renew wait from here on, so all that the rest needs comes at once: the locks, in one order, so
+// that of two renewals that share scopes one waits for the other; the clock as it is when they are held; the end of whoever
+// stops in the midst of it, frozen or cut off, before the leases of those who wait are over; and plans that are kept, because
+// these tables stay small.
 static BOOKS: Bulk = Bulk::new(
     "SELECT scope, ledger_us, seen_at, paused_until, dimensions FROM provider_limits WHERE scope IN (",
     "$",
     ") ORDER BY scope",
 )
-.locking("FOR NO KEY UPDATE")
+.inside(
+    "SELECT books.*, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT),
+        set_config('idle_in_transaction_session_timeout', '1000', TRUE), set_config('plan_cache_mode', 'auto', TRUE)
+    FROM (",
+)
+.locking("FOR NO KEY UPDATE) AS books")
 .repeatable();
 
 // Two workers may be the first together: the second waits for the first, and finds its row.
-const OPEN_BOOK: &str = "
-    INSERT INTO provider_limits (scope, ledger_us, seen_at, dimensions) VALUES ($1, 0, $2, '{}')
-    ON CONFLICT (scope) DO NOTHING";
-
-const CLOSE_BOOK: &str = "
-    UPDATE provider_limits SET ledger_us = $2, seen_at = $3, paused_until = $4, dimensions = $5 WHERE scope = $1";
-
-static GRANTS: Bulk = Bulk::new(
-    "SELECT scope, dimension, member, seq, amount, until_us, want, burst, used, configured FROM grants
-    WHERE scope IN (",
-    "$",
-    ")",
-)
-.repeatable();
-
-static END_GRANTS: Bulk =
-    Bulk::new("DELETE FROM grants WHERE (scope, dimension, member, seq) IN (VALUES", "($, $, $, $)", ")")
-        .repeatable();
-
-static ADD_GRANTS: Bulk = Bulk::new(
-    "INSERT INTO grants (scope, dimension, member, seq, amount, until_us, want, burst, used, configured) VALUES",
-    "($, $, $, $, $, $, $, $, $, $)",
-    "",
+static OPEN_BOOKS: Bulk = Bulk::new(
+    "INSERT INTO provider_limits (scope, ledger_us, seen_at, dimensions) VALUES",
+    "($, 0, $, '{}')",
+    "ON CONFLICT (scope) DO NOTHING",
 );
+
+static LEASES: Bulk =
+    Bulk::new("SELECT scope, member, parts FROM leases WHERE scope IN (", "$", ")").repeatable();
+
+static CLOSE_BOOKS: Bulk = Bulk::new(
+    "INSERT INTO provider_limits (scope, ledger_us, seen_at, paused_until, dimensions) VALUES",
+    "($, $, $, $, $)",
+    "ON CONFLICT (scope) DO UPDATE SET ledger_us = excluded.ledger_us, seen_at = excluded.seen_at,
+        paused_until = excluded.paused_until, dimensions = excluded.dimensions",
+);
+
+static WRITE_LEASES: Bulk = Bulk::new(
+    "INSERT INTO leases (scope, member, parts) VALUES",
+    "($, $, $)",
+    "ON CONFLICT (scope, member) DO UPDATE SET parts = excluded.parts",
+);
+
+static END_LEASES: Bulk =
+    Bulk::new("DELETE FROM leases WHERE (scope, member) IN (VALUES", "($, $)", ")").repeatable();
 
 /// A row of `provider_limits`.
 pub(crate) type BookRow = (String, i64, i64, Option<i64>, String);
-/// A row of `grants`.
-pub(crate) type GrantRow = (String, String, String, i64, i64, i64, i64, i64, i64, Option<i64>);
+/// The same, and what the server's clock shows.
+type LockedBookRow = (String, i64, i64, Option<i64>, String, i64);
+/// A row of `leases`.
+pub(crate) type LeaseRow = (String, String, String);
 
 /// What the store's clock shows, in a transaction: PostgreSQL's own, else what the caller says.
 macro_rules! store_clock {
@@ -90,14 +99,22 @@ macro_rules! store_clock {
 
 pub(crate) use store_clock;
 
-/// Reads the books of `$scopes` and locks them until the transaction ends. A scope that nobody has asked for has none.
-macro_rules! opened_books {
-    ($conn:ident, $scopes:expr) => {{
-        let scopes: &[String] = $scopes;
-        let books = fetched!($conn, BOOKS() as crate::lease::BookRow, scopes, |scope| (scope,));
-        let grants = fetched!($conn, GRANTS() as crate::lease::GrantRow, scopes, |scope| (scope,));
-        $crate::lease::books(books, grants)?
-    }};
+/// Reads the books of `$scopes` without their leases and locks them until the transaction ends; with what the store's clock
+/// shows then. A scope that nobody has asked for has none.
+macro_rules! locked_books {
+    ($conn:ident, $scopes:expr, $now:expr) => {
+        match $conn.dialect() {
+            Dialect::Sqlite => (fetched!($conn, BOOKS() as BookRow, $scopes, |scope| (scope,)), $now),
+            Dialect::Postgres => {
+                let rows = fetched!($conn, BOOKS() as LockedBookRow, $scopes, |scope| (scope,));
+                let now = rows.iter().map(|(.., now)| *now).max().map_or($now, Micros);
+                let books = rows
+                    .into_iter()
+                    .map(|(scope, at, seen, paused, known, _)| (scope, at, seen, paused, known));
+                (books.collect::<Vec<BookRow>>(), now)
+            }
+        }
+    };
 }
 
 impl Store {
@@ -107,52 +124,35 @@ impl Store {
         let scopes: BTreeSet<_> = renewal.asks.iter().map(|ask| ask.scope.clone()).collect();
         let scopes: Vec<_> = scopes.into_iter().collect();
         writing!(self, Durability::Process, |conn| {
-            let mut books = opened_books!(conn, &scopes);
-            if books.len() < scopes.len() {
-                for scope in scopes.iter().filter(|scope| books.iter().all(|(known, _)| known != *scope)) {
-                    sqlx::query(OPEN_BOOK).bind(scope).bind(now.0).execute(&mut *conn).await?;
-                }
-                books = opened_books!(conn, &scopes);
+            let (mut rows, mut clock) = locked_books!(conn, &scopes, now);
+            if rows.len() < scopes.len() {
+                executed!(conn, OPEN_BOOKS(), &scopes, |scope| (scope, now.0));
+                (rows, clock) = locked_books!(conn, &scopes, now);
             }
-            let now = store_clock!(conn, now);
+            let leases = fetched!(conn, LEASES() as LeaseRow, &scopes, |scope| (scope,));
             let Renewal { member, asks, ttl } = &renewal;
             let mut answers = Vec::with_capacity(asks.len());
-            let (mut ended, mut added) = (Vec::new(), Vec::new());
-            for (scope, mut book) in books {
+            let (mut closed, mut written, mut ended) = (Vec::new(), Vec::new(), Vec::new());
+            for (scope, mut book) in books(rows, leases)? {
                 let asks: Vec<_> = asks.iter().filter(|ask| ask.scope == scope).cloned().collect();
-                let before = book.grants.clone();
-                answers.append(&mut book.renew(*member, &asks, *ttl, now));
-                sqlx::query(CLOSE_BOOK)
-                    .bind(&scope)
-                    .bind(book.clock.at)
-                    .bind(now.0)
-                    .bind(book.paused_until.map(|until| until.0))
-                    .bind(to_json(&book.known)?)
-                    .execute(&mut *conn)
-                    .await?;
-                let gone = before.iter().filter(|grant| !book.grants.contains(grant));
-                ended.extend(gone.map(|grant| (scope.clone(), grant.clone())));
-                let new = book.grants.into_iter().filter(|grant| !before.contains(grant));
-                added.extend(new.map(|grant| (scope.clone(), grant)));
+                let before: Vec<_> = book.members.keys().copied().collect();
+                answers.append(&mut book.renew(*member, &asks, *ttl, clock));
+                let gone = before.into_iter().filter(|other| !book.members.contains_key(other));
+                ended.extend(gone.map(|other| (scope.clone(), other.to_string())));
+                if let Some(parts) = book.members.get(member) {
+                    written.push((scope.clone(), to_json(parts)?));
+                }
+                closed.push((scope, book.clock.at, book.paused_until, to_json(&book.known)?));
             }
-            executed!(conn, END_GRANTS(), &ended, |(scope, grant)| (
+            executed!(conn, CLOSE_BOOKS(), &closed, |(scope, at, paused_until, known)| (
                 scope,
-                grant.dimension.word(),
-                grant.member.to_string(),
-                integer(grant.seq),
+                at,
+                clock.0,
+                paused_until.map(|until| until.0),
+                known,
             ));
-            executed!(conn, ADD_GRANTS(), &added, |(scope, grant)| (
-                scope,
-                grant.dimension.word(),
-                grant.member.to_string(),
-                integer(grant.seq),
-                integer(grant.amount),
-                grant.until,
-                integer(grant.want),
-                integer(grant.burst),
-                integer(grant.used),
-                grant.configured.map(integer),
-            ));
+            executed!(conn, WRITE_LEASES(), &written, |(scope, parts)| (scope, member.to_string(), parts));
+            executed!(conn, END_LEASES(), &ended, |(scope, member)| (scope, member));
             let order = |answer: &Answer| {
                 let of = |ask: &Ask| ask.scope == answer.scope && ask.dimension == answer.dimension;
                 asks.iter().position(of)
@@ -163,7 +163,7 @@ impl Store {
     }
 }
 
-const RELEASE: &str = "DELETE FROM grants WHERE member = $1";
+const RELEASE: &str = "DELETE FROM leases WHERE member = $1";
 
 impl Store {
     /// Gives back all that a member has of any limit: it makes no more calls, and has none under way.
@@ -176,36 +176,18 @@ impl Store {
 }
 
 /// The books of scopes from their rows.
-pub(crate) fn books(rows: Vec<BookRow>, grants: Vec<GrantRow>) -> Result<Vec<(String, Book)>, StoreError> {
+pub(crate) fn books(rows: Vec<BookRow>, leases: Vec<LeaseRow>) -> Result<Vec<(String, Book)>, StoreError> {
     let book = |(scope, ledger_us, seen_at, paused_until, dimensions): BookRow| {
         let clock = OwnClock { at: ledger_us, seen: Some(Micros(seen_at)) };
         let known = json(&dimensions, "provider_limits.dimensions")?;
         let paused_until = paused_until.map(Micros);
-        Ok((scope, Book { clock, paused_until, known, grants: Vec::new() }))
+        Ok((scope, Book { clock, paused_until, known, members: BTreeMap::new() }))
     };
     let mut books = rows.into_iter().map(book).collect::<Result<Vec<_>, StoreError>>()?;
-    for row in grants {
-        let (scope, grant) = grant(row)?;
+    for (scope, member, parts) in leases {
         if let Some((_, book)) = books.iter_mut().find(|(of, _)| *of == scope) {
-            book.grants.push(grant);
+            book.members.insert(parsed(&member, "leases.member")?, json(&parts, "leases.parts")?);
         }
     }
     Ok(books)
-}
-
-fn grant(row: GrantRow) -> Result<(String, Grant), StoreError> {
-    let (scope, dimension, member, seq, amount, until, want, burst, used, configured) = row;
-    let dimension: Dimension = parsed(&dimension, "grants.dimension")?;
-    let grant = Grant {
-        dimension,
-        member: parsed(&member, "grants.member")?,
-        seq: whole(seq, "grants.seq")?,
-        amount: whole(amount, "grants.amount")?,
-        until,
-        want: whole(want, "grants.want")?,
-        burst: whole(burst, "grants.burst")?,
-        used: whole(used, "grants.used")?,
-        configured: configured.map(|limit| whole(limit, "grants.configured")).transpose()?,
-    };
-    Ok((scope, grant))
 }

@@ -8,13 +8,13 @@ use assay_common::limit::Dimension;
 
 use crate::audit::{AuditEntry, append_audit};
 use crate::error::StoreError;
-use crate::lease::{BookRow, GrantRow, books, store_clock};
-use crate::ledger::{Book, Known, Learned, Profile, Set, Why, reduced};
+use crate::lease::{BookRow, LeaseRow, books, store_clock};
+use crate::ledger::{Book, Known, Learned, Part, Profile, Set, Why, reduced};
 use crate::open::Store;
 use crate::pools::{Dialect, Locking, Speaks as _, locking, reading, writing};
 use crate::row::to_json;
 
-pub(crate) const SQL: &[&str] = &[LIMITS, ALL_GRANTS, BOOK.sqlite, BOOK.postgres, SET_LIMIT];
+pub(crate) const SQL: &[&str] = &[LIMITS, ALL_LEASES, BOOK.sqlite, BOOK.postgres, SET_LIMIT];
 
 /// A limit of a provider account or of one model of it, as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,19 +62,18 @@ pub struct Leased {
 
 const LIMITS: &str = "
     SELECT scope, ledger_us, seen_at, paused_until, dimensions FROM provider_limits ORDER BY scope";
-const ALL_GRANTS: &str = "
-    SELECT scope, dimension, member, seq, amount, until_us, want, burst, used, configured FROM grants";
+const ALL_LEASES: &str = "SELECT scope, member, parts FROM leases";
 
 impl Store {
     /// Every limit of which something is known, by scope and dimension. `now` is the clock where the store has none of its
     /// own.
     pub async fn limits(&self, now: Micros) -> Result<Vec<LimitRow>, StoreError> {
-        let (rows, grants, now): (Vec<BookRow>, Vec<GrantRow>, Micros) = reading!(self, |conn| {
+        let (rows, leases, now): (Vec<BookRow>, Vec<LeaseRow>, Micros) = reading!(self, |conn| {
             let rows = sqlx::query_as(LIMITS).fetch_all(&mut *conn).await?;
-            let grants = sqlx::query_as(ALL_GRANTS).fetch_all(&mut *conn).await?;
-            Ok((rows, grants, store_clock!(conn, now)))
+            let leases = sqlx::query_as(ALL_LEASES).fetch_all(&mut *conn).await?;
+            Ok((rows, leases, store_clock!(conn, now)))
         })?;
-        let rows = books(rows, grants)?.into_iter().flat_map(|(scope, mut book)| {
+        let rows = books(rows, leases)?.into_iter().flat_map(|(scope, mut book)| {
             // Nobody renews what nobody uses: its clock stands, and its grants are over all the same.
             book.pass(now);
             let known = std::mem::take(&mut book.known);
@@ -87,13 +86,13 @@ impl Store {
 fn row(scope: &str, book: &Book, dimension: Dimension, known: Known, now: Micros) -> Option<LimitRow> {
     let configured = book.configured(dimension);
     let least = configured.map(|(least, _)| least);
-    let lease = |grant: &crate::ledger::Grant| Leased {
-        member: grant.member,
-        amount: book.exposure(dimension, grant.member),
-        want: grant.want,
-        used: grant.used,
+    let lease = |(member, part): (MemberId, &Part)| Leased {
+        member,
+        amount: part.exposure(),
+        want: part.want,
+        used: part.used,
     };
-    let leases: Vec<_> = book.latest(dimension).map(lease).collect();
+    let leases: Vec<_> = book.parts(dimension).map(lease).collect();
     let paused_until = book.paused_until.filter(|until| *until > now);
     let used = if dimension.is_rate() {
         known.spent.over(Profile::default().length_us, now.0)
@@ -120,7 +119,7 @@ fn row(scope: &str, book: &Book, dimension: Dimension, known: Known, now: Micros
         limit,
         learned: known.learned,
         cut: known.cut.map(|cut| cut.rate),
-        stranger: known.stranger.map(|stranger| stranger.rate),
+        stranger: known.strangers(least),
         set: known.set,
         leases,
         used,

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use assay_common::id::RunId;
 use assay_common::job::{Response, Settlement};
 use assay_common::outcome::ErrorKind;
 use futures_util::{StreamExt, stream};
@@ -149,6 +150,10 @@ async fn prepare(pool: &Pool, mut granted: Granted) -> Result<Result<Ready, Give
         let settlement = Work::new(pool, grant).failed(ErrorKind::TooLarge, too_large.to_string(), None);
         return Ok(Err(settled(granted, settlement)));
     }
+    // What others have by now must take nothing from the account's rate: whoever was frozen comes back with all his claims.
+    if !is_held(pool, granted.joined, run).await {
+        return Ok(Err(unstarted(granted)));
+    }
     let before_gate = Instant::now();
     let entered = tokio::select! {
         biased;
@@ -160,13 +165,9 @@ async fn prepare(pool: &Pool, mut granted: Granted) -> Result<Result<Ready, Give
     tracing::trace!(parent: &granted.span, limit.wait_us = wait_us, "waited for the account's limits");
     // Whoever was buried meanwhile, cut off from the store or frozen, would pay for what others were given; and what was
     // cancelled or paused meanwhile is not asked any more.
-    let still_held = tokio::select! {
-        biased;
-        () = pool.stop.cancelled() => false,
-        still_held = pool.alive.may_call(granted.joined, run) => still_held,
-    };
+    let is_held = is_held(pool, granted.joined, run).await;
     match entered {
-        Ok(_) if !still_held => Ok(Err(unstarted(granted))),
+        Ok(_) if !is_held => Ok(Err(unstarted(granted))),
         Ok(pass) => {
             assay_common::crash_point!(Permitted);
             Ok(Ok(Ready { granted, planned, turn: Turn::Ask(prompt, pass) }))
@@ -175,6 +176,15 @@ async fn prepare(pool: &Pool, mut granted: Granted) -> Result<Result<Ready, Give
             let settlement = Work::new(pool, grant).closed_out(closed);
             Ok(Err(settled(granted, settlement)))
         }
+    }
+}
+
+/// Whether a job of `run` that was claimed in that life of this member may still be called; not once the pool stops.
+async fn is_held(pool: &Pool, joined: u64, run: RunId) -> bool {
+    tokio::select! {
+        biased;
+        () = pool.stop.cancelled() => false,
+        is_held = pool.alive.may_call(joined, run) => is_held,
     }
 }
 

@@ -49,7 +49,7 @@ mod work;
 
 pub use environment::{Environment, PoolSpec, Serve, Shutdown};
 pub use keys::{KeyError, Keys};
-pub use limit::time_permits;
+pub use limit::{settled_pace, time_permits};
 pub use provider::{ProviderError, Server, Wire, WireFault, WireReply};
 pub use scorer::{Fault, Judged, Scoring, score_output};
 

@@ -19,8 +19,9 @@ use crate::persist::{persist, with_sources};
 use crate::pool::Dice;
 
 const BEAT: Duration = Duration::from_secs(1);
-/// How long a beat vouches for what is held: whoever has not beaten for longer may have been buried.
-const VOUCHED: Duration = Duration::from_secs(2);
+/// How long a beat vouches for what is held: whoever has not beaten for much longer may have been buried. As long as a lease
+/// of a limit lasts, which somebody who is cut off from the store would else leave unused.
+const VOUCHED: Duration = Duration::from_secs(4);
 /// How long calls in flight may go on after the deadline of their run: a tenth of the time that it was given, and no longer
 /// than this.
 const GRACE: Duration = Duration::from_secs(30);

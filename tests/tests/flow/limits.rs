@@ -75,6 +75,8 @@ async fn a_request_larger_than_a_window_is_an_error_of_its_job() {
     write(&place, &provider, "limits = { input_tokens_per_minute = 6_000, window_length = \"1s\" }");
     let long = format!("{{\"id\": \"long\", \"a\": \"{}\", \"sum\": 1}}\n", " ".repeat(400));
     place.write("cases.jsonl", format!("{{\"id\": \"short\", \"a\": 1, \"sum\": 2}}\n{long}"));
+    let foreseen = place.assay(&["run", "suite.yaml", "--estimate"]).expect(0).stdout;
+    assert!(foreseen.contains("needs about 101 input_tokens, more than the 100"), "{foreseen}");
     let report = place.assay(&["run", "suite.yaml", "--json"]).expect(3).json();
     let run = report["run"]["id"].as_str().unwrap();
     assert_eq!((&report["variants"][0]["passed"], &report["variants"][0]["errored"]), (&1.into(), &1.into()));

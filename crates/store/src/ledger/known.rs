@@ -25,6 +25,8 @@ const LEAST_OF_UNKNOWN: u64 = MILLION;
 const SAID_HOLDS_US: i64 = 60_000_000;
 /// What nobody here has used of a limit, and is gone, counts as somebody else's from this part of the limit on: reports lag.
 const TOLERATED: u64 = 25;
+/// Somebody else who uses less than this part of a limit is not reckoned with: that is what reports lag by, too.
+const NOTICED: u64 = 50;
 /// A bucket that is less full than this part is low.
 const LOW: u64 = 10;
 /// The part of a new estimate of somebody else's use that counts at once: so many such estimates make it.
@@ -129,10 +131,15 @@ impl Known {
     pub(crate) fn rate(&self, configured: Option<u64>, profile: Profile, bursts: u64) -> Option<u64> {
         let limited = self.limit(configured).map(|limit| {
             let rate = profile.rate(limit, bursts);
-            let strangers = self.stranger.map_or(0, |stranger| stranger.rate);
-            rate.saturating_sub(strangers).max(rate / 20)
+            rate.saturating_sub(self.strangers(configured).unwrap_or(0)).max(rate / 20)
         });
         [limited, self.cut.map(|cut| cut.rate)].into_iter().flatten().min()
+    }
+
+    /// What somebody else uses, in millionths a second, where it is enough to be reckoned with.
+    pub(crate) fn strangers(&self, configured: Option<u64>) -> Option<u64> {
+        let noticed = self.limit(configured)?.saturating_mul(MILLION) / 60 / NOTICED;
+        self.stranger.map(|stranger| stranger.rate).filter(|rate| *rate >= noticed)
     }
 
     /// The provider has refused a call for this limit, and nobody calls until `resumes`.
@@ -320,5 +327,16 @@ mod tests {
         check(5, 0, Window::Fixed, 3.0..=5.0);
         check(9, 500, Window::Bucket, 0.0..=0.0);
         check(9, 30, Window::Bucket, 4.0..=5.5);
+    }
+
+    #[test]
+    fn little_that_is_gone_is_nobodys() {
+        let check = |rate, expected| {
+            let known = Known { stranger: Some(Stranger { rate, at: at(0) }), ..Known::default() };
+            assert_eq!(known.strangers(Some(600)), expected, "{rate}");
+            assert_eq!(rate_of(&known) < rate_of(&Known::default()), expected.is_some(), "{rate}");
+        };
+        check(12_600, None);
+        check(MILLION / 5, Some(MILLION / 5));
     }
 }

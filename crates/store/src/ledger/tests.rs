@@ -36,22 +36,29 @@ struct Worker {
     acked: u64,
     amount: u64,
     until: i64,
+    /// A lower one that it goes by from its next renewal on.
+    next: Option<(u64, u64, i64)>,
     limit: u64,
     want: u64,
 }
 
 impl Worker {
     fn new(n: u128, limit: u64) -> Self {
-        Self { member: member(n), acked: 0, amount: 0, until: 0, limit, want: ALL }
+        Self { member: member(n), acked: 0, amount: 0, until: 0, next: None, limit, want: ALL }
     }
 
     /// Renews at `time`, when the store's clock shows `now`; `lost`: the answer does not arrive.
     fn renew(&mut self, book: &mut Book, dimension: Dimension, time: i64, now: Micros, lost: bool) {
+        if let Some(next) = self.next.take() {
+            (self.acked, self.amount, self.until) = next;
+        }
         let asked = Ask { dimension, acked: self.acked, want: self.want, ..ask(self.limit) };
         let answer = book.renew(self.member, &[asked], TTL, now).remove(0);
-        if !lost {
-            (self.acked, self.amount) = (answer.seq, answer.amount.unwrap());
-            self.until = time + 4 * SECOND;
+        let granted = (answer.seq, answer.amount.unwrap(), time + 4 * SECOND);
+        if !lost && granted.1 < self.uses(time) {
+            self.next = Some(granted);
+        } else if !lost {
+            (self.acked, self.amount, self.until) = granted;
         }
     }
 
@@ -175,8 +182,9 @@ fn beats(book: &mut Book, workers: &mut [Worker], from: i64, seconds: i64) {
     }
 }
 
+/// What each was granted last.
 fn amounts(workers: &[Worker]) -> Vec<u64> {
-    workers.iter().map(|worker| worker.amount / 1_000).collect()
+    workers.iter().map(|worker| worker.next.map_or(worker.amount, |(_, amount, _)| amount) / 1_000).collect()
 }
 
 #[test]

@@ -27,6 +27,9 @@ const JITTER: f64 = 0.1;
 const HURRY: u32 = 10;
 /// So many times as often asks who waits and has nothing yet: the others have to go by less before he gets a part.
 const IMPATIENCE: u32 = 4;
+/// Whoever has what it had, and lacks nothing, asks again after so many tenths of a beat: nobody is told of a change later than
+/// after two.
+const SETTLED: u32 = 18;
 /// How long a leaving worker waits for the store to take back what it had; what it does not take runs out.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -73,9 +76,13 @@ impl Leases {
         }
     }
 
-    fn is_starved(&self) -> bool {
-        let now = Instant::now();
-        self.scopes().iter().any(|scope| scope.is_starved(now))
+    /// When to ask again, after an answer.
+    fn pace(&self, beat: Duration, ttl: Duration) -> Duration {
+        let (scopes, now) = (self.scopes(), Instant::now());
+        if scopes.iter().any(|scope| scope.is_starved(now)) {
+            return beat / IMPATIENCE;
+        }
+        if scopes.iter().all(|scope| scope.is_settled()) { settled(beat, ttl) } else { beat }
     }
 
     fn scopes(&self) -> MutexGuard<'_, Vec<Arc<Scope>>> {
@@ -84,9 +91,15 @@ impl Leases {
     }
 }
 
+/// How soon a worker whose shares do not change renews them: less often, but soon enough to be late once.
+pub fn settled(beat: Duration, ttl: Duration) -> Duration {
+    (beat * SETTLED / 10).min(ttl / 2).max(beat)
+}
+
 /// Renews the leases until `gone`, when no call is under way any more, and gives back what there is then.
 pub(crate) async fn renew(leases: Arc<Leases>, environment: Arc<Environment>, gone: CancellationToken) {
-    let (beat, dice) = (environment.config.lease_beat(), Dice::new(environment.seed ^ 3));
+    let (beat, ttl) = (environment.config.lease_beat(), environment.config.lease_time());
+    let dice = Dice::new(environment.seed ^ 3);
     let mut failing = false;
     let mut has_asked = false;
     loop {
@@ -97,7 +110,7 @@ pub(crate) async fn renew(leases: Arc<Leases>, environment: Arc<Environment>, go
         }
         // The first calls wait for nothing but the store.
         let soonest = if has_asked { sent + beat / HURRY } else { sent };
-        let pace = if leases.is_starved() { beat / IMPATIENCE } else { beat };
+        let pace = if failing { beat } else { leases.pace(beat, ttl) };
         let next = sent + pace.mul_f64(1.0 - JITTER + 2.0 * JITTER * dice.draw());
         tokio::select! {
             biased;

@@ -40,4 +40,5 @@ mod sync;
 pub(crate) mod tell;
 pub(crate) mod tokens;
 
+pub use lease::settled as settled_pace;
 pub use measure::time_permits;

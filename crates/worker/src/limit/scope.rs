@@ -15,6 +15,9 @@ use super::line::{Line, RATES};
 use super::places::Places;
 use crate::provider::meter::{Meter, Meters};
 
+/// A lease is as good as another from which it differs by no more than this part.
+const LIKE: u64 = 50;
+
 /// One scope's limits in this process.
 pub(crate) struct Scope {
     /// As tables name it.
@@ -36,9 +39,12 @@ pub(crate) struct Scope {
 
 #[derive(Default)]
 struct Told {
-    /// The grants that this process goes by.
-    acked: BTreeMap<Dimension, u64>,
-    /// The grant of places that is gone by as soon as no more are held than it allows.
+    /// The leases of rates that this process goes by.
+    goes_by: BTreeMap<Dimension, Lease>,
+    /// Lower ones, which it goes by from the next renewal on: until that has said so, nobody else gets the difference.
+    goes_by_next: BTreeMap<Dimension, Lease>,
+    /// The grant of places that it goes by, and the one that it goes by as soon as no more are held than that allows.
+    places: u64,
     offered: u64,
     /// What the provider said since the last renewal.
     said: BTreeMap<Dimension, Said>,
@@ -52,6 +58,37 @@ struct Told {
     windows: BTreeMap<Dimension, u64>,
     /// Why less is granted than might be expected, as it was logged.
     why: BTreeMap<Dimension, Why>,
+    /// What was last granted is not what was granted before.
+    has_changed: bool,
+}
+
+/// What the ledger has granted of a rate.
+#[derive(Clone, Copy)]
+struct Lease {
+    /// The number of the grant.
+    seq: u64,
+    /// Millionths a second; `None`: nothing limits it.
+    amount: Option<u64>,
+    /// The limit, a minute, where one is known.
+    limit: Option<u64>,
+    why: Option<Why>,
+    /// Until when, as the time since the worker began.
+    until: Duration,
+}
+
+impl Lease {
+    /// Whether all that the `next` one takes away is for others, and this one lasts until they can have it.
+    fn hands_over(&self, next: &Self, now: Duration) -> bool {
+        let is_same_limit = (self.limit, self.why) == (next.limit, next.why);
+        let left = |lease: &Self| lease.until.saturating_sub(now);
+        is_same_limit && next.amount.is_some() && next.amount < self.amount && left(self) * 2 >= left(next)
+    }
+
+    /// Whether the `next` one is as good as the same.
+    fn is_like(&self, next: &Self) -> bool {
+        let [amount, other] = [self, next].map(|lease| lease.amount.unwrap_or(ALL));
+        self.limit == next.limit && amount.abs_diff(other) <= amount / LIKE
+    }
 }
 
 impl Scope {
@@ -143,6 +180,12 @@ impl Scope {
         self.is_leased && self.line.is_starved() && self.closed_for(now).is_zero()
     }
 
+    /// Whether the last renewal brought nothing new, and nothing is held back: the next is not urgent.
+    pub(super) fn is_settled(&self) -> bool {
+        let told = self.told();
+        !told.has_changed && told.why.is_empty() && told.paused_until.is_none()
+    }
+
     /// Hears what the provider says of one of its limits.
     pub(super) fn hear(&self, dimension: Dimension, meter: Meter) {
         if self.is_leased && (meter.limit.is_some() || meter.remaining.is_some()) {
@@ -171,8 +214,14 @@ impl Scope {
 
     /// What to ask of the ledger now.
     pub(super) fn asks(&self, now: Instant) -> Vec<Ask> {
-        let demands = self.line.demand(now.saturating_duration_since(self.began));
+        let since = now.saturating_duration_since(self.began);
+        let demands = self.line.demand(since);
         let mut told = self.told();
+        for (dimension, lease) in std::mem::take(&mut told.goes_by_next) {
+            self.go_by(dimension, lease, since);
+            told.goes_by.insert(dimension, lease);
+        }
+        told.has_changed = false;
         let (said, refused) = (std::mem::take(&mut told.said), std::mem::take(&mut told.refused));
         let ask = |dimension, want, burst, acked, used| Ask {
             scope: self.name.clone(),
@@ -191,9 +240,9 @@ impl Scope {
             let concerns = dimension == Dimension::Requests
                 || self.names(dimension)
                 || said.contains_key(&dimension)
-                || told.acked.contains_key(&dimension);
+                || told.goes_by.contains_key(&dimension);
             if concerns {
-                let acked = told.acked.get(&dimension).copied().unwrap_or(0);
+                let acked = told.goes_by.get(&dimension).map_or(0, |lease| lease.seq);
                 // What is gathered before the account's line is passed is used some time after.
                 let burst = demand.burst + u64::from(self.is_inner);
                 // Whoever is kept from sending does not even claim: he says that he would.
@@ -204,11 +253,9 @@ impl Scope {
         if self.names(Dimension::InFlight) {
             let (want, held, is_within) = self.places.demand();
             if is_within {
-                let offered = told.offered;
-                told.acked.insert(Dimension::InFlight, offered);
+                told.places = told.offered;
             }
-            let acked = told.acked.get(&Dimension::InFlight).copied().unwrap_or(0);
-            asks.push(ask(Dimension::InFlight, want, 0, acked, held));
+            asks.push(ask(Dimension::InFlight, want, 0, told.places, held));
         }
         asks
     }
@@ -218,18 +265,23 @@ impl Scope {
         let (until, since) =
             (until.saturating_duration_since(self.began), now.saturating_duration_since(self.began));
         let Answer { dimension, seq, amount, limit, paused_for, why, .. } = *answer;
-        match RATES.into_iter().position(|rate| rate == dimension) {
-            Some(rate) => self.line.lease(rate, amount, self.window(limit.unwrap_or(0)), until, since),
-            None => self.places.lease(u32::try_from(amount.unwrap_or(ALL)).unwrap_or(u32::MAX), until),
-        }
         let mut told = self.told();
+        if dimension.is_rate() {
+            let lease = Lease { seq, amount, limit, why, until };
+            let held = told.goes_by.get(&dimension).copied();
+            told.has_changed |= held.is_none_or(|held| !held.is_like(&lease));
+            if held.is_some_and(|held| held.hands_over(&lease, since)) {
+                told.goes_by_next.insert(dimension, lease);
+            } else {
+                self.go_by(dimension, lease, since);
+                told.goes_by.insert(dimension, lease);
+            }
+        } else {
+            self.places.lease(u32::try_from(amount.unwrap_or(ALL)).unwrap_or(u32::MAX), until);
+            told.offered = seq;
+        }
         if let Some(limit) = limit {
             told.windows.insert(dimension, self.window(limit));
-        }
-        if dimension.is_rate() {
-            told.acked.insert(dimension, seq);
-        } else {
-            told.offered = seq;
         }
         told.paused_until = (!paused_for.is_zero()).then(|| now + paused_for);
         let known = told.why.get(&dimension).copied();
@@ -243,6 +295,12 @@ impl Scope {
         told.is_crowded = told.why.values().any(|why| matches!(why, Why::Crowded { .. }));
         drop(told);
         self.changed.notify_waiters();
+    }
+
+    fn go_by(&self, dimension: Dimension, Lease { amount, limit, until, .. }: Lease, now: Duration) {
+        if let Some(rate) = RATES.into_iter().position(|rate| rate == dimension) {
+            self.line.lease(rate, amount, self.window(limit.unwrap_or(0)), until, now);
+        }
     }
 
     /// The ledger was asked and has not answered: what it was to be told is told again.

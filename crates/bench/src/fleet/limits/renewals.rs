@@ -1,4 +1,4 @@
-//! What it costs PostgreSQL that a hundred workers renew what they hold of one account's limits, each once a second.
+//! What it costs PostgreSQL that a hundred workers renew what they hold of one account's limits, each as often as workers do.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use assay_common::clock::Clock;
 use assay_common::id::MemberId;
 use assay_common::limit::Dimension;
 use assay_store::{Ask, Profile, Renewal, Schema, Store, StoreUrl};
+use assay_worker::settled_pace;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde::Serialize;
@@ -86,7 +87,7 @@ async fn work(store: Store, number: u64, begin: Instant, end: Instant) -> anyhow
     let mut chance = StdRng::seed_from_u64(number);
     let member: MemberId = format!("00000000-0000-7000-8000-{number:012}").parse()?;
     let mut asks: Vec<_> = LIMITS.map(|(dimension, limit)| ask(dimension, limit)).into();
-    let mut took = Vec::new();
+    let (mut took, mut before) = (Vec::new(), Vec::new());
     // They began at any time.
     let mut next = Instant::now() + BEAT.mul_f64(chance.random_range(0.0..1.0));
     while next < end {
@@ -96,11 +97,14 @@ async fn work(store: Store, number: u64, begin: Instant, end: Instant) -> anyhow
         if started >= begin {
             took.push(started.elapsed());
         }
+        let now: Vec<_> = answers.iter().map(|answer| answer.amount).collect();
         for (ask, answer) in asks.iter_mut().zip(answers) {
             ask.acked = answer.seq;
             ask.used += answer.amount.unwrap_or_default() / MILLION;
         }
-        next = started + BEAT.mul_f64(chance.random_range(1.0 - JITTER..1.0 + JITTER));
+        let pace = if now == before { settled_pace(BEAT, LEASE) } else { BEAT };
+        before = now;
+        next = started + pace.mul_f64(chance.random_range(1.0 - JITTER..1.0 + JITTER));
     }
     Ok(took)
 }

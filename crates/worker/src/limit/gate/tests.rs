@@ -1,6 +1,8 @@
 //! The door, on paused time: who passes at once, who waits, who is sent back to the store.
 
+use super::super::breaker::Evidence;
 use super::*;
+use crate::provider::observation::Class;
 
 fn gate(account: Limits, model: Option<Limits>) -> Gate {
     Gate::new(Arc::new(Account::new("a", &account, None)), "a/m".into(), model.as_ref(), None)

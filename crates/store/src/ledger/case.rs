@@ -1,0 +1,85 @@
+//! An ask, and all that have a part in its limit: what a grant is decided on. Pure.
+
+use assay_common::clock::Micros;
+use assay_common::id::MemberId;
+
+use super::Book;
+use super::ask::Ask;
+
+/// Who may send, where not all may, is drawn anew so often, in microseconds.
+const DRAWN_EVERY_US: i64 = 300_000_000;
+
+/// One member, as far as others share a limit with it.
+pub(super) struct Party {
+    pub(super) member: MemberId,
+    pub(super) want: u64,
+    pub(super) burst: u64,
+    /// The most that it may be using.
+    pub(super) exposure: u64,
+}
+
+/// An ask, and who shares its limit.
+pub(super) struct Case<'a> {
+    pub(super) member: MemberId,
+    pub(super) ask: &'a Ask,
+    /// What files say at least.
+    pub(super) configured: Option<u64>,
+    /// Everybody, the asker as it asks now, in an order that is drawn anew now and then and is the same for all limits.
+    pub(super) parties: Vec<Party>,
+}
+
+impl Book {
+    /// Takes in what an ask tells of what its member goes by and has used, and looks who else has a part in the limit.
+    pub(super) fn case<'a>(&mut self, member: MemberId, ask: &'a Ask, now: Micros) -> Case<'a> {
+        let dimension = ask.dimension;
+        let parts = self.members.entry(member).or_default();
+        if dimension.is_rate() {
+            // Of who comes for the first time nobody knows when that was.
+            let before = parts.get(&dimension).map_or(ask.used, |part| part.used);
+            let used = ask.used.saturating_sub(before);
+            self.known.entry(dimension).or_default().spent.add(used, now.0);
+        }
+        parts.entry(dimension).or_default().hear(ask);
+        let configured = self.parts(dimension).filter_map(|(_, part)| part.configured).min();
+        let mut parties: Vec<_> = self
+            .parts(dimension)
+            .map(|(member, part)| Party {
+                member,
+                want: part.want,
+                burst: part.burst,
+                exposure: part.exposure(),
+            })
+            .collect();
+        let draw = now.0.div_euclid(DRAWN_EVERY_US);
+        // Those who have something to send go before those who might.
+        parties.sort_by_cached_key(|party| (party.want == 0, drawn(party.member, draw), party.member));
+        Case { member, ask, configured, parties }
+    }
+
+    /// Takes in what the provider has said.
+    pub(super) fn learn(&mut self, Case { ask, configured, parties, .. }: &Case<'_>, now: Micros) {
+        let resumes = ask.refused.map(|pause| now.plus(pause));
+        let known = self.known.entry(ask.dimension).or_default();
+        if ask.dimension.is_rate() {
+            known.grow(*configured, ask.profile, now);
+            if let Some(said) = ask.said {
+                known.heard(said, ask.profile, parties.iter().map(|party| party.burst).sum(), now);
+            }
+            if let Some(resumes) = resumes {
+                known.refused(*configured, ask.profile, now, resumes);
+            }
+        }
+        self.paused_until = self.paused_until.max(resumes);
+    }
+}
+
+/// A number for a member that says nothing but its place in the order of one draw.
+fn drawn(member: MemberId, draw: i64) -> u64 {
+    // Steps of SplitMix64, which are the same in every version of this program.
+    let bits = member.as_u128();
+    [bits >> 64, bits & u128::from(u64::MAX)].into_iter().fold(draw.unsigned_abs(), |mixed, bits| {
+        let mixed = (mixed ^ u64::try_from(bits).unwrap_or(0)).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed ^ (mixed >> 31)
+    })
+}

@@ -1,0 +1,64 @@
+//! The right to make one call, and what stands between a job and it.
+
+use std::time::Duration;
+
+use assay_common::limit::Dimension;
+use tokio::time::Instant;
+
+use super::super::places::Held;
+use super::super::tokens::Tokens;
+use super::pool::{Place, Probe};
+
+/// How large a request is, as far as that is known before it is counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Size {
+    /// Bytes of its prompt.
+    pub(crate) bytes: u64,
+    /// The most tokens that its answer may have.
+    pub(crate) max_tokens: Option<u32>,
+}
+
+/// The right to make one call. Dropping it frees its places.
+pub(crate) struct Pass {
+    pub(super) _slots: Slots,
+    pub(super) probe: Option<Probe>,
+    pub(super) size: Size,
+    pub(super) taken: Taken,
+}
+
+/// What a call has taken of the rates.
+#[derive(Clone, Copy)]
+pub(super) struct Taken {
+    /// In each accounting, what it was taken for.
+    pub(super) reserved: Tokens,
+    pub(super) produced: Tokens,
+    /// When; a call that is not made soon takes it anew.
+    pub(super) at: Instant,
+}
+
+/// The places of a call: of its pool, its model and its account.
+pub(super) struct Slots {
+    pub(super) _flight: Place,
+    pub(super) _model: Option<Held>,
+    pub(super) _account: Held,
+}
+
+/// No call is let through for longer than a job may wait inside the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Closed {
+    /// When it is worth asking again.
+    pub(crate) reopens_in: Duration,
+}
+
+/// A request that no window of a limit has room for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the request needs about {needed} {dimension}, more than the {most} that {scope} allows in one window: shorten the prompt, \
+     lower `max_tokens`, or raise the limit in assay.toml if the account has more"
+)]
+pub(crate) struct TooLarge {
+    pub(super) scope: String,
+    pub(super) dimension: Dimension,
+    pub(super) needed: u64,
+    pub(super) most: u64,
+}

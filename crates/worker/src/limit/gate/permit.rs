@@ -1,0 +1,114 @@
+//! What a call takes of the limits: places in flight, then its part of each rate, looked at again just before it is made.
+
+use std::time::Duration;
+
+use assay_common::limit::Dimension;
+use tokio::time::Instant;
+
+use super::super::line::{Needs, Ticket};
+use super::super::scope::Scope;
+use super::super::stand::stand;
+use super::super::tokens::{Accounting, Tokens};
+use super::pass::{Pass, Size, Slots, Taken, TooLarge};
+use super::{Gate, lock};
+
+/// How old a permit may be when its call is made; an older one is taken anew. The ledger allows for so much between a permit
+/// and its arrival.
+const FRESH: Duration = Duration::from_millis(100);
+
+impl Gate {
+    /// Whether a window of every limit has room for a request of this size: no wait would make more.
+    pub(crate) fn fits(&self, size: Size) -> Result<(), TooLarge> {
+        let (reserved, produced) = self.estimate(size);
+        // Where nothing is said of the answer, it is the provider's to say how much it may be.
+        let answer = size.max_tokens.map_or(0, u64::from);
+        let needs = [
+            (Dimension::Tokens, reserved.input.saturating_add(answer)),
+            (Dimension::InputTokens, produced.input),
+        ];
+        for scope in self.scopes() {
+            for (dimension, needed) in needs {
+                if let Some(most) = scope.in_window(dimension).filter(|most| needed > *most) {
+                    return Err(TooLarge { scope: scope.name().to_owned(), dimension, needed, most });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for places in flight.
+    pub(super) async fn slots(&self) -> Slots {
+        Slots {
+            _flight: self.pool.place().await,
+            _model: match &self.scope {
+                Some(model) => Some(model.places.take().await),
+                None => None,
+            },
+            _account: self.account.scope.places.take().await,
+        }
+    }
+
+    /// Waits for what a call of this size takes of each rate. The model's line stands while that of the account is passed:
+    /// what was gathered for the model is that of one call.
+    pub(super) async fn permit(&self, size: Size) -> Taken {
+        let (reserved, produced) = self.estimate(size);
+        let needs = needs(reserved, produced);
+        let model = match &self.scope {
+            Some(model) => self.pass(model, needs).await,
+            None => None,
+        };
+        let account = self.pass(&self.account.scope, needs).await;
+        [model, account].into_iter().flatten().for_each(Ticket::done);
+        Taken { reserved, produced, at: Instant::now() }
+    }
+
+    async fn pass(&self, scope: &Scope, needs: Needs) -> Option<Ticket> {
+        if scope.line.is_open() {
+            scope.line.go_by();
+            return None;
+        }
+        Some(stand(&scope.line, needs, scope.began, &self.account.hurry).await)
+    }
+
+    /// What a request is expected to be counted as: where both sides are counted together, and apart.
+    fn estimate(&self, size: Size) -> (Tokens, Tokens) {
+        if self.scopes().all(|scope| scope.line.is_open()) {
+            return Default::default();
+        }
+        let estimator = lock(&self.pool.estimator);
+        let estimate = |accounting| estimator.estimate(size.bytes, size.max_tokens, accounting);
+        (estimate(Accounting::Reserved), estimate(Accounting::Produced))
+    }
+
+    /// Looks at the last moment before a call: a permit that is old, or whose lease is over, is taken anew.
+    pub(crate) async fn refresh(&self, pass: &mut Pass) {
+        while !self.is_fresh(pass) {
+            self.leased().await;
+            pass.taken = self.permit(pass.size).await;
+        }
+    }
+
+    fn is_fresh(&self, pass: &Pass) -> bool {
+        self.scopes().all(|scope| {
+            let is_recent = scope.line.is_open() || pass.taken.at.elapsed() <= FRESH;
+            is_recent && scope.holds()
+        })
+    }
+
+    /// Waits until no lease of places is over.
+    async fn leased(&self) {
+        loop {
+            let changed = self.account.scope.changed.notified();
+            if self.scopes().all(|scope| scope.places.holds(scope.began.elapsed())) {
+                return;
+            }
+            self.account.hurry.notify_one();
+            changed.await;
+        }
+    }
+}
+
+/// What is taken of each rate of a line.
+pub(super) fn needs(reserved: Tokens, produced: Tokens) -> Needs {
+    [reserved.total(), produced.input, produced.output, 1]
+}
