@@ -129,7 +129,7 @@ pub(super) async fn wrong_lines_are_told_by_number(place: StoreUrl) {
     cases(b"{\"id\":\"a\",\"vars\":{}}\n\n{oops\n", "line 3: the row does not parse").await;
     cases(
         b"{\"id\":\"a\",\"vars\":{}}\n{\"id\":\"a\",\"vars\":{\"x\":1}}",
-        "line 2: the case id `a` is taken",
+        "line 2: the case id is that of line 1",
     )
     .await;
     cases(b"{\"id\":\"a\"}", "line 1: not a case: missing field `vars`").await;
