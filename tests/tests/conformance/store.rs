@@ -166,7 +166,7 @@ async fn a_file_that_is_no_store_is_left_alone() {
     std::fs::write(&path, &notes).unwrap();
     for schema in [Schema::Require, Schema::Migrate] {
         let error = Store::open(&StoreUrl::Sqlite(path.clone()), schema).await.unwrap_err();
-        assert!(matches!(error, StoreError::Unreachable { .. }), "{error}");
+        assert!(matches!(error, StoreError::NoDatabase { .. }), "{error}");
     }
     assert_eq!(std::fs::read_to_string(&path).unwrap(), notes);
 }
