@@ -71,6 +71,8 @@ pub(super) enum ApiError {
     Release(ReleaseError),
     #[error("the store does not answer")]
     Store(#[source] StoreError),
+    #[error("the store has no room for more")]
+    Full(#[source] StoreError),
     #[error("the coordinator failed")]
     Internal(String),
 }
@@ -100,6 +102,7 @@ impl ApiError {
                 ReleaseError::Input(_) => StatusCode::BAD_REQUEST,
                 _ => StatusCode::CONFLICT,
             },
+            Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(error) if error.may_pass() => StatusCode::SERVICE_UNAVAILABLE,
             Self::Store(_) | Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -140,6 +143,7 @@ impl ApiError {
                 _ => ("release-state", "Things do not stand so"),
             },
             Self::Store(_) => ("store", "The store failed"),
+            Self::Full(_) => ("store-full", "The store has no room"),
             Self::Internal(_) => ("internal", "The coordinator failed"),
         }
     }
@@ -166,6 +170,7 @@ impl ApiError {
             Self::OtherDigest { .. } => "a file may have changed while it was sent: send it again".into(),
             Self::KeyTaken(_) => "choose a new key for another suite".into(),
             Self::Busy { .. } => "try again in a moment".into(),
+            Self::Full(_) => "nothing was kept: make room on the disk of its database, then try again".into(),
             Self::Store(error) if error.may_pass() => "try again in a moment".into(),
             Self::Store(_) | Self::Internal(_) => {
                 "the coordinator's log says more, under the id in x-request-id".into()
@@ -184,14 +189,17 @@ fn summary(objections: &[Objection]) -> String {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        Self::Store(error)
+        match error {
+            full @ StoreError::Unwritable { .. } => Self::Full(full),
+            error => Self::Store(error),
+        }
     }
 }
 
 impl From<ReleaseError> for ApiError {
     fn from(error: ReleaseError) -> Self {
         match error {
-            ReleaseError::Store(error) => Self::Store(error),
+            ReleaseError::Store(error) => error.into(),
             error => Self::Release(error),
         }
     }
@@ -200,7 +208,7 @@ impl From<ReleaseError> for ApiError {
 impl From<SteerError> for ApiError {
     fn from(error: SteerError) -> Self {
         match error {
-            SteerError::Store(error) => Self::Store(error),
+            SteerError::Store(error) => error.into(),
             SteerError::NoRun(run) => Self::NoRun(run),
             SteerError::WrongState { run, state } => Self::WrongState { run, state },
             SteerError::NothingErrored { run, kind } => Self::NothingErrored { run, kind },
@@ -211,7 +219,7 @@ impl From<SteerError> for ApiError {
 impl From<FreezeError> for ApiError {
     fn from(error: FreezeError) -> Self {
         match error {
-            FreezeError::Store(error) => Self::Store(error),
+            FreezeError::Store(error) => error.into(),
             changed @ FreezeError::Changed(_) => Self::Internal(changed.to_string()),
         }
     }
@@ -224,7 +232,7 @@ pub(super) struct Told(pub(super) String);
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         match &self {
-            Self::Store(error) => {
+            Self::Store(error) | Self::Full(error) => {
                 tracing::error!(%error, source = ?error, "the store failed under a request: {error}");
             }
             Self::Internal(error) => tracing::error!(%error, "a request failed: {error}"),

@@ -1,17 +1,20 @@
 //! A result as one line of `assay results`.
 
+use assay_common::job::Output;
 use assay_common::suite::Suite;
 use assay_store::ResultRow;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use super::shape::civil;
 
-/// One line of `assay results`.
+/// One line of `assay results`. An answer that is no UTF-8 stands there a second time, in base64: as text it has lost bytes.
 pub fn result_line(suite: &Suite, row: &ResultRow) -> Value {
     let variant = suite.variant(row.row.variant);
     let (prompt, model) = (&suite.prompts[variant.prompt], &suite.models[variant.model]);
     let model_label = suite.model_label(variant.model);
-    json!({
+    let mut line = json!({
         "ordinal": row.row.ordinal,
         "generation": row.row.generation,
         "case": row.row.case_id,
@@ -41,13 +44,19 @@ pub fn result_line(suite: &Suite, row: &ResultRow) -> Value {
         "attempts": row.attempts,
         "tags": row.row.tags,
         "finished_at": row.finished_at.map(civil),
-    })
+    });
+    if let Some(Output::Bytes(bytes)) = &row.output
+        && std::str::from_utf8(bytes).is_err()
+    {
+        line["output_base64"] = BASE64_STANDARD.encode(bytes).into();
+    }
+    line
 }
 
 /// An answer as text; bytes that are none show their replacement character.
-pub fn output_text(output: &assay_common::job::Output) -> String {
+pub fn output_text(output: &Output) -> String {
     match output {
-        assay_common::job::Output::Text(text) => text.clone(),
-        assay_common::job::Output::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        Output::Text(text) => text.clone(),
+        Output::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
     }
 }

@@ -6,17 +6,26 @@ use assay_common::clock::Clock;
 use assay_store::{AccountProblem, Store};
 
 use super::breaker::Trouble;
+use crate::persist::with_sources;
 
 /// What the store knows of one account or model.
 #[derive(Debug)]
 pub(crate) struct Teller {
     /// Of the account, or of the model with its account before it.
     name: String,
-    /// What the store was last told; nothing yet at first, so that the first call clears what an earlier process left behind.
-    told: tokio::sync::Mutex<Option<Option<Trouble>>>,
+    told: tokio::sync::Mutex<Told>,
     /// Changes so far, and how many of them the store knows.
     changes: AtomicU64,
     changes_told: AtomicU64,
+}
+
+/// How the last words to the store went.
+#[derive(Debug, Default)]
+struct Told {
+    /// What the store was last told; nothing yet at first, so that the first call clears what an earlier process left behind.
+    trouble: Option<Option<Trouble>>,
+    /// Whether the store did not hear what was said since: calls end many times a second, an outage is said once.
+    unheard: bool,
 }
 
 impl Teller {
@@ -39,27 +48,35 @@ impl Teller {
         let changes = self.changes.load(Ordering::Acquire);
         let trouble = trouble();
         let name = &self.name;
-        if told.as_ref() != Some(&trouble) {
+        if told.trouble.as_ref() != Some(&trouble) {
             let problem = trouble.as_ref().map(|trouble| AccountProblem {
                 kind: trouble.kind.to_owned(),
                 detail: trouble.detail.clone(),
                 since: trouble.since,
             });
             if let Err(error) = store.report_account(name.clone(), problem, clock.now()).await {
-                // The next call's end tries again.
-                tracing::warn!(account.name = %name, error = %error, "failed to report the state of {name}");
+                if !std::mem::replace(&mut told.unheard, true) {
+                    let error = with_sources(&error);
+                    tracing::warn!(
+                        account.name = %name, error,
+                        "failed to report the state of {name}; each call's end tries again until it works"
+                    );
+                }
                 return;
+            }
+            if std::mem::take(&mut told.unheard) {
+                tracing::info!(account.name = %name, "the store answers again: it knows the state of {name}");
             }
             match &trouble {
                 Some(Trouble { kind, detail, .. }) => {
                     tracing::warn!(account.name = %name, problem.kind = kind, "{name} takes no calls: {detail}");
                 }
-                None if told.as_ref().is_some_and(Option::is_some) => {
+                None if told.trouble.as_ref().is_some_and(Option::is_some) => {
                     tracing::info!(account.name = %name, "{name} takes calls again");
                 }
                 None => {}
             }
-            *told = Some(trouble);
+            told.trouble = Some(trouble);
         }
         self.changes_told.store(changes, Ordering::Release);
     }

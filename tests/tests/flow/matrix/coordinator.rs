@@ -7,16 +7,17 @@ use assay_common::clock::{Clock, Micros};
 use assay_common::config::Config;
 use assay_common::id::MemberId;
 use assay_common::trace::Tracer;
-use assay_queue::Queue;
-use assay_store::{StoreUrl, create_database, drop_database};
+use assay_coordinator::Timings;
+use assay_coordinator::fleet::{Identity, Role, coordinate};
+use assay_queue::{Queue, QueueUrl};
+use assay_store::{RunState, StoreUrl, create_database, drop_database};
 use assay_tests::assay::Workplace;
 use assay_tests::fleet::{Process, World};
 use assay_tests::scenes::{assert_says, provider};
 use assay_worker::{Environment, Keys, Serve, Shutdown, Wire};
 use nix::sys::signal::Signal;
+use tokio::sync::watch;
 use uuid::Uuid;
-
-const HOUR: Duration = Duration::from_secs(3_600);
 
 async fn leads(coordinator: &Process) -> bool {
     coordinator.readiness().await.1["role"] == "leading"
@@ -52,35 +53,51 @@ async fn row_20_an_old_leader_wakes_under_load() {
     world.end(vec![first, second, worker]).await;
 }
 
-/// A worker whose wall clock is an hour behind, then jumps to the right time, and an hour beyond it: it keeps its claims, its
-/// limits hold, and nobody takes it for dead.
+/// A worker whose wall clock is an hour behind, then jumps to the right time, and an hour beyond it; beside it the leader's clock jumps
+/// an hour back, and an hour beyond the right time. Claims stay, limits hold, and nobody is taken for dead or ends too early.
 #[tokio::test(flavor = "multi_thread")]
 async fn row_21_a_wall_clock_that_jumps_an_hour() {
     const JOBS: u32 = 600;
     /// In a second.
     const RATE: u64 = 100;
+    const HOUR_US: i64 = 3_600_000_000;
     let provider = provider(20).await;
     let mut world = World::new().await;
     world
         .place
         .provider(provider.base_url(), &format!("in_flight = 20\nrequests_per_minute = {}", RATE * 60))
         .sums(JOBS, "");
-    world.dead_after = "3s";
-    let coordinator = world.coordinator();
-    let clock = Clock::manual(Micros(Clock::system().now().0 - i64::try_from(HOUR.as_micros()).unwrap()));
-    let shutdown = Shutdown::default();
     let toml = std::fs::read_to_string(world.place.path().join("assay.toml")).unwrap();
     let config = Arc::new(Config::parse(&toml).unwrap());
+    let now = Clock::system().now();
+    let clocks = [Clock::paused(Micros(now.0 - HOUR_US)), Clock::paused(now)];
+    let broker: QueueUrl = world.broker().parse().unwrap();
+    let (shutdown, member) = (Shutdown::default(), || MemberId::new(Uuid::now_v7()));
+    let (role, mut standing) = watch::channel(Role::Standby);
+    let leader = tokio::spawn(coordinate(
+        assay_coordinator::Environment {
+            store: world.store.clone(),
+            queue: Queue::connect(&broker, "a leader in another time"),
+            clock: clocks[1].clone(),
+            config: Arc::clone(&config),
+            timings: Timings { dead_after: Duration::from_secs(3), lost_after: Duration::from_secs(1) },
+            tracer: Tracer::default(),
+        },
+        Identity { member: member(), host: "elsewhere".to_owned(), pid: 1 },
+        role,
+        shutdown.soft.clone(),
+    ));
+    standing.wait_for(|role| *role == Role::Leading).await.unwrap();
     let worker = tokio::spawn(assay_worker::run(
         Environment {
             store: world.store.clone(),
-            queue: Queue::connect(&world.broker().parse().unwrap(), "a worker in another time"),
-            clock: clock.clone(),
-            member: MemberId::new(Uuid::now_v7()),
+            queue: Queue::connect(&broker, "a worker in another time"),
+            clock: clocks[0].clone(),
+            member: member(),
             keys: Keys::gather(&config),
             config,
             host: "elsewhere".to_owned(),
-            pid: 1,
+            pid: 2,
             seed: 1,
             tracer: Tracer::default(),
             wire: Wire::Network,
@@ -88,23 +105,31 @@ async fn row_21_a_wall_clock_that_jumps_an_hour() {
         Serve::OpenRuns,
         shutdown.clone(),
     ));
+    // It stands by, and takes the suite.
+    let standby = world.coordinator();
     let run = world.submit_sums().await;
-    for _ in 0..2 {
+    for jumps in [[HOUR_US, -HOUR_US], [HOUR_US, 2 * HOUR_US]] {
         let done = world.run(run).await.done();
         world.done(run, done + 100).await;
         let before = provider.bill();
-        clock.advance(HOUR);
+        for (clock, jump) in clocks.iter().zip(jumps) {
+            clock.jump(jump);
+        }
         tokio::time::sleep(Duration::from_millis(500)).await;
         let calls = provider.bill().totals().calls - before.totals().calls;
         assert!(calls <= RATE + RATE * 60 / 100, "{calls} calls in half a second");
     }
-    assert_eq!(world.finished(run).await.passed, u64::from(JOBS));
+    let over = world.finished(run).await;
+    assert_eq!((over.state, over.passed), (RunState::Completed, u64::from(JOBS)));
     let books = world.assert_books(run, &provider, 0).await;
     assert_eq!(books.calls, u64::from(JOBS), "nobody died");
-    assert!(!coordinator.log().contains("is dead"), "{}", coordinator.log());
+    assert_eq!(*standing.borrow(), Role::Leading, "it leads as before");
+    let deaths = world.query("SELECT COALESCE(SUM(crash_claims), 0) FROM jobs");
+    assert_eq!(deaths, "0", "nobody was taken for dead");
     shutdown.soft.cancel();
     worker.await.unwrap().unwrap();
-    world.end(vec![coordinator]).await;
+    leader.await.unwrap().unwrap();
+    world.end(vec![standby]).await;
 }
 
 /// A binary and a database of different schema versions: said by whoever starts, with what to do, and nothing is touched.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use assay_store::RunState;
-use assay_tests::assay::{Ran, Workplace};
+use assay_tests::assay::{PRICE, Ran, Workplace};
 use assay_tests::fleet::World;
 use assay_tests::oracle::{assert_books, latest, store_of};
 use assay_tests::scenes::{assert_says, provider};
@@ -50,14 +50,23 @@ async fn row_13_a_scorer_that_would_take_for_ever() {
     assert_eq!(provider.bill().totals().calls, 20, "nobody is asked for what was answered");
 }
 
-/// Before anybody works, in the middle, and while it is paused: once `cancel` has answered nothing new is claimed, and what
-/// is in flight is recorded.
+/// Before anybody works, in the middle of its expansion, and while it is paused: once `cancel` has answered nothing new is
+/// claimed, and what is in flight is recorded. So it is with a budget that ends in the middle of the expansion, after a pause:
+/// it is never exceeded. How budgets end otherwise is in `budget`.
 #[tokio::test(flavor = "multi_thread")]
 async fn row_28_a_cancellation_in_each_phase() {
     const IN_FLIGHT: u64 = 10;
-    let provider = provider(100).await;
+    /// Jobs are made a few at a time, since the gate may end the run early; it never does.
+    const EXPANDED_SLOWLY: &str =
+        "gate: {stop_early: true, rules: [{metric: latency_p95_ms, max: 1000000}]}\n";
+    let script = |millis| {
+        let script = Script { price: PRICE, ..Script::answering(Answer::Expression) };
+        script.latency(Duration::from_millis(millis))
+    };
+    let provider = FakeProvider::start(script(100)).await.unwrap();
     let mut world = World::new().await;
-    world.place.provider(provider.base_url(), &format!("in_flight = {IN_FLIGHT}")).sums(3_000, "");
+    let limits = format!("in_flight = {IN_FLIGHT}");
+    world.place.priced_provider(provider.base_url(), &limits).sums(3_000, EXPANDED_SLOWLY);
     let coordinator = world.coordinator();
     let cancel = async |world: &World, run| {
         let run: assay_common::id::RunId = run;
@@ -75,22 +84,42 @@ async fn row_28_a_cancellation_in_each_phase() {
     let worker = world.worker();
     let paused = world.submit_sums().await;
     world.done(paused, 50).await;
-    world.client(&["pause", &paused.to_string(), "--reason", "lunch"]).await.expect(0);
-    world
-        .until("nothing is in flight", async || {
-            let standing = world.store.standing(paused).await.unwrap();
-            !standing.running
-        })
-        .await;
-    assert_eq!(cancel(&world, paused).await.0, 0, "it was paused");
+    let pause = async |world: &World, run: assay_common::id::RunId| {
+        world.client(&["pause", &run.to_string(), "--reason", "lunch"]).await.expect(0);
+        world.until("nothing is in flight", async || !world.store.standing(run).await.unwrap().running).await;
+    };
+    pause(&world, paused).await;
+    let (more, over) = cancel(&world, paused).await;
+    assert_eq!(more, 0, "it was paused");
+    assert!(over.cursor < over.planned, "{over:?}");
 
+    // The requests of more could not be paid for, and the suite would be refused.
+    world.place.sums(600, EXPANDED_SLOWLY);
+    let suite = std::fs::read_to_string(world.place.path().join("suite.yaml")).unwrap();
+    let model = "models: [{provider: fake, model: small, max_tokens: 8}]\nbudget_usd: 0.0012";
+    world.place.write("suite.yaml", suite.replace("models: [fake/small]", model));
+    let before = provider.bill().totals().cost_nano_usd;
+    let poor = world.submit_sums().await;
+    world.done(poor, 20).await;
+    pause(&world, poor).await;
+    let held = |run: &assay_store::Run| u64::try_from(run.cost.0 + run.reserved.0).unwrap();
+    assert!(held(&world.run(poor).await) <= 1_200_000);
+    world.client(&["resume", &poor.to_string()]).await.expect(0);
+    let over = world.finished(poor).await;
+    assert_eq!((over.state, over.done()), (RunState::Cancelled, over.cursor), "{over:?}");
+    assert!(over.cursor < over.planned && over.passed >= 20, "{over:?}");
+    assert_says(over.reason.as_deref().unwrap(), &["its budget of $0.0012 is spent"]);
+    let billed = provider.bill().totals().cost_nano_usd - before;
+    assert!(billed == held(&over) && billed <= 1_200_000, "{billed} on the bill, {over:?}");
+
+    world.place.sums(3_000, EXPANDED_SLOWLY);
     let busy = world.submit_sums().await;
     world.done(busy, 50).await;
-    provider.set_script(Script::answering(Answer::Expression).latency(Duration::from_millis(500)));
+    provider.set_script(script(500));
     let (more, over) = cancel(&world, busy).await;
     // Two a second in each slot for two heartbeats, and those in flight; many more were claimed.
     assert!(more <= 5 * IN_FLIGHT, "{more} calls after the cancellation");
-    assert!(over.passed >= 50 && over.passed < 3_000, "{over:?}");
+    assert!(over.passed >= 50 && over.cursor < over.planned, "{over:?}");
     world.end(vec![coordinator, worker]).await;
 }
 

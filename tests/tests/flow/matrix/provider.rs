@@ -7,6 +7,8 @@ use assay_tests::assay::{Ran, Workplace};
 use assay_tests::fleet::{World, peak_memory_mib};
 use assay_tests::oracle::{assert_books, latest, store_of};
 use assay_tests::scenes::assert_says;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use fake_provider::{Answer, FakeProvider, Reaction, Script, When};
 use serde_json::Value;
 use tokio::time::sleep;
@@ -97,7 +99,8 @@ async fn row_24_an_account_without_a_valid_key() {
     }
 }
 
-/// Each frees its slot, is what it is and no more, is stored without loss, and takes nobody else down.
+/// Each frees its slot, is what it is and no more, is stored without loss, and takes nobody else down. What came as an answer
+/// and is none is there again to the byte.
 #[tokio::test(flavor = "multi_thread")]
 async fn row_26_a_provider_that_hangs_lies_and_floods() {
     const JOBS: u32 = 40;
@@ -143,6 +146,13 @@ async fn row_26_a_provider_that_hangs_lies_and_floods() {
             _ => assert!(kind.is_null(), "{result}"),
         }
     }
+    let of = |case: &str| results.iter().find(|result| result["case"] == case).unwrap();
+    assert_eq!(of("c30")["output"], "a\0b");
+    assert_eq!(of("c30")["output_base64"], Value::Null, "text says all of it");
+    let body = BASE64_STANDARD.decode(of("c26")["output_base64"].as_str().unwrap()).unwrap();
+    assert!(body.windows(4).any(|bytes| bytes == b"\"\xff\xfe\""), "{:?}", String::from_utf8_lossy(&body));
+    assert!(of("c26")["output"].as_str().unwrap().contains("\"\u{fffd}\u{fffd}\""), "{}", of("c26"));
+    assert!(of("c31")["output"].as_str().unwrap().contains(r#""a\ud800b""#), "{}", of("c31"));
     let store = store_of(&place).await;
     let run = latest(&store).await;
     for result in store.results(run, None, 1_000).await.unwrap() {

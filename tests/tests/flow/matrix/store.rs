@@ -4,13 +4,16 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use assay_tests::assay::{Workplace, binary};
+use assay_store::Store;
+use assay_tests::assay::{Ran, Workplace, binary};
 use assay_tests::fleet::{World, limit};
 use assay_tests::oracle::{assert_books, latest, store_of};
 use assay_tests::postgres::Server;
 use assay_tests::proxy::{Proxy, Weather};
 use assay_tests::rabbitmq;
 use assay_tests::scenes::{assert_says, provider};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
@@ -78,17 +81,17 @@ async fn row_15_a_database_that_is_slow_and_has_a_locked_table() {
     world.end(vec![coordinator, worker]).await;
 }
 
-/// `assay run` in a process that may outlive a limit on the size of its files, which is how a full disk looks to it.
-fn run_that_meets_a_full_disk(place: &Workplace, arguments: &[&str]) -> Child {
+/// `assay` in a process that may outlive a limit on the size of its files, which is how a full disk looks to it.
+fn meeting_a_full_disk(place: &Workplace, arguments: &[&str]) -> Child {
     let mut command = Command::new("sh");
-    command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(binary()).args(["run", "suite.yaml"]);
-    command.args(arguments).current_dir(place.path()).stdin(Stdio::null()).stdout(Stdio::null());
+    command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\""]).arg(binary()).args(arguments);
+    command.current_dir(place.path()).stdin(Stdio::null()).stdout(Stdio::null());
     // A log is not the store: it may be as long as it likes, as a pipe.
     command.stderr(Stdio::piped()).spawn().expect("a shell")
 }
 
 /// Nothing more is claimed or paid for; what was answered is recorded when there is room again. When there is none for
-/// long, the run says so and ends, and goes on later.
+/// long, the run says so and ends, and goes on later. A coordinator refuses what is submitted meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn row_16_a_full_disk() {
     const JOBS: u32 = 600;
@@ -110,23 +113,57 @@ async fn row_16_a_full_disk() {
             }
         }
     };
-    let impatient = run_that_meets_a_full_disk(&place, &["--patience", "1s"]);
+    let impatient = meeting_a_full_disk(&place, &["run", "suite.yaml", "--patience", "1s"]);
     fill(&impatient, 50).await;
     let ended = impatient.wait_with_output().unwrap();
     let told = String::from_utf8_lossy(&ended.stderr).into_owned();
     assert_eq!(ended.status.code(), Some(4), "{told}");
     assert_says(&told, &["error: cannot write to the store sqlite:", "make room on its disk"]);
 
-    let patient = run_that_meets_a_full_disk(&place, &[]);
+    let patient = meeting_a_full_disk(&place, &["run", "suite.yaml"]);
     fill(&patient, 200).await;
     let calls = provider.bill().totals().calls;
     assert!(calls < u64::from(JOBS), "there is nothing left to record");
     limit(patient.id(), "fsize", "unlimited");
     let ended = patient.wait_with_output().unwrap();
-    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+    let told = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(0), "{told}");
+    let unheard = told.matches("failed to report the state of").count();
+    assert!(unheard <= 2, "an outage is told once of the account and once of its model:\n{told}");
     let store = store_of(&place).await;
     // The first could not keep what was in flight when it ended.
     assert_books(&store, latest(&store).await, &[provider.bill()], IN_FLIGHT).await;
+    submissions_are_refused(&place, &store).await;
+}
+
+/// As long as the disk of a coordinator's store is full: nothing of them is kept, and they are taken once there is room.
+async fn submissions_are_refused(place: &Workplace, store: &Store) {
+    let create = place.assay(&["token", "create", "tests", "--scopes", "submit,read"]).expect(0);
+    let token = create.stdout.trim_end();
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let arguments = ["--store", "sqlite:.assay/assay.db", "--queue", &rabbitmq::vhost()];
+    let arguments = [&["coordinator", "--listen", &address], &arguments[..]].concat();
+    let mut coordinator = meeting_a_full_disk(place, &arguments);
+    let client = |arguments: &[&str]| -> Ran {
+        let mut command = place.command(arguments);
+        command.env("ASSAY_SERVER", format!("http://{address}")).env("ASSAY_TOKEN", token);
+        command.output().unwrap().into()
+    };
+    while client(&["status"]).code != Some(0) {
+        assert!(coordinator.try_wait().unwrap().is_none(), "the coordinator has ended");
+        sleep(Duration::from_millis(50)).await;
+    }
+    let runs = store.runs(None, 10).await.unwrap().len();
+    limit(coordinator.id(), "fsize", "4096");
+    let refused = client(&["submit", "suite.yaml"]).expect(4);
+    assert_says(&refused.stderr, &["the store has no room", "make room on the disk"]);
+    assert_eq!(store.runs(None, 10).await.unwrap().len(), runs);
+    limit(coordinator.id(), "fsize", "unlimited");
+    client(&["submit", "suite.yaml"]).expect(0);
+    assert_eq!(store.runs(None, 10).await.unwrap().len(), runs + 1);
+    kill(Pid::from_raw(coordinator.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    let ended = coordinator.wait_with_output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
 }
 
 /// Whatever they left half asked, the connections to the database stay good for others.
