@@ -60,6 +60,8 @@ async fn row_25_everything_fails_and_one_probe_at_a_time_finds_out_when_it_is_ov
     let bill = provider.bill();
     assert_eq!(bill.totals().calls, 20 + FAILING);
     let gap = |pair: &&[fake_provider::Entry]| pair[1].at_us - pair[0].at_us >= 2_000_000;
-    let before_first_probe = 1 + bill.entries.windows(2).take_while(|pair| !gap(pair)).count();
-    assert!((10..=14).contains(&before_first_probe), "{before_first_probe} calls before the first probe");
+    // On a busy machine there may be others.
+    let gaps: Vec<_> =
+        (1..).zip(bill.entries.windows(2)).filter(|(_, pair)| gap(pair)).map(|(n, _)| n).collect();
+    assert!(gaps.iter().any(|n| (10..=14).contains(n)), "calls before each gap: {gaps:?}");
 }
