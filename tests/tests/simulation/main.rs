@@ -4,7 +4,8 @@
 //! - `plan`: what is drawn from a seed: the fleet, its runs, and what befalls it when; `chance`: the draws
 //! - `line`: the line of one process to the store, on which it dies, freezes, waits and is cut off
 //! - `provider`: the providers, with the bill; `process`: workers and coordinators, one life after the other
-//! - `world`: a plan is played to its end; `oracle`: what must hold then, and at every look before
+//! - `world`: a plan is played to its end; `oracle`: what must hold then, and at every look before; `gate`: what is drawn of gates
+//!   that look again and again, and what they may make of a run
 //!
 //! ```sh
 //! cargo test --test simulation                                                   # a few hundred seeds
@@ -15,6 +16,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 mod chance;
+mod gate;
 mod line;
 mod oracle;
 mod plan;
@@ -32,7 +34,7 @@ use plan::{Event, Fleet, Plan, Weather};
 use tokio::runtime::{Builder, Handle};
 use tokio::time::Instant;
 use tracing_subscriber::EnvFilter;
-use world::{Report, play};
+use world::{Gates, Report, play};
 
 /// Seeds of a run that nobody asked more of.
 const SEEDS: u64 = 200;
@@ -87,6 +89,11 @@ fn every_seed_holds_every_invariant() {
     let calls: usize = reports.iter().map(|(_, report)| report.calls).sum();
     let (count, pace) = (seeds.len(), seeds.len() as f64 / minutes);
     println!("{count} seeds with {calls} calls, {pace:.0} seeds a minute");
+    let gates =
+        |say: fn(&Gates) -> usize| reports.iter().map(|(_, report)| say(&report.gates)).sum::<usize>();
+    let gates = [gates(|gates| gates.stopped), gates(|gates| gates.topped_up), gates(|gates| gates.verdicts)];
+    println!("gates ended {} runs, had {} go on, and left {} verdicts", gates[0], gates[1], gates[2]);
+    assert!(seeds.len() < 100 || gates.iter().all(|say| *say > 0), "gates had no say: {gates:?}");
     let wrong = reports.iter().filter(|(_, report)| !report.wrong.is_empty());
     let failed: Vec<_> = wrong
         .map(|(seed, Report { wrong, .. })| {
@@ -126,8 +133,8 @@ fn a_death_at_every_point() {
 fn a_job_that_kills_is_found_out() {
     let plan = |seed: u64| {
         let drawn = Plan::draw(seed);
-        // What was paid for by who died is not paid for a second time out of a budget.
-        let unlimited = |suite: &Suite| Suite { budget: None, ..suite.clone() };
+        // What was paid for by who died is not paid for a second time out of a budget, and no gate may leave the case out.
+        let unlimited = |suite: &Suite| Suite { budget: None, gate: None, ..suite.clone() };
         let suites = drawn.suites.iter().map(unlimited).collect();
         let (weather, events, trouble) = (Weather::default(), Vec::new(), Duration::from_secs(120));
         Plan { fleet: Fleet::Of(2, 1), suites, weather, events, trouble, fatal: Some(1), ..drawn }

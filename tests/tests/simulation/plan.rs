@@ -15,6 +15,7 @@ use assay_common::suite::{DatasetRef, Priority, Suite};
 use serde_json::json;
 
 use crate::chance::Chance;
+use crate::gate;
 use crate::process::Kind;
 
 /// Providers, limits and prices. The network is never asked.
@@ -39,7 +40,7 @@ output_per_mtok = 2.0
 "#;
 
 /// Cases that every suite has.
-const FEWEST_CASES: u64 = 3;
+pub(crate) const FEWEST_CASES: u64 = 3;
 
 /// What a call of the dearest model may cost at most, roughly.
 const DEAR: i64 = 400_000;
@@ -212,6 +213,7 @@ pub(crate) fn smallest() -> Suite {
     suite.models.truncate(1);
     suite.dataset.cases = FEWEST_CASES;
     suite.repeats = 1;
+    suite.gate = None;
     suite.budget = Some(NanoUsd(20 * DEAR));
     suite
 }
@@ -240,7 +242,9 @@ fn suite(chance: &Chance, number: usize) -> Suite {
         &[("beta", "small")],
         &[("alpha", "large"), ("beta", "small")],
     ]);
-    let cases = chance.number(FEWEST_CASES..18);
+    let gate = chance.happens(0.4).then(|| gate::draw(chance));
+    // A gate needs some answers to come to a decision.
+    let cases = chance.number(if gate.is_some() { 12..30 } else { FEWEST_CASES..18 });
     let repeats = chance.one_of(&[1, 1, 1, 2]);
     let jobs = i64::try_from(cases).unwrap_or(1)
         * i64::from(repeats * u32::try_from(prompts * models.len()).unwrap_or(1));
@@ -269,7 +273,7 @@ fn suite(chance: &Chance, number: usize) -> Suite {
         priority: chance.one_of(&Priority::ALL),
         budget,
         deadline_seconds: 48 * 3_600,
-        gate: None,
+        gate,
     }
 }
 

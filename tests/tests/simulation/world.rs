@@ -49,14 +49,27 @@ pub(crate) struct Report {
     pub(crate) points: u64,
     /// The cases of jobs that were called poison.
     pub(crate) poison: Vec<String>,
+    /// What gates made of its runs.
+    pub(crate) gates: Gates,
+}
+
+/// How often gates had a say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Gates {
+    /// Runs that they ended.
+    pub(crate) stopped: usize,
+    /// Times that they had a run go on.
+    pub(crate) topped_up: usize,
+    /// Recorded verdicts that were held against the rows.
+    pub(crate) verdicts: usize,
 }
 
 impl Report {
     /// Of a history that ended in a panic.
     pub(crate) fn of_panic() -> Self {
         let wrong = vec!["it ended in a panic".to_owned()];
-        let (lasted, calls, points, poison) = Default::default();
-        Self { wrong, history: Digest::of(b"panic"), lasted, calls, points, poison }
+        let (lasted, calls, points, poison, gates) = Default::default();
+        Self { wrong, history: Digest::of(b"panic"), lasted, calls, points, poison, gates }
     }
 }
 
@@ -72,7 +85,9 @@ pub(crate) async fn play(plan: Plan, aside: Handle) -> Report {
     let (ground, history) = (&world.ground, world.ground.skies.history());
     let wrong = std::mem::take(&mut *ground.wrong.lock().unwrap());
     let poison = std::mem::take(&mut *world.poison.lock().unwrap());
-    Report { wrong, history, lasted: began.elapsed(), calls: ground.providers.bill().len(), points, poison }
+    let gates = *world.gates.lock().unwrap();
+    let (lasted, calls) = (began.elapsed(), ground.providers.bill().len());
+    Report { wrong, history, lasted, calls, points, poison, gates }
 }
 
 struct World {
@@ -85,7 +100,7 @@ struct World {
     clock: Clock,
     chance: Chance,
     runs: Vec<(RunId, Suite)>,
-    /// When the cancellation of a run answered.
+    /// When the cancellation of a run answered, or its gate was seen to have ended it.
     cancelled: Mutex<BTreeMap<RunId, Instant>>,
     /// How runs stood at the last look.
     seen: Mutex<BTreeMap<RunId, Run>>,
@@ -93,6 +108,7 @@ struct World {
     outcomes: Mutex<BTreeMap<(RunId, u64, u32), Outcome>>,
     /// The cases of jobs that were called poison.
     poison: Mutex<Vec<String>>,
+    gates: Mutex<Gates>,
 }
 
 impl World {
@@ -124,7 +140,7 @@ impl World {
         };
         let lives = Mutex::new(places.iter().map(live).collect());
         let chance = Chance::new(plan.seed, 4);
-        let (cancelled, seen, outcomes, poison) = Default::default();
+        let (cancelled, seen, outcomes, poison, gates) = Default::default();
         let runs = Vec::new();
         let mut world = Self {
             plan,
@@ -139,6 +155,7 @@ impl World {
             seen,
             outcomes,
             poison,
+            gates,
         };
         for number in 0..world.plan.suites.len() {
             let suite = world.plan.suites[number].clone();
@@ -242,6 +259,9 @@ impl World {
         for (id, _) in &self.runs {
             let run = self.ground.store.run(*id).await.unwrap().expect("what was submitted is there");
             oracle::look(&run).into_iter().for_each(|wrong| self.ground.tell(wrong));
+            if run.stopped_early {
+                self.cancelled.lock().unwrap().entry(*id).or_insert_with(Instant::now);
+            }
             let known = self.seen.lock().unwrap().insert(*id, run.clone());
             if known.as_ref() != Some(&run) {
                 self.look_at_outcomes(*id).await;

@@ -2,11 +2,14 @@
 
 use assay_common::id::MemberId;
 use assay_common::outcome::{ErrorKind, Outcome};
-use assay_store::{Mandate, Run, StoreError};
+use assay_common::suite::Suite;
+use assay_coordinator::report::assemble;
+use assay_store::{Mandate, ResultRow, Run, RunState, StoreError};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{START, World};
+use super::{Gates, START, World};
+use crate::gate::{self, Judged};
 use crate::oracle::{self, Call, Circumstances, Rows};
 use crate::plan::asked;
 use crate::provider::{Entry, expected};
@@ -30,20 +33,54 @@ impl World {
             self.poison.lock().unwrap().extend(poison.map(|row| row.row.case_id.clone()));
             let cancelled = self.cancelled.lock().unwrap().get(id).copied();
             let calls = bill.iter().filter(|entry| entry.job.0 == *id);
-            let calls: Vec<_> = calls.map(|entry| judged(entry, cancelled)).collect();
-            let expected = |row: &assay_store::ResultRow| {
+            let by_people = run.state == RunState::Cancelled;
+            let calls: Vec<_> = calls.map(|entry| judged(entry, cancelled, by_people)).collect();
+            let expected = |row: &ResultRow| {
                 let model = &suite.models[suite.variant(row.row.variant).model].model;
                 expected(&asked(suite, row.row.variant, &row.row.case_id), model)
             };
             let wrong =
                 oracle::judge(&run, &Rows { rows: &rows, earlier: &earlier }, &calls, expected, befell);
             wrong.into_iter().for_each(|wrong| self.ground.tell(wrong));
+            self.judge_gate(&run, suite, &rows).await;
             self.fenced(&run).await;
         }
         let known = store.runs(None, 100).await.unwrap().len();
         if known != self.runs.len() {
             self.ground.tell(format!("I22: {} runs were asked for, there are {known}", self.runs.len()));
         }
+    }
+
+    /// What its gate made of a run, and what was written down of that, is what the same rows come to afresh.
+    async fn judge_gate(&self, run: &Run, suite: &Suite, rows: &[ResultRow]) {
+        if suite.gate.is_none() {
+            return;
+        }
+        let store = &self.ground.store;
+        let attempts = store.attempts(run.id).await.unwrap();
+        let verdict = assemble(store, suite, run).await.unwrap().verdict;
+        let judged = Judged { run, suite, rows, attempts: &attempts, verdict: verdict.as_ref() };
+        gate::judge(judged).into_iter().for_each(|wrong| self.ground.tell(wrong));
+        self.count(|gates| {
+            gates.stopped += usize::from(run.stopped_early);
+            gates.topped_up += attempts.len();
+        });
+        // Where nobody has come to it yet, and where the run was opened again since, there is none.
+        let unjudged = store.unjudged_runs(100).await.unwrap();
+        if unjudged.iter().any(|one| one.id == run.id) {
+            return;
+        }
+        let fresh: Vec<_> = verdict.iter().flat_map(|verdict| &verdict.versions).collect();
+        for recorded in store.verdicts_of_run(run.id).await.unwrap() {
+            self.count(|gates| gates.verdicts += 1);
+            if !fresh.contains(&&recorded.evidence) {
+                self.ground.tell(format!("run {}: verdict {recorded:?}, afresh {fresh:?}", run.id));
+            }
+        }
+    }
+
+    fn count(&self, count: impl FnOnce(&mut Gates)) {
+        count(&mut self.gates.lock().unwrap());
     }
 
     /// A leader of the past changes nothing (I18).
@@ -66,7 +103,8 @@ impl World {
     }
 }
 
-fn judged(entry: &Entry, cancelled: Option<Instant>) -> Call {
+/// `by_people`: they cancelled the run, and nothing of it is ever asked again. What errored before a gate ended it may be.
+fn judged(entry: &Entry, cancelled: Option<Instant>, by_people: bool) -> Call {
     Call {
         job: entry.job,
         attempt: entry.attempt,
@@ -75,6 +113,7 @@ fn judged(entry: &Entry, cancelled: Option<Instant>) -> Call {
         seen: entry.seen,
         answered: entry.answered,
         troubled: entry.line.is_troubled(),
-        after_cancel: cancelled.is_some_and(|cancelled| entry.line.born > cancelled),
+        after_cancel: (by_people || entry.job.2 == 0)
+            && cancelled.is_some_and(|cancelled| entry.line.born > cancelled),
     }
 }
