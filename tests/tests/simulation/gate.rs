@@ -96,6 +96,8 @@ pub(crate) fn judge(Judged { run, suite, rows, attempts, verdict }: Judged<'_>) 
             found => fail(format!("stop: judged afresh it comes to {found:?}, it was ended for {said:?}")),
         }
     } else if run.state == RunState::Completed
+        // Who cancels a run in which nothing that was planned is missing leaves it complete.
+        && run.reason.is_none()
         && suite.topped_up(run.planned).is_some()
         && afresh(suite, rows).is_some_and(|ruling| ruling.wants_more)
     {
