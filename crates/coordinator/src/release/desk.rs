@@ -313,9 +313,10 @@ impl<'s> Desk<'s> {
 
 /// How a release came about, in words.
 fn told(release: &Release) -> String {
-    let reason = release.reason.as_deref().map(visible_line);
-    let why = reason.map_or_else(String::new, |reason| format!(": {reason}"));
-    format!("{} by {} at {}{why}", release.kind.word(), release.released_by, civil(release.released_at))
+    let why = release.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+    let told =
+        format!("{} by {} at {}{why}", release.kind.word(), release.released_by, civil(release.released_at));
+    visible_line(&told).into_owned()
 }
 
 /// A reason that says something.
