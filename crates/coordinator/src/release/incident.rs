@@ -124,6 +124,9 @@ impl Desk<'_> {
                 "incident {number} is {state} already: {}",
                 visible_line(incident.cause.as_deref().unwrap_or("no cause given"))
             ),
+            IncidentChange::Link { seq, .. } if incident.rollback == Some(seq) && state != "resolved" => {
+                format!("incident {number} is linked already, with release {seq}")
+            }
             _ => format!("incident {number} is {state}"),
         }))
     }
