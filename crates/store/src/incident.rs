@@ -36,7 +36,7 @@ pub(crate) const SQL: &[&str] = &[
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IncidentKind {
-    /// A promotion without a passing verdict.
+    /// A promotion by override.
     Override,
     /// Somebody.
     Manual,

@@ -63,7 +63,7 @@ fn is_text(provider: &FakeProvider) {
 /// Whoever names himself, or a cause, over two lines adds none to an error.
 #[test]
 fn an_error_is_one_line() {
-    let team = Team::of(20, "echo/echo", &[]);
+    let team = Team::new(&[]);
     let eve = |arguments: &[&str]| {
         team.asks("eve\nall is well", &[arguments, &["--channel", "production"]].concat())
     };

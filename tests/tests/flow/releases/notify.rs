@@ -117,7 +117,7 @@ fn chat(name: &str, url: &str) -> String {
 async fn one_webhook_is_tested_by_itself() {
     let (down, down_url) = Receiver::start(503).await;
     let (good, good_url) = Receiver::start(200).await;
-    let team = Team::of(20, "echo/echo", &[]);
+    let team = Team::new(&[]);
     team.judges(1, None, 0);
     team.place.write("assay.toml", chat("down", &down_url) + &chat("good", &good_url));
     asks(&team, &PROMOTE).expect(0);

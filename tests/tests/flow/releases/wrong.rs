@@ -123,3 +123,27 @@ async fn only_the_right_verdict_carries_a_promotion() {
     team.judges(2, Some(1), 0);
     team.ann(&["prompt", "promote", "support@2", "--channel", "production"]).expect(0);
 }
+
+/// An override that was not needed is on record as that.
+#[test]
+fn an_override_of_what_passed_is_said_to_be_needless() {
+    let team = Team::new(&[]);
+    let run = team.judges(1, None, 0);
+    // Nobody is told, and what would have been is listed.
+    team.place.write("assay.toml", "[webhooks.x]\nurl = \"http://127.0.0.1:1/\"\nformat = \"slack\"\n");
+    let over = ["--channel", "production", "--override", "--reason", "in haste"];
+    let released = team.ann(&[&["prompt", "promote", "support@1"], &over[..]].concat()).expect(0);
+    let passed = format!("its verdict of run {run} passed");
+    says(&released.stdout, &[&format!("{passed}: promoting it without --override"), "incident 1 is open"]);
+    let incidents = team.ann(&["incident", "list", "--json"]).expect(0).json();
+    assert_eq!(incidents[0]["summary"], format!("released by override, though {passed}: in haste"));
+    says(
+        &team.ann(&["prompt", "history", "support"]).expect(0).stdout,
+        &["override", &format!("run {run} passed; in haste")],
+    );
+    let told = team.ann(&["notify", "list"]).expect(0).stdout;
+    says(
+        &told,
+        &["support@1 was put by override, though its verdict passed, on production by ann: in haste"],
+    );
+}
