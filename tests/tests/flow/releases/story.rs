@@ -107,7 +107,6 @@ fn gets_worse(team: &Team, provider: &FakeProvider) {
             "incident 2 is recovered from",
         ],
     );
-    says(&team.ann(&["incident", "link", "1"]).expect(2).stderr, &["1 is linked already, with release 4"]);
     assert_eq!(live(), "{{ two }}\n");
     says(&asks(team, &["prompt", "verify", "prompts/2.md"], 0).stdout, &["support@2 is live on production"]);
 

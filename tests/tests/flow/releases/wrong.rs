@@ -147,3 +147,20 @@ fn an_override_of_what_passed_is_said_to_be_needless() {
         &["support@1 was put by override, though its verdict passed, on production by ann: in haste"],
     );
 }
+
+/// A release that took the version off is noted with its incident once.
+#[test]
+fn an_incident_is_linked_once() {
+    let team = Team::new(&[]);
+    for version in [1, 2] {
+        team.judges(version, None, 0);
+    }
+    let asks = |arguments: &[&str]| team.ann(&[arguments, &["--channel", "production"]].concat()).expect(0);
+    asks(&["prompt", "promote", "support@1"]);
+    asks(&["incident", "open", "support", "--reason", "it is rude"]);
+    asks(&["prompt", "promote", "support@2", "--override", "--reason", "it is polite"]);
+    let linked = team.ann(&["incident", "link", "1"]).expect(0).stdout;
+    says(&linked, &["linked by ann: release 2: override to version 2"]);
+    says(&team.ann(&["incident", "link", "1"]).expect(2).stderr, &["1 is linked already, with release 2"]);
+    assert_eq!(team.ann(&["incident", "show", "1"]).expect(0).stdout, linked);
+}
