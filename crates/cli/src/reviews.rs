@@ -1,7 +1,6 @@
 //! Where reviews, risks, ranges, quarantines and notifications are read and made: a store, or a coordinator.
 
 use assay_common::clock::{Clock, Micros};
-use assay_common::config::Config;
 use assay_coordinator::flakes::desk::{self as flakes, QuarantineAsked, QuarantineEntry, QuarantineNamed};
 use assay_coordinator::judge::catch_up;
 use assay_coordinator::notify::desk::{DeliveryEntry, list as deliveries};
@@ -119,26 +118,6 @@ impl Releases {
         match self {
             Self::Store(store) => deliveries(store, all).await.map_err(exit),
             Self::Server(client) => Ok(client.deliveries(all).await?),
-        }
-    }
-
-    /// Addresses a test to a webhook, or to all of them; returns their names.
-    pub(crate) async fn test_webhooks(
-        &self,
-        config: &Config,
-        webhook: Option<&str>,
-    ) -> Result<Vec<String>, Exit> {
-        match self {
-            Self::Store(store) => desk(store)?.test_webhooks(config, webhook).await.map_err(exit),
-            Self::Server(client) => Ok(client.test_webhooks(webhook).await?),
-        }
-    }
-
-    /// Has what was not taken tried again; returns how many those are.
-    pub(crate) async fn retry_webhooks(&self, config: &Config, webhook: Option<&str>) -> Result<u64, Exit> {
-        match self {
-            Self::Store(store) => desk(store)?.retry_webhooks(config, webhook).await.map_err(exit),
-            Self::Server(client) => Ok(client.retry_webhooks(webhook).await?),
         }
     }
 }

@@ -98,6 +98,9 @@ pub(crate) fn of_release(release: &Release) -> Option<Event> {
     let Release { prompt, channel, seq, kind, number, .. } = release;
     let did = match kind {
         ReleaseKind::Promotion => "was promoted to",
+        ReleaseKind::Override if release.verdict_run.is_some() => {
+            "was put by override, though its verdict passed, on"
+        }
         ReleaseKind::Override => "was put without a passing verdict on",
         ReleaseKind::Rollback => "was rolled back to on",
         ReleaseKind::Rehearsal => return None,

@@ -36,7 +36,7 @@ pub(crate) const SQL: &[&str] = &[
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IncidentKind {
-    /// A promotion without a passing verdict.
+    /// A promotion by override.
     Override,
     /// Somebody.
     Manual,
@@ -303,7 +303,8 @@ pub(crate) const ACKNOWLEDGE: &str = "
     WHERE number = $1 AND acknowledged_at IS NULL AND resolved_at IS NULL";
 
 pub(crate) const LINK: &str = "
-    UPDATE incidents SET rollback = $2, recovered_at = $3 WHERE number = $1 AND resolved_at IS NULL";
+    UPDATE incidents SET rollback = $2, recovered_at = $3
+    WHERE number = $1 AND resolved_at IS NULL AND (rollback IS NULL OR rollback <> $2)";
 
 // What is live is read when the change is made: a sweep may tell of a version that was taken off meanwhile.
 pub(crate) const UNLINK: &str = "

@@ -235,6 +235,7 @@ pub async fn an_incident_is_one_while_it_is_open(place: StoreUrl) {
     assert!(change(1, IncidentChange::Acknowledge).await);
     assert!(!change(1, IncidentChange::Acknowledge).await);
     assert!(change(1, IncidentChange::Link { seq: 3, at: Micros(9) }).await);
+    assert!(!change(1, IncidentChange::Link { seq: 3, at: Micros(9) }).await, "linked already");
     assert!(!change(1, IncidentChange::Reopen).await);
     assert!(change(1, resolve()).await);
     assert!(!change(1, resolve()).await);

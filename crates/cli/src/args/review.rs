@@ -142,7 +142,7 @@ pub(crate) enum NotifyCommand {
     /// Send a test to a webhook of assay.toml, or to all of them
     #[command(after_help = "\
 Exit codes:
-  0  it was taken; with --server, the coordinator that leads sends it
+  0  it was taken, or another process sends it: with --server, the coordinator that leads
   1  it was not; stderr says why
   2  assay.toml has no such webhook
   4  the store or the coordinator cannot be reached")]

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use assay_common::clock::Clock;
-use assay_coordinator::notify::{Told, tell};
+use assay_coordinator::notify::{Told, tell, tell_these};
 use assay_coordinator::review::ranges::watch;
 use assay_store::{Schema, Store};
 
 use super::prompt::put;
 use crate::args::NotifyCommand;
 use crate::exit::Exit;
-use crate::releases::Releases;
+use crate::releases::{Releases, desk, exit};
 use crate::render::{review as render, warn};
 use crate::settings::Settings;
 
@@ -22,43 +22,63 @@ const WHOLLY: Duration = Duration::from_secs(30);
 /// Lists, tests or tries again.
 pub(crate) async fn call(settings: &Settings, command: NotifyCommand) -> Result<Exit, Exit> {
     let releases = Releases::open(settings).await?;
-    match command {
-        NotifyCommand::List { all } => {
+    match (command, &releases) {
+        (NotifyCommand::List { all }, _) => {
             put(settings, &releases.deliveries(all).await?, |found| render::deliveries(found))
         }
-        NotifyCommand::Test { webhook } => {
-            let names = releases.test_webhooks(&settings.config, webhook.as_deref()).await?;
-            let to = names.join(", ");
-            if settings.server.is_some() {
-                warn(&[format!(
-                    "a test of {to} is on its way; `assay notify list` shows what becomes of it"
-                )]);
-                return Ok(Exit::Done);
-            }
-            told(settings, &format!("a test was taken by {to}")).await
+        (NotifyCommand::Test { webhook }, Releases::Server(client)) => {
+            let to = client.test_webhooks(webhook.as_deref()).await?.join(", ");
+            warn(&[format!("a test of {to} is on its way; `assay notify list` shows what becomes of it")]);
+            Ok(Exit::Done)
         }
-        NotifyCommand::Retry { webhook } => {
-            let deliveries = releases.retry_webhooks(&settings.config, webhook.as_deref()).await?;
-            if settings.server.is_some() {
-                warn(&[format!(
-                    "{deliveries} messages are tried again; `assay notify list` shows what becomes of them"
-                )]);
-                return Ok(Exit::Done);
-            }
-            told(settings, &format!("{deliveries} messages were tried again")).await
+        (NotifyCommand::Test { webhook }, Releases::Store(store)) => {
+            let tests =
+                desk(store)?.test_webhooks(&settings.config, webhook.as_deref()).await.map_err(exit)?;
+            Ok(said(&tell_these(store, &settings.config, &Clock::system(), variable, &tests).await?))
+        }
+        (NotifyCommand::Retry { webhook }, Releases::Server(client)) => {
+            let deliveries = client.retry_webhooks(webhook.as_deref()).await?;
+            warn(&[format!(
+                "{deliveries} messages are tried again; `assay notify list` shows what becomes of them"
+            )]);
+            Ok(Exit::Done)
+        }
+        (NotifyCommand::Retry { webhook }, Releases::Store(store)) => {
+            let only = webhook.as_deref();
+            desk(store)?.retry_webhooks(&settings.config, only).await.map_err(exit)?;
+            Ok(said(&pass(store, settings, only, WHOLLY).await?))
         }
     }
 }
 
-/// Tells what there is to tell, and says whether it was taken.
-async fn told(settings: &Settings, said: &str) -> Result<Exit, Exit> {
-    let told = pass(settings, WHOLLY).await?;
-    if told.problems.is_empty() {
-        warn(&[said]);
-        return Ok(Exit::Done);
+/// Says what each webhook answered, and what it was not asked.
+fn said(told: &[Told]) -> Exit {
+    let lines: Vec<_> = told.iter().flat_map(answers).collect();
+    warn(&lines);
+    if told.iter().all(Told::is_done) { Exit::Done } else { Exit::Failed }
+}
+
+fn answers(told: &Told) -> Vec<String> {
+    let Told { webhook, taken, refused, elsewhere, cut_short } = told;
+    let messages = |n: &u64| if *n == 1 { "1 message".to_owned() } else { format!("{n} messages") };
+    let mut lines = Vec::new();
+    if *taken > 0 {
+        lines.push(format!("{webhook} took {}", messages(taken)));
     }
-    warn(&told.problems);
-    Ok(Exit::Failed)
+    lines.extend(refused.iter().map(|message| format!("{webhook} did not take {message}")));
+    if *elsewhere > 0 {
+        lines.push(format!(
+            "another process sends {} to {webhook}: `assay notify list` shows what becomes of it",
+            messages(elsewhere)
+        ));
+    }
+    if *cut_short {
+        lines.push(format!("{webhook} was not asked to take the rest, for want of time: ask again"));
+    }
+    if lines.is_empty() {
+        lines.push(format!("there is nothing to tell {webhook}"));
+    }
+    lines
 }
 
 /// Tells what a command has changed, as far as webhooks take it within a few seconds; the rest is told after the next command.
@@ -66,8 +86,12 @@ pub(crate) async fn afterwards(settings: &Settings) {
     if settings.config.webhooks.is_empty() || settings.server.is_some() {
         return;
     }
-    match pass(settings, AFTERWARDS).await {
-        Ok(Told { problems, .. }) if problems.is_empty() => {}
+    let passed = async {
+        let store = Store::open(&settings.store, Schema::Require).await?;
+        pass(&store, settings, None, AFTERWARDS).await
+    };
+    match passed.await {
+        Ok(told) if told.iter().all(Told::is_done) => {}
         // Why has been logged.
         Ok(_) => warn(&["what webhooks did not take is kept and tried again: `assay notify list` shows it"]),
         Err(Exit::Unfinished(error) | Exit::Input(error)) => {
@@ -77,9 +101,53 @@ pub(crate) async fn afterwards(settings: &Settings) {
     }
 }
 
-/// A pass over the outbox of the store.
-async fn pass(settings: &Settings, patience: Duration) -> Result<Told, Exit> {
-    let (store, clock) = (Store::open(&settings.store, Schema::Require).await?, Clock::system());
-    watch(&store, clock.now()).await?;
-    Ok(tell(&store, &settings.config, &clock, |name| std::env::var(name).ok(), patience).await?)
+/// A pass over the outbox of a store, for all webhooks or for one.
+async fn pass(
+    store: &Store,
+    settings: &Settings,
+    only: Option<&str>,
+    patience: Duration,
+) -> Result<Vec<Told>, Exit> {
+    let clock = Clock::system();
+    watch(store, clock.now()).await?;
+    Ok(tell(store, &settings.config, &clock, variable, only, patience).await?)
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of a webhook, and whether all is done.
+    fn check(told: Told, expected: &[&str], done: bool) {
+        assert_eq!(answers(&told), expected);
+        assert_eq!(told.is_done(), done, "{told:?}");
+    }
+
+    #[test]
+    fn says_what_was_taken_and_by_whom_and_what_was_not_tried() {
+        let ops = || Told { webhook: "ops".to_owned(), ..Told::default() };
+        check(Told { taken: 1, ..ops() }, &["ops took 1 message"], true);
+        check(ops(), &["there is nothing to tell ops"], true);
+        let elsewhere =
+            "another process sends 2 messages to ops: `assay notify list` shows what becomes of it";
+        check(Told { elsewhere: 2, ..ops() }, &[elsewhere], true);
+        check(
+            Told {
+                taken: 2,
+                refused: vec!["`test` of noon: it answered 503".to_owned()],
+                cut_short: true,
+                ..ops()
+            },
+            &[
+                "ops took 2 messages",
+                "ops did not take `test` of noon: it answered 503",
+                "ops was not asked to take the rest, for want of time: ask again",
+            ],
+            false,
+        );
+    }
 }

@@ -133,9 +133,15 @@ pub(crate) fn release(release: &ReleaseEntry) -> String {
         visible_line(&release.channel),
         release.release
     );
-    if let Some(verdict) = &release.verdict {
-        let _ = write!(text, ", on the verdict of run {}", verdict.run);
-    }
+    let _ = match &release.verdict {
+        Some(verdict) if release.kind == ReleaseKind::Override => write!(
+            text,
+            "\nits verdict of run {} passed: promoting it without --override would have done, and opened no incident",
+            verdict.run
+        ),
+        Some(verdict) => write!(text, ", on the verdict of run {}", verdict.run),
+        None => Ok(()),
+    };
     text.push('\n');
     for incident in &release.incidents {
         let what = match release.kind {

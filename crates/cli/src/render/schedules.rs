@@ -120,7 +120,46 @@ fn evidence_of_loss(look: &LookEntry) -> String {
     match (look.evidence, look.threshold, look.frozen, look.baseline) {
         (Some(evidence), Some(threshold), ..) => format!("{evidence:.2} of {threshold:.0}"),
         (_, _, _, None) => "no baseline yet".to_owned(),
-        (_, _, false, _) => "its baseline is being measured".to_owned(),
+        // As it was then: the table goes on showing it.
+        (_, _, false, _) => "its baseline was not measured yet".to_owned(),
         _ => NOTHING.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use assay_common::id::{Digest, RunId};
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// What is told of a look with this baseline, measured for it or not, and with this evidence.
+    fn check(baseline: Option<RunId>, frozen: bool, evidence: Option<f64>, expected: &str) {
+        let look = LookEntry {
+            prompt: "support".to_owned(),
+            channel: "production".to_owned(),
+            model: "echo/echo".to_owned(),
+            digest: Digest::of(b"support"),
+            outcome: LookOutcome::Clean,
+            baseline,
+            frozen,
+            cases: 9,
+            missing: 0,
+            difference: None,
+            slack: None,
+            evidence,
+            threshold: evidence.map(|_| 20.0),
+            recovery: None,
+        };
+        assert_eq!(self::evidence(&look), expected);
+    }
+
+    #[test]
+    fn says_what_a_sweep_was_held_against() {
+        let run = Some(RunId::new(Uuid::from_u128(1)));
+        check(None, false, None, "no baseline yet");
+        check(run, false, None, "its baseline was not measured yet");
+        check(run, true, None, NOTHING);
+        check(run, true, Some(7.416), "7.42 of 20");
     }
 }

@@ -48,7 +48,8 @@ pub(super) async fn test(
 ) -> Result<(StatusCode, Json<Tested>), ApiError> {
     let Named { webhook } = body::json(&headers, body, MAX_BODY_BYTES).await?;
     let config = &api.environment.config;
-    let webhooks = desk(&api, releaser)?.test_webhooks(config, webhook.as_deref()).await?;
+    let tests = desk(&api, releaser)?.test_webhooks(config, webhook.as_deref()).await?;
+    let webhooks = tests.into_iter().map(|test| test.webhook).collect();
     Ok((StatusCode::ACCEPTED, Json(Tested { webhooks })))
 }
 

@@ -63,19 +63,28 @@ pub async fn list(store: &Store, all: bool) -> Result<Vec<DeliveryEntry>, Releas
 }
 
 impl Desk<'_> {
-    /// Addresses a test to a webhook, or to all of them; returns their names.
+    /// Addresses a test to a webhook, or to all of them; returns what is on its way to each.
     pub async fn test_webhooks(
         &mut self,
         config: &Config,
         webhook: Option<&str>,
-    ) -> Result<Vec<String>, ReleaseError> {
+    ) -> Result<Vec<Delivery>, ReleaseError> {
         let names = named(config, webhook)?;
         let entry = self.entry("notify.test", webhook.unwrap_or("all").to_owned(), json!({}));
         let summary = format!("a test, asked for by {}", entry.actor);
         let data = json!({"by": entry.actor});
         let event = Event::new("test", &entry.id.to_string(), entry.at, summary, data);
-        self.store.address_event(event, names.clone(), entry).await?;
-        Ok(names)
+        self.store.address_event(event.clone(), names.clone(), entry).await?;
+        let addressed = |webhook| Delivery {
+            webhook,
+            attempts: 0,
+            not_before: event.at,
+            delivered_at: None,
+            given_up_at: None,
+            problem: None,
+            event: event.clone(),
+        };
+        Ok(names.into_iter().map(addressed).collect())
     }
 
     /// Has everything that was not taken, of a webhook or of all of them, tried again; returns how many those are.

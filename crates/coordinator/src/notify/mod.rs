@@ -18,4 +18,4 @@ mod send;
 mod sign;
 mod target;
 
-pub use outbox::{Told, keep_telling, tell};
+pub use outbox::{Told, keep_telling, tell, tell_these};

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use assay_common::clock::Clock;
 use assay_common::config::Config;
-use assay_store::{Delivery, Store, StoreError};
+use assay_store::{Delivery, Event, Store, StoreError};
 use futures_util::future::{join, join_all};
 use tokio::time::{Instant, sleep};
 
 use super::attempts::pause_after;
 use super::send::{ATTEMPT, send};
 use super::target::{Target, targets};
+use crate::report::civil;
 
 /// Events that are planned, and deliveries to one webhook that are read, at a time.
 const PAGE: u32 = 100;
@@ -23,34 +24,75 @@ const LEAST: Duration = Duration::from_secs(1);
 /// How often a webhook that has nothing to be told is looked after.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What a pass did.
+/// What became of the messages to one webhook.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Told {
-    /// Messages that were taken.
-    pub delivered: u64,
-    /// What was not taken, as `NAME: why`.
-    pub problems: Vec<String>,
+    /// Its name in assay.toml.
+    pub webhook: String,
+    /// Messages that it took.
+    pub taken: u64,
+    /// Those that it did not take, as `KIND of MOMENT: why`.
+    pub refused: Vec<String>,
+    /// Those that another process sends.
+    pub elsewhere: u64,
+    /// Whether there was no time to try them all.
+    pub cut_short: bool,
 }
 
-/// Makes a pass for the webhooks of a configuration, side by side; `variable` reads the environment. What is begun within
-/// `patience` ends within it: an attempt that has no answer by then has failed, and is recorded so.
+impl Told {
+    fn of(target: &Target<'_>) -> Self {
+        Self { webhook: target.name.to_owned(), ..Self::default() }
+    }
+
+    /// Whether nothing was refused, and nothing left for want of time.
+    pub fn is_done(&self) -> bool {
+        self.refused.is_empty() && !self.cut_short
+    }
+
+    fn note(&mut self, event: &Event, ended: Option<Result<(), String>>) {
+        match ended {
+            None => self.elsewhere += 1,
+            Some(Ok(())) => self.taken += 1,
+            Some(Err(why)) => self.refused.push(format!("`{}` of {}: {why}", event.kind, civil(event.at))),
+        }
+    }
+}
+
+/// Makes a pass for the webhooks of a configuration, or for the one called `only`, side by side; `variable` reads the environment.
+/// What is begun within `patience` ends within it: an attempt that has no answer by then has failed, and is recorded so.
 pub async fn tell(
     store: &Store,
     config: &Config,
     clock: &Clock,
     variable: impl Fn(&str) -> Option<String>,
+    only: Option<&str>,
     patience: Duration,
-) -> Result<Told, StoreError> {
+) -> Result<Vec<Told>, StoreError> {
     let until = Instant::now() + patience;
     let targets = targets(config, variable);
+    // For all of them, whoever is told: an event is planned once.
     plan(store, &targets, clock).await?;
-    let mut told = Told::default();
-    for turn in join_all(targets.iter().map(|target| turn(store, target, clock, Some(until)))).await {
-        let turn = turn?;
-        told.delivered += turn.delivered;
-        told.problems.extend(turn.problems);
-    }
-    Ok(told)
+    let meant = targets.iter().filter(|target| only.is_none_or(|name| target.name == name));
+    join_all(meant.map(|target| turn(store, target, clock, Some(until)))).await.into_iter().collect()
+}
+
+/// Makes one attempt at each of these deliveries, side by side, and at nothing else.
+pub async fn tell_these(
+    store: &Store,
+    config: &Config,
+    clock: &Clock,
+    variable: impl Fn(&str) -> Option<String>,
+    deliveries: &[Delivery],
+) -> Result<Vec<Told>, StoreError> {
+    let targets = targets(config, variable);
+    let attempt = async |target: &Target<'_>, delivery: &Delivery| {
+        let mut told = Told::of(target);
+        told.note(&delivery.event, deliver(store, target, delivery, clock, ATTEMPT).await?);
+        Ok(told)
+    };
+    let of = |delivery: &Delivery| targets.iter().find(|target| target.name == delivery.webhook);
+    let meant = deliveries.iter().filter_map(|delivery| Some((of(delivery)?, delivery)));
+    join_all(meant.map(|(target, delivery)| attempt(target, delivery))).await.into_iter().collect()
 }
 
 /// Goes on telling the webhooks of a configuration, each in a loop of its own: one that is slow holds nothing up but its own
@@ -110,7 +152,7 @@ async fn turn(
     clock: &Clock,
     until: Option<Instant>,
 ) -> Result<Told, StoreError> {
-    let mut told = Told::default();
+    let mut told = Told::of(target);
     loop {
         let due = store.due_deliveries(target.name, clock.now(), PAGE).await?;
         if due.is_empty() {
@@ -120,13 +162,10 @@ async fn turn(
             let limit =
                 until.map_or(ATTEMPT, |until| ATTEMPT.min(until.saturating_duration_since(Instant::now())));
             if limit < LEAST {
+                told.cut_short = true;
                 return Ok(told);
             }
-            match deliver(store, target, &delivery, clock, limit).await? {
-                None => {}
-                Some(Ok(())) => told.delivered += 1,
-                Some(Err(problem)) => told.problems.push(format!("{}: {problem}", target.name)),
-            }
+            told.note(&delivery.event, deliver(store, target, &delivery, clock, limit).await?);
         }
     }
 }

@@ -78,8 +78,11 @@ impl<'s> Desk<'s> {
                 told(live)
             )));
         }
-        let verdict =
-            if asked.overriding { None } else { Some(self.verdict(&version, live.as_ref()).await?) };
+        let verdict = match self.verdict(&version, live.as_ref()).await {
+            Ok(verdict) => Some(verdict),
+            Err(ReleaseError::Refused(_)) if asked.overriding => None,
+            Err(error) => return Err(error),
+        };
         let mut release = self.next(&asked.channel, &version, live.as_ref());
         release.kind = if asked.overriding { ReleaseKind::Override } else { ReleaseKind::Promotion };
         release.previous = live.as_ref().map(|live| live.seq);
@@ -247,13 +250,17 @@ impl<'s> Desk<'s> {
 
     fn overridden(&self, prompt: &Prompt, release: &Release) -> NewIncident {
         let reason = release.reason.as_deref().unwrap_or_default();
+        let summary = match release.verdict_run {
+            Some(run) => format!("released by override, though its verdict of run {run} passed: {reason}"),
+            None => format!("released without a passing verdict: {reason}"),
+        };
         NewIncident {
             prompt: release.prompt.clone(),
             channel: release.channel.clone(),
             version: release.number,
             digest: release.digest.clone(),
             kind: IncidentKind::Override,
-            summary: format!("released without a passing verdict: {reason}"),
+            summary,
             owner: prompt.owner.clone(),
             began_at: release.released_at,
             opened_at: release.released_at,
@@ -313,9 +320,10 @@ impl<'s> Desk<'s> {
 
 /// How a release came about, in words.
 fn told(release: &Release) -> String {
-    let reason = release.reason.as_deref().map(visible_line);
-    let why = reason.map_or_else(String::new, |reason| format!(": {reason}"));
-    format!("{} by {} at {}{why}", release.kind.word(), release.released_by, civil(release.released_at))
+    let why = release.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+    let told =
+        format!("{} by {} at {}{why}", release.kind.word(), release.released_by, civil(release.released_at));
+    visible_line(&told).into_owned()
 }
 
 /// A reason that says something.

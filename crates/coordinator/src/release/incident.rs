@@ -1,5 +1,6 @@
 //! Incidents by hand: opened, acknowledged, linked to the release that ended them, resolved with a cause, reopened.
 
+use assay_common::visible::visible_line;
 use assay_store::{Incident, IncidentChange, IncidentKind, NewIncident, Store};
 use serde_json::json;
 
@@ -121,8 +122,11 @@ impl Desk<'_> {
             ),
             IncidentChange::Resolve { .. } => format!(
                 "incident {number} is {state} already: {}",
-                incident.cause.as_deref().unwrap_or("no cause given")
+                visible_line(incident.cause.as_deref().unwrap_or("no cause given"))
             ),
+            IncidentChange::Link { seq, .. } if incident.rollback == Some(seq) && state != "resolved" => {
+                format!("incident {number} is linked already, with release {seq}")
+            }
             _ => format!("incident {number} is {state}"),
         }))
     }

@@ -59,3 +59,29 @@ fn is_text(provider: &FakeProvider) {
     let csv = team.ann(&["review", "--week", "--csv"]).expect(0).stdout;
     says(&csv, &[",'=1+1,", ",'@SUM(A1),"]);
 }
+
+/// Whoever names himself, or a cause, over two lines adds none to an error.
+#[test]
+fn an_error_is_one_line() {
+    let team = Team::new(&[]);
+    let eve = |arguments: &[&str]| {
+        team.asks("eve\nall is well", &[arguments, &["--channel", "production"]].concat())
+    };
+    let check = |ran: assay_tests::assay::Ran, part: &str| {
+        let told = ran.expect(2).stderr;
+        says(&told, &[part]);
+        assert_eq!(told.lines().count(), 1, "{told}");
+    };
+    for version in [1, 2] {
+        team.judges(version, None, 0);
+    }
+    let who = "by eve\\u{a}all is well at";
+    eve(&["prompt", "promote", "support@1"]).expect(0);
+    check(eve(&["prompt", "promote", "support@1"]), who);
+    let back = ["prompt", "rollback", "support", "--reason", "x"];
+    check(eve(&back), who);
+    eve(&["prompt", "promote", "support@2", "--override", "--reason", "x"]).expect(0);
+    let resolve = ["incident", "resolve", "1", "--cause", "haste\nall is well"];
+    team.ann(&resolve).expect(0);
+    check(team.ann(&resolve), "incident 1 is resolved already: haste\\u{a}all is well");
+}

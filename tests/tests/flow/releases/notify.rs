@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use assay_common::clock::Clock;
 use assay_common::config::Config;
-use assay_coordinator::notify::keep_telling;
+use assay_coordinator::notify::{keep_telling, tell_these};
 use assay_coordinator::release::Desk;
 use assay_store::{Schema, Scope, Store};
 use assay_tests::api::Api;
@@ -108,6 +108,52 @@ async fn a_webhook_is_told_once_and_later_where_it_was_down() {
     says(&asks(&team, &["notify", "test", "opps"]).expect(2).stderr, &["no webhook `opps`", "`ops`"]);
 }
 
+fn chat(name: &str, url: &str) -> String {
+    format!("[webhooks.{name}]\nurl = \"{url}\"\nformat = \"slack\"\nallow_private = true\n")
+}
+
+/// Who asks about one webhook hears of that one alone, and nothing that waits for others is sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_webhook_is_tested_by_itself() {
+    let (down, down_url) = Receiver::start(503).await;
+    let (good, good_url) = Receiver::start(200).await;
+    let team = Team::new(&[]);
+    team.judges(1, None, 0);
+    team.place.write("assay.toml", chat("down", &down_url) + &chat("good", &good_url));
+    asks(&team, &PROMOTE).expect(0);
+    // The verdict and the release: refused by one, and kept for it.
+    let texts = |receiver: &Receiver| receiver.texts().len();
+    assert_eq!((texts(&down), texts(&good)), (2, 2));
+    says(&asks(&team, &["notify", "test", "good"]).expect(0).stderr, &["good took 1 message"]);
+    says(&asks(&team, &["notify", "retry", "good"]).expect(0).stderr, &["there is nothing to tell good"]);
+    assert_eq!((texts(&down), texts(&good)), (2, 3));
+    let refused = asks(&team, &["notify", "test", "down"]).expect(1).stderr;
+    says(&refused, &["down did not take `test` of ", ": it answered 503"]);
+    assert_eq!((texts(&down), texts(&good)), (3, 3), "its backlog is left alone");
+    let refused = asks(&team, &["notify", "retry", "down"]).expect(1).stderr;
+    says(&refused, &["down did not take `release.promotion` of ", "down did not take `verdict.pass` of "]);
+    assert_eq!(texts(&good), 3);
+}
+
+/// A test that another process has claimed is not said to have been taken.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_that_another_process_sends_is_said_to_be_so() {
+    let (receiver, url) = Receiver::start(200).await;
+    let config = Config::parse(&chat("ops", &url)).unwrap();
+    on_sqlite(|place| async move {
+        let store = Store::open(&place, Schema::Migrate).await.unwrap();
+        let clock = Clock::system();
+        let mut desk = Desk::new(&store, clock.clone(), "ann".to_owned(), "here".to_owned(), [1; 32]);
+        let tests = desk.test_webhooks(&config, Some("ops")).await.unwrap();
+        assert!(store.claim_delivery(&tests[0], clock.now().plus(Duration::from_secs(30))).await.unwrap());
+        let told = tell_these(&store, &config, &clock, |_| None, &tests).await.unwrap();
+        assert_eq!((told[0].webhook.as_str(), told[0].taken, told[0].elsewhere), ("ops", 0, 1));
+        assert_eq!(receiver.texts(), [""; 0]);
+        store.close().await;
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_private_address_is_told_nothing() {
     let (receiver, url) = Receiver::start(200).await;
@@ -178,10 +224,7 @@ async fn others_are_told_while_a_slow_one_is_waited_for() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let slow = format!("http://{}/", listener.local_addr().unwrap());
     let (receiver, good) = Receiver::start(200).await;
-    let hook = |name: &str, url: &str| {
-        format!("[webhooks.{name}]\nurl = \"{url}\"\nformat = \"slack\"\nallow_private = true\n")
-    };
-    let config = Config::parse(&(hook("slow", &slow) + &hook("good", &good))).unwrap();
+    let config = Config::parse(&(chat("slow", &slow) + &chat("good", &good))).unwrap();
     on_sqlite(|place| async move {
         let store = Store::open(&place, Schema::Migrate).await.unwrap();
         let telling = {

@@ -61,7 +61,10 @@ async fn a_life_through_a_coordinator() {
                 .expect(0);
             asks(&["incident", "resolve", "1", "--cause", "haste"], &token).expect(0);
             asks(&["incident", "reopen", "1", "--reason", "not that"], &token).expect(0);
-            asks(&["incident", "link", "1", "--release", "3"], &token).expect(0);
+            says(
+                &asks(&["incident", "link", "1", "--release", "3"], &token).expect(2).stderr,
+                &["refused (409): incident 1 is linked already, with release 3"],
+            );
             let incident = asks(&["incident", "resolve", "1", "--cause", "a bad merge"], &token).expect(0);
             says(
                 &incident.stdout,

@@ -99,7 +99,13 @@ fn gets_worse(team: &Team, provider: &FakeProvider) {
     let back = asks(team, &["prompt", "rollback", "support", "--reason", "the model changed"], 0);
     says(
         &back.stdout,
-        &["support@2", "live on production again", "release 4", "incident 2 is recovered from"],
+        &[
+            "support@2",
+            "live on production again",
+            "release 4",
+            "incident 1 is recovered from",
+            "incident 2 is recovered from",
+        ],
     );
     assert_eq!(live(), "{{ two }}\n");
     says(&asks(team, &["prompt", "verify", "prompts/2.md"], 0).stdout, &["support@2 is live on production"]);

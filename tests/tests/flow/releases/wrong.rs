@@ -123,3 +123,44 @@ async fn only_the_right_verdict_carries_a_promotion() {
     team.judges(2, Some(1), 0);
     team.ann(&["prompt", "promote", "support@2", "--channel", "production"]).expect(0);
 }
+
+/// An override that was not needed is on record as that.
+#[test]
+fn an_override_of_what_passed_is_said_to_be_needless() {
+    let team = Team::new(&[]);
+    let run = team.judges(1, None, 0);
+    // Nobody is told, and what would have been is listed.
+    team.place.write("assay.toml", "[webhooks.x]\nurl = \"http://127.0.0.1:1/\"\nformat = \"slack\"\n");
+    let over = ["--channel", "production", "--override", "--reason", "in haste"];
+    let released = team.ann(&[&["prompt", "promote", "support@1"], &over[..]].concat()).expect(0);
+    let passed = format!("its verdict of run {run} passed");
+    says(&released.stdout, &[&format!("{passed}: promoting it without --override"), "incident 1 is open"]);
+    let incidents = team.ann(&["incident", "list", "--json"]).expect(0).json();
+    assert_eq!(incidents[0]["summary"], format!("released by override, though {passed}: in haste"));
+    says(
+        &team.ann(&["prompt", "history", "support"]).expect(0).stdout,
+        &["override", &format!("run {run} passed; in haste")],
+    );
+    let told = team.ann(&["notify", "list"]).expect(0).stdout;
+    says(
+        &told,
+        &["support@1 was put by override, though its verdict passed, on production by ann: in haste"],
+    );
+}
+
+/// A release that took the version off is noted with its incident once.
+#[test]
+fn an_incident_is_linked_once() {
+    let team = Team::new(&[]);
+    for version in [1, 2] {
+        team.judges(version, None, 0);
+    }
+    let asks = |arguments: &[&str]| team.ann(&[arguments, &["--channel", "production"]].concat()).expect(0);
+    asks(&["prompt", "promote", "support@1"]);
+    asks(&["incident", "open", "support", "--reason", "it is rude"]);
+    asks(&["prompt", "promote", "support@2", "--override", "--reason", "it is polite"]);
+    let linked = team.ann(&["incident", "link", "1"]).expect(0).stdout;
+    says(&linked, &["linked by ann: release 2: override to version 2"]);
+    says(&team.ann(&["incident", "link", "1"]).expect(2).stderr, &["1 is linked already, with release 2"]);
+    assert_eq!(team.ann(&["incident", "show", "1"]).expect(0).stdout, linked);
+}
