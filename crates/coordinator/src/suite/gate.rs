@@ -51,6 +51,12 @@ fn slice_of(node: &Node) -> Slice {
     node.entries().iter().filter_map(text).collect()
 }
 
+/// The trials of a case that a run may come to: whole rounds of `repeats`, as many as fit into `max_repeats`.
+pub(super) fn most_trials(gate: &Node, repeats: u32) -> u32 {
+    let most = gate.get("max_repeats").and_then(Node::integer).and_then(|most| u32::try_from(most).ok());
+    most.map_or(repeats, |most| repeats.max(most / repeats * repeats))
+}
+
 impl Loader<'_> {
     /// The gate, as far as it can be read.
     pub(super) fn gate(&mut self, node: &Node, offer: &Offer<'_>) -> Gate {
