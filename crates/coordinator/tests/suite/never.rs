@@ -320,7 +320,7 @@ fn clusters_tell_less_than_cases() {
     };
     let drop = "metric: pass_rate, max_drop: 0.02";
     assert_snapshot!(told(20, drop), @r#"
-warning: 400 cases in 20 clusters cannot see a drop below 12 points: this rule passes only a version that is better
+warning: 400 cases in 20 clusters cannot see a drop below 12 points: this rule may pass only a version that is better
   --> suite.yaml:10:41
    |
 10 |   rules: [{metric: pass_rate, max_drop: 0.02}]
@@ -331,7 +331,16 @@ warning: 400 cases in 20 clusters cannot see a drop below 12 points: this rule p
     assert_eq!(told(200, drop), "");
     let shown = "metric: pass_rate, min: 0.9, estimand: population";
     let few = told(20, shown);
-    assert!(few.contains("400 cases in 20 clusters cannot show that: if all passed"), "{few}");
+    let may = "400 cases in 20 clusters may not show that: if all passed, each cluster would count once, and more cases like these would be known to have at least 0.861";
+    assert!(few.contains(may), "{few}");
+    // More than 400 independent cases could show.
+    let never = told(20, "metric: pass_rate, min: 0.995, estimand: population");
+    assert!(never.contains("400 cases in 20 clusters cannot show that: if all passed"), "{never}");
+    let rare = told(20, "metric: pass_rate, max: 0.1, estimand: population");
+    assert!(
+        rare.contains("20 clusters may not show that: if none passed, each cluster would count"),
+        "{rare}"
+    );
     assert_eq!(told(200, shown), "");
     let cost = told(1, "metric: cost_per_case_usd, max_increase: 10%");
     assert!(cost.contains("400 cases in 1 cluster cannot show how cost varies"), "{cost}");
