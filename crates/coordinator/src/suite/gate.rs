@@ -87,7 +87,7 @@ impl Loader<'_> {
         for node in node.get("rules").map(Node::items).unwrap_or_default() {
             let Some(rule) = self.rule(node, offer) else { continue };
             self.check_prospect(node, &gate, &rule, offer);
-            self.check_never(node, &rule, &gate.rules, &names, offer);
+            self.check_never(node, &rule, &names, &gate, offer);
             let at = node.get("name").unwrap_or(node).at;
             if let Some(first) = names.insert(rule.name.clone(), at.line) {
                 self.error(at, format!("the rule `{}` is already on line {first}", rule.name)).hint =

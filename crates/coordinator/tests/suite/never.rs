@@ -258,6 +258,40 @@ fn less_latency_and_cost_are_better() {
     }
 }
 
+/// Half of the cases cannot fail while nine tenths of all pass; a third of them could.
+#[test]
+fn bounds_on_a_part_and_on_the_whole_that_leave_no_room() {
+    let rows = |german: usize| -> String {
+        let lang = |n| if n < german { "de" } else { "en" };
+        (0..20)
+            .map(|n| {
+                format!("{{\"id\": {n}, \"question\": {n}, \"answer\": 1, \"lang\": \"{}\"}}\n", lang(n))
+            })
+            .collect()
+    };
+    let check = |german: usize, gate: &str, [first, second]: [&str; 2], never: bool| {
+        let rules = format!(
+            "gate: {{{gate}rules: [{{metric: pass_rate, {first}}}, {{metric: pass_rate, {second}}}]}}\n"
+        );
+        let told = told_of(&[("suite.yaml", &suite_with("", &rules)), ("cases.jsonl", &rows(german))]);
+        assert_eq!(
+            told.contains("on line 7 leaves no room for that: this gate can never pass"),
+            never,
+            "{told}"
+        );
+    };
+    let (most, few) = ("min: 0.9", "max: 0.1, slice: {lang: de}");
+    check(10, "", [most, few], true);
+    check(10, "", [few, most], true);
+    check(2, "", [most, few], false);
+    check(10, "", [most, "max: 0.8, slice: {lang: de}"], false);
+    check(10, "", [most, "max: 0.7, slice: {lang: de}"], true);
+    check(10, "", ["max: 0.4", "min: 0.8, slice: {lang: de}"], false);
+    check(10, "", ["max: 0.4", "min: 0.9, slice: {lang: de}"], true);
+    check(10, "", [most, "max: 0.1, slice: {lang: de}, tier: supporting"], false);
+    check(10, "stop_early: true, ", [most, few], false);
+}
+
 /// A suite of 400 cases in so many clusters, each of which recorded answers hold.
 fn of_clusters(clusters: u64, cluster: &str, model: &str, gate: &str) -> String {
     let each = |row: &dyn Fn(u64) -> String| (0..400).map(row).collect::<String>();
