@@ -166,7 +166,7 @@ Examples:
 
 Exit codes:
   0  shown, whatever the verdict is
-  2  there is no such run, or the token does not allow it
+  2  there is no such run, a file is asked for and no run is named, or the token does not allow it
   4  the store, or the coordinator that --server names, cannot be read; stderr says why")]
     Status {
         /// The run's id

@@ -51,6 +51,12 @@ fn slice_of(node: &Node) -> Slice {
     node.entries().iter().filter_map(text).collect()
 }
 
+/// The trials of a case that a run may come to: whole rounds of `repeats`, as many as fit into `max_repeats`.
+pub(super) fn most_trials(gate: &Node, repeats: u32) -> u32 {
+    let most = gate.get("max_repeats").and_then(Node::integer).and_then(|most| u32::try_from(most).ok());
+    most.map_or(repeats, |most| repeats.max(most / repeats * repeats))
+}
+
 impl Loader<'_> {
     /// The gate, as far as it can be read.
     pub(super) fn gate(&mut self, node: &Node, offer: &Offer<'_>) -> Gate {
@@ -81,7 +87,7 @@ impl Loader<'_> {
         for node in node.get("rules").map(Node::items).unwrap_or_default() {
             let Some(rule) = self.rule(node, offer) else { continue };
             self.check_prospect(node, &gate, &rule, offer);
-            self.check_never(node, &rule, &gate.rules, &names, offer);
+            self.check_never(node, &rule, &names, &gate, offer);
             let at = node.get("name").unwrap_or(node).at;
             if let Some(first) = names.insert(rule.name.clone(), at.line) {
                 self.error(at, format!("the rule `{}` is already on line {first}", rule.name)).hint =

@@ -18,7 +18,7 @@ use super::check::check_map;
 use super::diagnostic::{Diagnostic, Findings, Mark, Problems, Severity};
 use super::folder::{Folder, Found, Refusal};
 use super::freeze::LoadedFiles;
-use super::gate::{Offer, seconds, slices};
+use super::gate::{Offer, most_trials, seconds, slices};
 use super::layout::{MAX_REPEATS, SUITE};
 use super::live::Live;
 use super::prompts::labels;
@@ -192,7 +192,8 @@ impl Loader<'_> {
         let told = part("repeats").integer().and_then(|repeats| u32::try_from(repeats).ok());
         let told = told.filter(|repeats| (1..=MAX_REPEATS).contains(repeats));
         let repeats = told.unwrap_or(1);
-        let expected = Expected { census: &census, labels: labels(part("prompts")), repeats };
+        let most_trials = tree.get("gate").map_or(repeats, |gate| most_trials(gate, repeats));
+        let expected = Expected { census: &census, labels: labels(part("prompts")), repeats, most_trials };
         let recordings = self.recordings(&mut models, &expected);
         self.check_twins(&models);
         self.check_limits(&models);

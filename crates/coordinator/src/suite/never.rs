@@ -3,26 +3,30 @@
 
 use std::collections::HashMap;
 
-use assay_common::gate::{Bound, Estimand, Metric, Rule, Tier};
+use assay_common::gate::{Bound, Estimand, Gate, Metric, Rule, Tier};
 
 use super::gate::Offer;
 use super::load::Loader;
 use super::yaml::Node;
 
 impl Loader<'_> {
-    /// Says of a rule that it can never pass, by itself or beside one of those before it, whose `lines` are known by name.
+    /// Says of a rule that it can never pass, by itself or beside one of those that the gate has already, whose `lines` are known by name.
     pub(super) fn check_never(
         &mut self,
         node: &Node,
         rule: &Rule,
-        before: &[Rule],
         lines: &HashMap<String, usize>,
+        gate: &Gate,
         offer: &Offer<'_>,
     ) {
         let at = node.entry(rule.bound.key()).map_or(node.at, |entry| entry.value.at);
-        if let Some(other) = before.iter().find(|other| contradicts(rule, other)) {
+        let against = |other: &Rule| match contradicts(rule, other) {
+            true => Some("demands the opposite"),
+            false => leaves_no_room(rule, other, gate, offer).then_some("leaves no room for that"),
+        };
+        if let Some((other, does)) = gate.rules.iter().find_map(|other| Some((other, against(other)?))) {
             let line = lines.get(&other.name).map_or_else(String::new, |line| format!(" on line {line}"));
-            let message = format!("`{}`{line} demands the opposite: this gate can never pass", other.name);
+            let message = format!("`{}`{line} {does}: this gate can never pass", other.name);
             self.error(at, message).hint = Some("change one of the two bounds, or make it advisory".into());
         }
         if let Some((message, hint)) = impossible(rule, offer) {
@@ -40,6 +44,36 @@ fn contradicts(rule: &Rule, other: &Rule) -> bool {
     };
     let both_decide = rule.tier != Tier::Advisory && other.tier != Tier::Advisory;
     low > high && both_decide && rule.metric == other.metric && rule.slice == other.slice
+}
+
+/// Whether one of two critical rules is on a part of what the other is on, and too large a part for both to hold in one run: where
+/// half of the cases are hardly ever right, all of them are not right nine times in ten.
+fn leaves_no_room(rule: &Rule, other: &Rule, gate: &Gate, offer: &Offer<'_>) -> bool {
+    // What is looked at again is decided at different times, of parts whose size is not known beforehand.
+    let Some(census) = offer.census.filter(|_| !gate.looks_again()) else { return false };
+    let both_decide = rule.tier == Tier::Critical && other.tier == Tier::Critical;
+    let of_every_case = matches!(rule.metric, Metric::PassRate | Metric::MeanScore);
+    if !both_decide || rule.metric != other.metric || !of_every_case {
+        return false;
+    }
+    let is_part = |part: &Rule, whole: &Rule| {
+        part.slice.len() > whole.slice.len()
+            && whole.slice.iter().all(|(tag, value)| part.slice.get(tag) == Some(value))
+    };
+    let (part, whole) = if is_part(rule, other) { (rule, other) } else { (other, rule) };
+    if !is_part(part, whole) {
+        return false;
+    }
+    let [some, all] = [part, whole].map(|rule| i128::from(census.extent(&rule.slice).cases));
+    let amount = |rule: &Rule| i128::from(rule.bound.amount().0);
+    match (part.bound, whole.bound) {
+        // What the rest could add is all of it.
+        (Bound::Max(_), Bound::Min(_)) => {
+            amount(part) * some + 1_000_000_000 * (all - some) < amount(whole) * all
+        }
+        (Bound::Min(_), Bound::Max(_)) => amount(part) * some > amount(whole) * all,
+        _ => false,
+    }
 }
 
 /// Why a rule never passes, and what to do.

@@ -32,8 +32,11 @@ impl Loader<'_> {
         }
         let at = node.entry("max_drop").map_or(node.at, |entry| entry.value.at);
         let points = |share: f64| (share * 1e3).ceil() / 10.0;
+        // Values between 0 and 1, and cases of clusters, may differ by less than a case that changes sides alone.
+        let all_or_nothing = gate.looks_again() || (rule.metric == Metric::PassRate && offer.repeats == 1);
+        let passes = if all_or_nothing && !clustered { "passes" } else { "may pass" };
         let message = format!(
-            "{} cannot see a drop below {} points: this rule passes only a version that is better",
+            "{} cannot see a drop below {} points: this rule {passes} only a version that is better",
             within(cases, clusters),
             points(outlook.least),
         );
@@ -52,18 +55,22 @@ impl Loader<'_> {
         let Some(census) = offer.census.filter(|_| rule.estimand == Estimand::Population) else { return };
         let Extent { cases, units, .. } = census.extent(&rule.slice).drawn(gate, census.cases());
         let (confidence, is_rate) = (gate.confidence.as_f64(), rule.metric.higher_is_better());
-        // Where all cases of all clusters are alike, each cluster tells as much as one.
-        let best = best_rate(units, confidence);
+        // Where all cases of all clusters are alike, each cluster tells as much as one; where they are not, all of its cases may.
+        let [best, varied] = [units, cases].map(|number| best_rate(number, confidence));
+        let cannot = |needs: f64| if needs > varied { "cannot" } else { "may not" };
+        let once_each = if census.clustered() { "each cluster would count once, and " } else { "" };
         let some = within(cases, census.clustered().then_some(units));
         // What a gate that looks more than once takes is another matter.
         let (amount, once) = (rule.bound.amount().as_f64(), !gate.looks_again());
         let message = match (&rule.metric, rule.bound) {
             _ if cases == 0 || (is_rate && amount > 1.0) || asks_for_certainty(rule) => return,
             (_, Bound::Min(_)) if is_rate && once && amount > best => format!(
-                "{some} cannot show that: if all passed, more cases like these would be known to have at least {best:.3}"
+                "{some} {} show that: if all passed, {once_each}more cases like these would be known to have at least {best:.3}",
+                cannot(amount)
             ),
             (_, Bound::Max(_)) if is_rate && once && 1.0 - amount > best => format!(
-                "{some} cannot show that: if none passed, more cases like these would be known to have at most {:.3}",
+                "{some} {} show that: if none passed, {once_each}more cases like these would be known to have at most {:.3}",
+                cannot(1.0 - amount),
                 1.0 - best
             ),
             (Metric::Latency(_), Bound::Max(_) | Bound::MaxIncrease(_)) if cases < LEAST_BLOCKS => format!(

@@ -106,6 +106,8 @@ pub(super) struct Expected<'a> {
     pub(super) census: &'a Census,
     pub(super) labels: Vec<&'a str>,
     pub(super) repeats: u32,
+    /// Trials of a case that may be played back: `repeats`, and the further rounds of them that a gate may add.
+    pub(super) most_trials: u32,
 }
 
 impl Loader<'_> {
@@ -196,9 +198,13 @@ impl Loader<'_> {
         }
         if tally.late_lines > 0 {
             let lines = counted(tally.late_lines, "line");
-            let repeats = counted(expected.repeats.into(), "trial");
-            self.warning(file.at, format!("{shown}: {lines} for trials beyond the suite's {repeats}")).hint =
-                Some("they are not played back; `repeats` says how many are".into());
+            let most = counted(expected.most_trials.into(), "trial");
+            let says = match expected.most_trials > expected.repeats {
+                true => "`repeats` and the gate's `max_repeats` say",
+                false => "`repeats` says",
+            };
+            self.warning(file.at, format!("{shown}: {lines} for trials beyond the suite's {most}")).hint =
+                Some(format!("they are not played back; {says} how many are"));
         }
         let lacking = expected.census.cases().saturating_sub(tally.answered.len() as u64);
         if lacking > 0 {
@@ -221,7 +227,7 @@ struct Tally {
     late_lines: u64,
     /// Whether any answer says how long it took.
     timed: bool,
-    /// How many answers that are played back do not say how many tokens they took.
+    /// How many answers of the first round of trials do not say how many tokens they took.
     unmetered: u64,
     /// Whether any does.
     metered: bool,
@@ -241,15 +247,16 @@ impl Tally {
             let message = format!("the same case, prompt and trial as line {first}");
             return Err(Fault::of(line, "case", message, "keep one of the answers"));
         }
-        let is_late = trial.is_some_and(|trial| trial > expected.repeats);
-        self.late_lines += u64::from(is_late);
+        let is_beyond = |most: u32| trial.is_some_and(|trial| trial > most);
+        self.late_lines += u64::from(is_beyond(expected.most_trials));
         if expected.census.has_case(case) {
             self.answered.insert(fingerprint(case));
             self.timed |= recording.latency_ms.is_some();
             let metered = recording
                 .usage
                 .is_some_and(|usage| usage.input_tokens.is_some() && usage.output_tokens.is_some());
-            self.unmetered += u64::from(!metered && !is_late);
+            // Of rounds of trials, rules on cost look at the first.
+            self.unmetered += u64::from(!metered && !is_beyond(expected.repeats));
             self.metered |= metered;
         } else {
             self.unknown_lines += 1;

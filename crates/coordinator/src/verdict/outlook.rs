@@ -75,8 +75,8 @@ impl fmt::Display for Sight {
     }
 }
 
-/// The greatest rate that `cases` (independent ones) can show at this confidence, one-sided: that of a run in which all of them pass. What they can
-/// show to be rare is as far from 0.
+/// The greatest rate that `cases` (independent ones) can show at this confidence, one-sided: that of a run in which all of them
+/// pass. What they can show to be rare is as far from 0.
 pub fn best_rate(cases: u64, confidence: f64) -> f64 {
     rate::interval_of(cases as f64, cases as f64, 2.0 * confidence - 1.0)[0]
 }

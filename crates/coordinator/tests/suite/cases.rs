@@ -587,6 +587,33 @@ error: answers.jsonl holds no answer
 "#);
 }
 
+/// Further rounds of trials that a gate may add are played back too.
+#[test]
+fn recorded_answers_of_further_rounds_of_trials() {
+    let trials = |count: u32| {
+        let line = |trial| format!("{{\"case\": \"a\", \"output\": \"2\", \"trial\": {trial}}}\n");
+        (1..=count).map(line).collect::<String>()
+    };
+    let check = |repeats: u32, max_repeats: &str, recorded: u32, expected: Option<&str>| {
+        let gate = format!(
+            "repeats: {repeats}\n{RECORDED}gate:\n  {max_repeats}\n  rules: [{{metric: pass_rate, max_drop: 0.9, tier: supporting}}]\n"
+        );
+        let told =
+            told_of(&[("suite.yaml", &suite_with("models", &gate)), ("answers.jsonl", &trials(recorded))]);
+        match expected {
+            Some(part) => assert!(told.contains(part), "{told}"),
+            None => assert!(!told.contains("beyond"), "{told}"),
+        }
+    };
+    check(2, "max_repeats: 6", 6, None);
+    check(2, "max_repeats: 6", 7, Some("1 line for trials beyond the suite's 6 trials"));
+    check(2, "max_repeats: 6", 7, Some("`repeats` and the gate's `max_repeats` say how many are"));
+    // Whole rounds only.
+    check(2, "max_repeats: 7", 7, Some("1 line for trials beyond the suite's 6 trials"));
+    check(2, "max_repeats: 1", 3, Some("1 line for trials beyond the suite's 2 trials"));
+    check(2, "stop_early: true", 6, Some("4 lines for trials beyond the suite's 2 trials"));
+}
+
 #[test]
 fn rows_are_read_in_every_format_alike() {
     let check = |file: &str, text: &str| {

@@ -34,7 +34,7 @@ fn the_reference_loads() {
     let loaded = reference().load().unwrap();
     let warnings: Vec<_> = loaded.warnings.iter().map(|warning| warning.message.as_str()).collect();
     let expected = [
-        "2 cases in 2 clusters cannot see a drop below 100 points: this rule passes only a version that is better",
+        "2 cases in 2 clusters cannot see a drop below 100 points: this rule may pass only a version that is better",
         "the price of `recorded/gpt-3-175b` is unknown: this rule is always inconclusive",
         "1 answer in ",
     ];

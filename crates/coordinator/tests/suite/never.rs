@@ -258,6 +258,40 @@ fn less_latency_and_cost_are_better() {
     }
 }
 
+/// Half of the cases cannot fail while nine tenths of all pass; a third of them could.
+#[test]
+fn bounds_on_a_part_and_on_the_whole_that_leave_no_room() {
+    let rows = |german: usize| -> String {
+        let lang = |n| if n < german { "de" } else { "en" };
+        (0..20)
+            .map(|n| {
+                format!("{{\"id\": {n}, \"question\": {n}, \"answer\": 1, \"lang\": \"{}\"}}\n", lang(n))
+            })
+            .collect()
+    };
+    let check = |german: usize, gate: &str, [first, second]: [&str; 2], never: bool| {
+        let rules = format!(
+            "gate: {{{gate}rules: [{{metric: pass_rate, {first}}}, {{metric: pass_rate, {second}}}]}}\n"
+        );
+        let told = told_of(&[("suite.yaml", &suite_with("", &rules)), ("cases.jsonl", &rows(german))]);
+        assert_eq!(
+            told.contains("on line 7 leaves no room for that: this gate can never pass"),
+            never,
+            "{told}"
+        );
+    };
+    let (most, few) = ("min: 0.9", "max: 0.1, slice: {lang: de}");
+    check(10, "", [most, few], true);
+    check(10, "", [few, most], true);
+    check(2, "", [most, few], false);
+    check(10, "", [most, "max: 0.8, slice: {lang: de}"], false);
+    check(10, "", [most, "max: 0.7, slice: {lang: de}"], true);
+    check(10, "", ["max: 0.4", "min: 0.8, slice: {lang: de}"], false);
+    check(10, "", ["max: 0.4", "min: 0.9, slice: {lang: de}"], true);
+    check(10, "", [most, "max: 0.1, slice: {lang: de}, tier: supporting"], false);
+    check(10, "stop_early: true, ", [most, few], false);
+}
+
 /// A suite of 400 cases in so many clusters, each of which recorded answers hold.
 fn of_clusters(clusters: u64, cluster: &str, model: &str, gate: &str) -> String {
     let each = |row: &dyn Fn(u64) -> String| (0..400).map(row).collect::<String>();
@@ -320,7 +354,7 @@ fn clusters_tell_less_than_cases() {
     };
     let drop = "metric: pass_rate, max_drop: 0.02";
     assert_snapshot!(told(20, drop), @r#"
-warning: 400 cases in 20 clusters cannot see a drop below 12 points: this rule passes only a version that is better
+warning: 400 cases in 20 clusters cannot see a drop below 12 points: this rule may pass only a version that is better
   --> suite.yaml:10:41
    |
 10 |   rules: [{metric: pass_rate, max_drop: 0.02}]
@@ -331,7 +365,16 @@ warning: 400 cases in 20 clusters cannot see a drop below 12 points: this rule p
     assert_eq!(told(200, drop), "");
     let shown = "metric: pass_rate, min: 0.9, estimand: population";
     let few = told(20, shown);
-    assert!(few.contains("400 cases in 20 clusters cannot show that: if all passed"), "{few}");
+    let may = "400 cases in 20 clusters may not show that: if all passed, each cluster would count once, and more cases like these would be known to have at least 0.861";
+    assert!(few.contains(may), "{few}");
+    // More than 400 independent cases could show.
+    let never = told(20, "metric: pass_rate, min: 0.995, estimand: population");
+    assert!(never.contains("400 cases in 20 clusters cannot show that: if all passed"), "{never}");
+    let rare = told(20, "metric: pass_rate, max: 0.1, estimand: population");
+    assert!(
+        rare.contains("20 clusters may not show that: if none passed, each cluster would count"),
+        "{rare}"
+    );
     assert_eq!(told(200, shown), "");
     let cost = told(1, "metric: cost_per_case_usd, max_increase: 10%");
     assert!(cost.contains("400 cases in 1 cluster cannot show how cost varies"), "{cost}");

@@ -201,6 +201,38 @@ fn what_was_decided_stands_in_the_verdict_of_a_run_that_was_stopped() {
     assert!(rule.reason.starts_with("a drop of more than 5 points is ruled out after "), "{}", rule.reason);
 }
 
+/// Like a rule that is judged once: its `n` counts what was scored, and its reason names the rest.
+#[test]
+fn errored_cases_are_named_where_a_gate_looks_again() {
+    let check = |bound: fn(Amount) -> Bound, amount, cluster: Option<u64>, n: u64, said: &str| {
+        let mut suite = looking(&[("pass_rate", bound, amount)], 100);
+        suite.gate.as_mut().unwrap().rules[0].estimand = Estimand::Population;
+        suite.dataset.clustered = cluster.is_some();
+        let answers = "+++++++eee".repeat(10);
+        let run = Run::new(suite, &[&"+".repeat(100), &answers]);
+        let run = cluster.into_iter().fold(run, Run::clustered);
+        let mut count = assay_coordinator::verdict::Count::new(&run.suite);
+        for row in run.rows.iter().step_by(2) {
+            let unit = row.cluster.clone().unwrap_or_else(|| row.position.to_string());
+            count.add(assay_store::TaggedUnit { position: row.position, unit, tags: row.tags.clone() });
+        }
+        let mut aggregation = Aggregation::counted(&run.suite, &count.finish());
+        run.rows.iter().for_each(|row| aggregation.push(row));
+        aggregation.catch_up();
+        let mut aggregate = aggregation.finish(&Quantiles::default(), &[], 200);
+        aggregate.stopped_early = true;
+        let rule = judge(&run.suite, &aggregate, true, &[]).unwrap().versions[0].rules[0].clone();
+        assert_eq!((rule.n, rule.outcome), (n, Inconclusive), "{rule:?}");
+        assert!(rule.reason.contains(said), "{}", rule.reason);
+    };
+    let by_case = "after 100 cases, with 30 errored cases among them counted as the worst for either side";
+    check(Bound::MaxDrop, 0.1, None, 70, by_case);
+    check(Bound::Min, 0.7, None, 70, by_case);
+    let by_cluster = "after 50 clusters, with 30 errored cases among them counted as the worst";
+    // One of each five clusters holds nothing that was scored.
+    check(Bound::MaxDrop, 0.1, Some(2), 40, by_cluster);
+}
+
 /// The answers of examples/first-look: thinking aloud is right 36 points more often.
 #[test]
 fn thinking_aloud_is_told_from_answering_at_once_by_a_tenth_of_the_questions() {

@@ -86,6 +86,23 @@ fn the_evidence_of_a_rate() {
     assert!((clustered.interval.unwrap()[0] - lower(6.0)).abs() < 1e-12, "24 of 24 in 6 documents is 6 of 6");
 }
 
+/// Without a failure nothing says how much cases of a cluster have to do with one another, so each cluster counts once; failures
+/// that are spread evenly say so, and validation must not call such a rule one that never passes.
+#[test]
+fn failures_spread_over_clusters_may_show_more_than_none() {
+    let mut asked = rule("pass_rate", Bound::Min, 0.9);
+    asked.estimand = Estimand::Population;
+    let check = |answers: &str, expected, low: &str| {
+        let verdict = Run::new(suite(1, vec![asked.clone()]), &[answers]).clustered(40).first_rule();
+        assert_eq!((verdict.outcome, verdict.n), (expected, 20), "{verdict:?}");
+        assert!(verdict.reason.contains(low), "{}", verdict.reason);
+    };
+    check(&"+".repeat(800), Inconclusive, "from 0.861 to 1");
+    check(&signs(&[("+", 37), ("-", 3)]).repeat(20), Pass, "at least 0.908");
+    // In whole clusters they tell no more than one case of each.
+    check(&signs(&[("+", 760), ("-", 40)]), Inconclusive, "too wide for 0.9");
+}
+
 #[test]
 fn the_estimand_says_what_the_number_stands_for() {
     let check =

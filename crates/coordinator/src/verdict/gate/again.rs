@@ -21,6 +21,10 @@ pub(super) fn judge(looks: &Looks, rule: &Rule, terms: Terms) -> Finding {
     if looks.rounds() > 1 {
         reason += &format!(" in {} rounds of trials", looks.rounds());
     }
+    if looks.errored() > 0 {
+        let errors = words::count(looks.errored(), "errored case");
+        reason += &format!(", with {errors} among them counted as the worst for either side");
+    }
     if let Some(observed) = observed {
         // What was in flight when it was decided is looked at as well: it only narrows the bounds.
         let later = looks.units() - n;
@@ -52,7 +56,7 @@ pub(super) fn judge(looks: &Looks, rule: &Rule, terms: Terms) -> Finding {
             if looks.is_futile() { "; more cases of this suite are not expected to decide it" } else { "" };
         reason += &words::needed(needed, unit);
     }
-    Finding { interval: looks.bounds(), needed, ..Finding::found(decision, observed, n, reason) }
+    Finding { interval: looks.bounds(), needed, ..Finding::found(decision, observed, looks.scored(), reason) }
 }
 
 /// What is ruled out, shown, or neither.
@@ -82,7 +86,8 @@ fn between([low, high]: Interval, decision: Decision, rule: &Rule, shown: impl F
     }
 }
 
-/// How many more units like these bring the wealth to its target: its logarithm grows with their number.
+/// How many more units like these bring the wealth to its target: its logarithm grows with their number. `None` where it cannot be
+/// told: where both sides have lost by now, as they do of many errored cases, more like these would lose still more.
 fn more(looks: &Looks, n: u64) -> Option<u64> {
     let (wealth, target) = looks.progress();
     if wealth > 0.0 { needed::times(target / wealth, n) } else { None }

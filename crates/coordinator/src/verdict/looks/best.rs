@@ -10,7 +10,7 @@ use super::super::outlook::best_rate;
 use super::{Looks, Question};
 
 /// Whether a rule of the suite's gate could pass on what is drawn, if every case passed (failed, for `max`; changed no side,
-/// for `max_drop`). `units` are the cases that it finds in each unit of the dataset that has any, `extent` is what they come to.
+/// for `max_drop`), or as many as let cases of a cluster tell more. `units` are the cases that it finds in each unit of the dataset that has any, `extent` is what they come to.
 ///
 /// Of rules that are judged once it says `true`: nothing is known of them here.
 pub fn could_pass(suite: &Suite, rule: &Rule, extent: Extent, units: impl Iterator<Item = u64>) -> bool {
@@ -29,13 +29,16 @@ pub fn could_pass(suite: &Suite, rule: &Rule, extent: Extent, units: impl Iterat
         looks.close_unit();
         looks.decision() == Some(Decision::Pass)
     });
-    by_looking || question.last_look && at_the_end(suite, rule, question.horizon)
+    by_looking || question.last_look && at_the_end(suite, rule, &question)
 }
 
-/// Whether the one test for which half of the risk of error is kept could.
-fn at_the_end(suite: &Suite, rule: &Rule, units: u64) -> bool {
+/// Whether the one test for which half of the risk of error is kept could: where cases of a cluster are not alike, all of them may
+/// tell as much as independent ones.
+fn at_the_end(suite: &Suite, rule: &Rule, question: &Question) -> bool {
+    let Extent { cases, units, .. } = question.extent;
+    let drawn = cases.saturating_mul(question.horizon).div_ceil(units.max(1)).min(cases);
     let confidence = suite.gate.as_ref().map_or(1.0, |gate| gate.confidence.as_f64());
-    let best = best_rate(units, f64::midpoint(confidence, 1.0));
+    let best = best_rate(drawn, f64::midpoint(confidence, 1.0));
     match rule.bound {
         Bound::Min(amount) => amount.as_f64() <= best,
         Bound::Max(amount) => 1.0 - amount.as_f64() <= best,

@@ -34,10 +34,9 @@ pub(super) struct Looks {
     refuted: Option<Refuted>,
     /// ln of the wealths for a pass and a fail that earlier rounds of trials ended with.
     earlier: Vec<[f64; 2]>,
-    /// What was decided first, after how many units, and in how many rounds of trials.
-    decided: Option<(Decision, u64, usize)>,
-    /// Units of the first round of trials: a further round brings no further ones.
-    units: u64,
+    /// What was decided first, what had been seen by then, and in how many rounds of trials.
+    decided: Option<(Decision, Seen, usize)>,
+    seen: Seen,
     /// Cases of every round with a value, and the sum of their values.
     cases: u64,
     sum: f64,
@@ -45,6 +44,17 @@ pub(super) struct Looks {
     open: Vec<Option<f64>>,
     /// Whether nothing more is asked: a suite's own number takes one round of trials.
     closed: bool,
+}
+
+/// What was looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Seen {
+    /// Units of the first round of trials: a further round brings no further ones.
+    units: u64,
+    /// Those of them with a case that has a value.
+    scored: u64,
+    /// Cases without a value, in every round.
+    errored: u64,
 }
 
 impl Looks {
@@ -56,7 +66,7 @@ impl Looks {
             question,
             earlier: Vec::new(),
             decided: None,
-            units: 0,
+            seen: Seen::default(),
             cases: 0,
             sum: 0.0,
             open: Vec::new(),
@@ -78,15 +88,17 @@ impl Looks {
             return;
         }
         let is_first_round = self.earlier.is_empty();
-        self.units += u64::from(is_first_round);
-        let known = values.iter().flatten();
-        (self.cases, self.sum) = (self.cases + known.clone().count() as u64, self.sum + known.sum::<f64>());
+        let known = values.iter().flatten().count();
+        self.seen.units += u64::from(is_first_round);
+        self.seen.scored += u64::from(is_first_round && known > 0);
+        self.seen.errored += (values.len() - known) as u64;
+        (self.cases, self.sum) = (self.cases + known as u64, self.sum + values.iter().flatten().sum::<f64>());
         if let (Some(refuted), [value], true) = (&mut self.refuted, values.as_slice(), is_first_round) {
             refuted.push(*value);
         }
         self.bettors.push(&self.question, &values);
         if self.decided.is_none() {
-            self.decided = self.decide().map(|decision| (decision, self.units, self.rounds()));
+            self.decided = self.decide().map(|decision| (decision, self.seen, self.rounds()));
         }
     }
 
@@ -117,7 +129,21 @@ impl Looks {
 
     /// After how many units it was decided; all so far while it is not.
     pub(super) fn looked_at(&self) -> u64 {
-        self.decided.map_or(self.units, |(_, units, _)| units)
+        self.at_decision().units
+    }
+
+    /// How many of [`Looks::looked_at`] have a case that got a result under all versions in question.
+    pub(super) fn scored(&self) -> u64 {
+        self.at_decision().scored
+    }
+
+    /// How many cases of [`Looks::looked_at`], of every round of trials, did not: they counted at their worst for either verdict.
+    pub(super) fn errored(&self) -> u64 {
+        self.at_decision().errored
+    }
+
+    fn at_decision(&self) -> Seen {
+        self.decided.map_or(self.seen, |(_, seen, _)| seen)
     }
 
     /// In how many rounds of trials it was decided; all so far while it is not.
@@ -127,7 +153,7 @@ impl Looks {
 
     /// How many units were looked at in all.
     pub(super) fn units(&self) -> u64 {
-        self.units
+        self.seen.units
     }
 
     /// Whether no further unit of this run is expected to decide it.
@@ -138,7 +164,7 @@ impl Looks {
 
     /// How many units there are that were not looked at.
     pub(super) fn units_left(&self) -> u64 {
-        self.question.extent.units.saturating_sub(self.units)
+        self.question.extent.units.saturating_sub(self.seen.units)
     }
 
     /// Whether every case that there is has been looked at: then a suite's own number is known.
@@ -148,7 +174,7 @@ impl Looks {
 
     /// Whether half of the risk of error was kept for a test of the complete run, and the run is complete.
     pub(super) fn has_last_look(&self) -> bool {
-        self.question.last_look && self.units >= self.question.horizon
+        self.question.last_look && self.seen.units >= self.question.horizon
     }
 
     /// The mean of the values so far.
