@@ -148,6 +148,7 @@ async fn receive(
     grants: &mpsc::Sender<Granted>,
 ) -> Result<Vec<Delivery>, QueueError> {
     loop {
+        pool.gate.hear_pause(&pool.environment.store, &pool.environment.clock).await;
         pool.gate.room().await;
         // Room for a batch: a claim costs about the same for one job as for many. Only this task sends, so what is
         // free now stays free.

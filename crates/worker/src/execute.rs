@@ -173,6 +173,7 @@ async fn prepare(pool: &Pool, mut granted: Granted) -> Result<Result<Ready, Give
             Ok(Ok(Ready { granted, planned, turn: Turn::Ask(prompt, pass) }))
         }
         Err(closed) => {
+            pool.gate.hear_pause(&pool.environment.store, &pool.environment.clock).await;
             let settlement = Work::new(pool, grant).closed_out(closed);
             Ok(Err(settled(granted, settlement)))
         }

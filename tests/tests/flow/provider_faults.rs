@@ -111,13 +111,18 @@ async fn an_account_problem_ends_the_wait_and_burns_no_job() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_beyond_patience_ends_with_its_reason() {
     let late = Reaction::retry_after(3_600);
-    let (ran, provider, _place) = run(script().rule(When::always(), late), &["--patience", "1s"]).await;
+    let (ran, provider, place) = run(script().rule(When::always(), late), &["--patience", "1s"]).await;
     let ran = ran.expect(4);
     for part in ["fake needs attention since 2", "rate_limited: it is over its rate limit", "help: wait"] {
         assert!(ran.stderr.contains(part), "{part} is missing in:\n{}", ran.stderr);
     }
     assert!(ran.stderr.contains("the same command goes on"), "{}", ran.stderr);
-    assert!(provider.bill().totals().calls <= 4, "no more than were in flight");
+    let calls = provider.bill().totals().calls;
+    assert!(calls <= 4, "no more than were in flight");
+    // Who comes later calls nobody, and is told as much by the ledger of all.
+    let new = place.assay(&["run", "suite.yaml", "--json", "--new", "--patience", "1s"]).expect(4);
+    assert!(new.stderr.contains("rate_limited: it is over its rate limit"), "{}", new.stderr);
+    assert_eq!(provider.bill().totals().calls, calls);
 
     let unavailable = Reaction::Status { code: 503, retry_after: Some("3600".to_owned()), error: None };
     let rule = script().rule(When::prompt("7 +").times(9), unavailable);

@@ -55,7 +55,7 @@ fn tell_what_is_served(settings: &Settings, keys: &Keys, process: &Process) {
     tracing::info!(
         member.id = %member,
         store.url = %url,
-        "worker {member} starts on {url} and can call {served}; limits hold for this worker alone"
+        "worker {member} starts on {url} and can call {served}"
     );
     // Well-known providers that nobody configured are no news.
     for (name, why) in keys.missing() {

@@ -112,13 +112,14 @@ fn entry(row: LimitRow, here: Option<u64>, members: &HashMap<MemberId, Member>) 
     LimitEntry {
         scope,
         dimension,
-        limit,
+        // Where nobody works the ledger knows of none, and the file here does.
+        limit: limit.or(configured.map(|configured| configured.least)),
         configured,
         set: set.map(|set| SetTo { to: set.to as f64, by: set.by, at: civil(set.at), reason: set.why }),
         learned: learned.map(|learned| LearnedLimit { limit: learned.limit, at: civil(learned.at) }),
         cut_to: cut.and_then(shown),
         others: stranger.and_then(shown),
-        granted: leases.iter().map(|lease| lease.granted).sum(),
+        granted: leases.iter().try_fold(0.0, |sum, lease| Some(sum + lease.granted?)),
         used,
         senders,
         paused_until: row.paused_until.map(civil),

@@ -57,6 +57,13 @@ impl Pause {
         self.until = self.until.max(now + wait);
     }
 
+    /// Learns that the ledger of all who use the account closes it for so long. What passes soon it says again and again.
+    pub(crate) fn shared(&mut self, left: Duration, now: Instant) {
+        if left > LONGEST_WAIT {
+            self.until = self.until.max(now + left);
+        }
+    }
+
     /// Learns that a call sent at `sent` was within the limit.
     pub(crate) fn within(&mut self, sent: Instant) {
         if sent >= self.began {

@@ -22,9 +22,28 @@ impl Gate {
     /// Learns from a call's end, and tells the store when the account's or the pool's state has changed.
     pub(crate) async fn observe(&self, evidence: &Evidence<'_>, store: &Store, clock: &Clock) {
         self.learn(evidence, clock.now());
+        self.tell_pause(store, clock).await;
+        self.pool.teller.tell(|| self.pool.trouble(), store, clock).await;
+    }
+
+    /// Learns of a long pause that others have met, and tells the store of it: who calls nobody for its sake has no call's
+    /// end to learn from.
+    pub(crate) async fn hear_pause(&self, store: &Store, clock: &Clock) {
+        if self.shares_pause(Instant::now()) {
+            self.account.teller.changed();
+            self.tell_pause(store, clock).await;
+        }
+    }
+
+    fn shares_pause(&self, now: Instant) -> bool {
+        let mut pause = lock(&self.account.pause);
+        pause.shared(self.account.scope.closed_for(now), now);
+        pause.has_changed(now)
+    }
+
+    async fn tell_pause(&self, store: &Store, clock: &Clock) {
         let paused = || lock(&self.account.pause).ailment(Instant::now(), clock.now());
         self.account.teller.tell(paused, store, clock).await;
-        self.pool.teller.tell(|| self.pool.trouble(), store, clock).await;
     }
 
     /// Learns that the account's money for the day does not do for a call, and says when to ask again.
