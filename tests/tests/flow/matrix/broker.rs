@@ -71,8 +71,7 @@ async fn row_06_a_broker_restarted_and_killed_in_the_middle() {
 }
 
 /// A submission touches the store alone: it is answered while nobody answers the coordinator, which says so. What it left there
-/// runs when the broker is back, however long that took: no two attempts to reach it are more than four seconds apart
-/// (`rabbitmq/backoff.rs`).
+/// runs when the broker is back: no two attempts to reach it are more than ten seconds apart (`rabbitmq/backoff.rs`).
 #[tokio::test(flavor = "multi_thread")]
 async fn row_07_a_suite_submitted_while_the_broker_is_down() {
     let node = breakable().await;
