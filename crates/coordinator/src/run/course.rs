@@ -77,10 +77,7 @@ impl Course {
         let suite = environment.store.suite(run.revision.clone()).await?;
         let suite = suite.ok_or(DriveError::NoSuite { run: run.id })?;
         let tops_up = suite.gate.as_ref().is_some_and(Gate::tops_up);
-        let expansion = match run.expanded && !tops_up {
-            true => None,
-            false => Some(Expansion::load(environment, &suite, run).await?),
-        };
+        let expansion = (!run.expanded || tops_up).then(|| Expansion::of(&suite, run));
         let watch = Watch::load(environment, &suite, run).await?;
         let pools = RunPool::all_of(&suite);
         let pace = Pace::new(run.done(), Instant::now());

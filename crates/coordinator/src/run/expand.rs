@@ -25,15 +25,11 @@ pub struct Expansion {
 }
 
 impl Expansion {
-    /// That of `run`; reads as much of its committed order as the next chunk needs.
-    pub async fn load(environment: &Environment, suite: &Suite, run: &Run) -> Result<Self, StoreError> {
+    /// That of `run`. Its committed order is read as far as the next chunk needs it.
+    pub fn of(suite: &Suite, run: &Run) -> Self {
         let order = Order::new(suite.dataset.clone(), &run.seed);
         let pools = suite.variants().map(|variant| suite.models[variant.model].pool()).collect();
-        let mut expansion = Self { product: suite.product(), pools, order };
-        if !run.expanded {
-            expansion.reach(environment, run.cursor).await?;
-        }
-        Ok(expansion)
+        Self { product: suite.product(), pools, order }
     }
 
     /// Inserts the next chunk where fewer than `ahead` jobs are open. Returns whether it did.
@@ -49,7 +45,7 @@ impl Expansion {
             return Ok(false);
         }
         let chunk = if run.cursor == 0 { FIRST_CHUNK } else { CHUNK }.min(ahead - open);
-        self.reach(environment, run.cursor).await?;
+        self.order.reach(&environment.store, self.product.place(run.cursor).rank).await?;
         // As far as the order is at hand.
         let planned_end = run.planned.min(run.cursor + chunk);
         let jobs: Vec<_> = (run.cursor..planned_end).map_while(|ordinal| self.job(ordinal)).collect();
@@ -66,10 +62,6 @@ impl Expansion {
             run.planned
         );
         Ok(expanded)
-    }
-
-    async fn reach(&mut self, environment: &Environment, ordinal: u64) -> Result<(), StoreError> {
-        self.order.reach(&environment.store, self.product.place(ordinal).rank).await
     }
 
     fn job(&self, ordinal: u64) -> Option<NewJob> {

@@ -218,8 +218,7 @@ impl Scope {
         let demands = self.line.demand(since);
         let mut told = self.told();
         for (dimension, lease) in std::mem::take(&mut told.goes_by_next) {
-            self.go_by(dimension, lease, since);
-            told.goes_by.insert(dimension, lease);
+            self.go_by(&mut told, dimension, lease, since);
         }
         told.has_changed = false;
         let (said, refused) = (std::mem::take(&mut told.said), std::mem::take(&mut told.refused));
@@ -273,8 +272,7 @@ impl Scope {
             if held.is_some_and(|held| held.hands_over(&lease, since)) {
                 told.goes_by_next.insert(dimension, lease);
             } else {
-                self.go_by(dimension, lease, since);
-                told.goes_by.insert(dimension, lease);
+                self.go_by(&mut told, dimension, lease, since);
             }
         } else {
             self.places.lease(u32::try_from(amount.unwrap_or(ALL)).unwrap_or(u32::MAX), until);
@@ -297,10 +295,12 @@ impl Scope {
         self.changed.notify_waiters();
     }
 
-    fn go_by(&self, dimension: Dimension, Lease { amount, limit, until, .. }: Lease, now: Duration) {
+    fn go_by(&self, told: &mut Told, dimension: Dimension, lease: Lease, now: Duration) {
         if let Some(rate) = RATES.into_iter().position(|rate| rate == dimension) {
+            let Lease { amount, limit, until, .. } = lease;
             self.line.lease(rate, amount, self.window(limit.unwrap_or(0)), until, now);
         }
+        told.goes_by.insert(dimension, lease);
     }
 
     /// The ledger was asked and has not answered: what it was to be told is told again.

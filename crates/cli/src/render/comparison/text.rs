@@ -18,19 +18,13 @@ pub(crate) fn text(comparison: &Comparison) -> String {
     // Writing to a String cannot fail.
     for (side, report) in [("before", &comparison.before), ("after", &comparison.after)] {
         let run = &report.run;
-        let _ = writeln!(
-            text,
-            "{side:<8}{}: run {} of {}, {}",
-            visible_line(&report.asked),
-            run.id,
-            visible_line(&run.suite),
-            run.state
-        );
+        let line = format!("{side:<8}{}: run {} of {}, {}", report.asked, run.id, run.suite, run.state);
+        let _ = writeln!(text, "{}", visible_line(&line));
     }
     for warning in &comparison.warnings {
         let _ = writeln!(text, "warning: {}", visible_line(warning));
     }
-    let mut text = format!("{}\n", visible(&text));
+    text.push('\n');
     for pair in &comparison.pairs {
         text.push_str(&self::pair(pair, comparison.confidence));
     }
