@@ -105,9 +105,10 @@ impl Pools {
     /// A pool on the PostgreSQL database of `options`; connects on first use.
     pub(crate) fn postgres(options: PgConnectOptions) -> Self {
         let options = options.options([
-            // The server ends what hangs: a client that stopped waiting would leave the transaction open.
+            // The server ends what hangs: a client that stopped waiting would leave the transaction open, and one that is frozen or
+            // cut off in the midst of one would keep what it has locked from those who bury it.
             ("statement_timeout", "60s"),
-            ("idle_in_transaction_session_timeout", "60s"),
+            ("idle_in_transaction_session_timeout", "2s"),
             // A plan that is kept is one for the tables as they were. Ours grow from nothing to millions of rows within a
             // minute, and a plan made for a hundred reads all of them for every batch.
             ("plan_cache_mode", "force_custom_plan"),

@@ -8,7 +8,7 @@ use assay_common::clock::Micros;
 use assay_common::id::RunId;
 use assay_store::{Offer, Run, RunState, StoreError};
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::{Instant, MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -152,7 +152,9 @@ pub(crate) async fn beat(
         match environment.store.beat(member, &offered).await {
             Ok(true) => {
                 failing = false;
-                let closed = closed(&environment, &held, &life).await;
+                // Whatever keeps the store from saying it, the next beat does not wait.
+                let closed = timeout(BEAT, closed(&environment, &held, &life)).await;
+                let closed = closed.unwrap_or_else(|_| Arc::clone(&life.borrow().closed));
                 life.send_modify(|life| *life = Life { beat_at, closed, ..*life });
             }
             Ok(false) => {

@@ -99,7 +99,10 @@ impl<'w> Work<'w> {
                 tokio::select! {
                     biased;
                     () = pool.hard.cancelled() => return Ok(None),
-                    () = pool.alive.closes(grant.key.run) => return Ok(Some(self.parked(Duration::ZERO))),
+                    // What is set aside for a call is given back by its end alone.
+                    () = pool.alive.closes(grant.key.run), if !reserved => {
+                        return Ok(Some(self.parked(Duration::ZERO)));
+                    }
                     () = pool.gate.refresh(pass) => {}
                 }
             }
