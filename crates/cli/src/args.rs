@@ -1,33 +1,35 @@
 //! The command line, and the help that teaches it.
 //!
-//! - [`release`]: of `prompt` and `incident`; [`review`]: of `review`, `risk`, `range` and `notify`; [`schedule`]: of `schedule`; [`limits`]: of `limits`
-
-mod release;
-mod review;
+//! One file for the flags of a family of commands.
 
 mod compare;
 mod files;
+mod fleet;
 mod limits;
 mod quarantine;
+mod release;
+mod review;
+mod run;
 mod schedule;
+mod steer;
 
 use std::path::PathBuf;
 
 use assay_common::config::Span;
 use assay_common::id::RunId;
-use assay_common::outcome::ErrorKind;
-use assay_common::suite::Priority;
-use assay_store::Scope;
 use clap::parser::ValueSource;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueHint};
 
 pub(crate) use self::compare::CompareArgs;
 pub(crate) use self::files::{Files, Pages};
+pub(crate) use self::fleet::{CoordinatorArgs, TokenCommand, WorkerArgs};
 pub(crate) use self::limits::{LimitsCommand, SetArgs};
 pub(crate) use self::quarantine::QuarantineCommand;
 pub(crate) use self::release::{IncidentCommand, PromptCommand, Version};
 pub(crate) use self::review::{NotifyCommand, RangeCommand, ReviewArgs, RiskCommand};
+pub(crate) use self::run::{RunArgs, SourceArgs, SubmitArgs};
 pub(crate) use self::schedule::ScheduleCommand;
+pub(crate) use self::steer::{RetryArgs, Steer};
 
 /// What every command that runs or judges ends with.
 macro_rules! exit_codes {
@@ -461,147 +463,6 @@ impl Command {
     }
 }
 
-/// Flags of the processes of a fleet.
-#[derive(Debug, clap::Args)]
-pub(crate) struct FleetArgs {
-    /// Where hints wait: amqp://USER@HOST/VHOST
-    #[arg(long, value_name = "URL", env = "ASSAY_QUEUE", hide_env_values = true)]
-    pub(crate) queue: String,
-    /// How long calls in flight may take after SIGTERM; a second signal ends at once
-    #[arg(long, value_name = "DURATION", default_value = "30s")]
-    pub(crate) grace: Span,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct CoordinatorArgs {
-    #[command(flatten)]
-    pub(crate) fleet: FleetArgs,
-    /// Where to serve the API over HTTP, and /healthz and /readyz
-    #[arg(long, value_name = "HOST:PORT", env = "ASSAY_LISTEN")]
-    pub(crate) listen: String,
-    /// A name that clients ask for it by, such as evals.example; IP addresses and this machine's name need none
-    ///
-    /// May be given several times, or as a list with commas. A request to any other name is refused: a page on the web can
-    /// make its own name lead here.
-    #[arg(long = "host", value_name = "NAME", env = "ASSAY_HOSTS", value_delimiter = ',', value_parser = host_name)]
-    pub(crate) hosts: Vec<String>,
-    /// A member whose beat has not changed for this long is dead
-    #[arg(long, value_name = "DURATION", default_value = "30s", hide = true)]
-    pub(crate) dead_after: Span,
-    /// A hint that has been out for this long, while its queue is empty, was lost
-    #[arg(long, value_name = "DURATION", default_value = "30s", hide = true)]
-    pub(crate) lost_after: Span,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct WorkerArgs {
-    #[command(flatten)]
-    pub(crate) fleet: FleetArgs,
-    /// Where to answer /healthz and /readyz over HTTP; without it nowhere
-    #[arg(long, value_name = "HOST:PORT", env = "ASSAY_LISTEN")]
-    pub(crate) listen: Option<String>,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct RetryArgs {
-    #[command(flatten)]
-    pub(crate) steer: Steer,
-    /// Ask again every job that errored
-    #[arg(long, required = true)]
-    pub(crate) errored: bool,
-    /// Only those that errored in this way, such as `provider`, `malformed` or `gave_up`
-    #[arg(long, value_name = "KIND", value_parser = error_kind)]
-    pub(crate) kind: Option<ErrorKind>,
-}
-
-/// Reads a name without scheme and port; nothing is no name, which the list then lacks.
-fn host_name(text: &str) -> Result<String, String> {
-    let name = text.trim();
-    match name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.')) {
-        true => Ok(name.to_owned()),
-        false => Err("a name such as evals.example, without http:// and without a port".to_owned()),
-    }
-}
-
-fn error_kind(word: &str) -> Result<ErrorKind, String> {
-    ErrorKind::from_word(word).ok_or_else(|| {
-        let kinds: Vec<_> = ErrorKind::ALL.into_iter().map(ErrorKind::word).collect();
-        format!("jobs error as {}", kinds.join(", "))
-    })
-}
-
-/// A run, and why it is steered.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Steer {
-    /// The run's id
-    pub(crate) run: RunId,
-    /// Why, for the record
-    #[arg(long, value_name = "TEXT", default_value = "asked for on the command line")]
-    pub(crate) reason: String,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum TokenCommand {
-    /// Make a token and print it, this once
-    #[command(after_help = "\
-Example:
-  assay token create ci --scopes submit,read --expires 90d --store postgres://assay@db/assay")]
-    Create {
-        /// Who holds it; a name is never given again
-        name: String,
-        /// What it allows: any of `read`, `submit`, `release` and `admin`
-        #[arg(long, value_name = "SCOPES", value_delimiter = ',', required = true)]
-        scopes: Vec<Scope>,
-        /// How long it holds, from a second to ten years, such as `90d`; for ever when absent
-        #[arg(long, value_name = "DURATION")]
-        expires: Option<Span>,
-    },
-    /// Show every token but for the token itself
-    List,
-    /// Refuse a token from now on
-    Revoke {
-        /// Its name
-        name: String,
-    },
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct SubmitArgs {
-    /// The suite file
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub(crate) suite: PathBuf,
-    /// Follow the run to its end, print the report, and exit with its verdict
-    #[arg(long)]
-    pub(crate) wait: bool,
-    /// Its weight against other runs: `interactive`, `normal` or `sweep` (default: what the suite says)
-    #[arg(long, value_name = "PRIORITY")]
-    pub(crate) priority: Option<Priority>,
-    /// Submitted again under the same key, the same suite is the same run (default: a fresh key)
-    #[arg(long, value_name = "KEY")]
-    pub(crate) idempotency_key: Option<String>,
-    /// With --wait: how long the run may stand still while somebody has to do something, and the coordinator be away
-    #[arg(long, value_name = "DURATION", default_value = "60s")]
-    pub(crate) patience: Span,
-    #[command(flatten)]
-    pub(crate) source: SourceArgs,
-    #[command(flatten)]
-    pub(crate) files: Files,
-}
-
-/// Where the versions that a store has not seen yet come from.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct SourceArgs {
-    /// What there is to say of prompt versions that are new (default: the subject of the commit)
-    #[arg(long, value_name = "TEXT", env = "ASSAY_MESSAGE")]
-    pub(crate) message: Option<String>,
-    /// Who wrote them (default: the author of the commit)
-    #[arg(long, value_name = "NAME", env = "ASSAY_AUTHOR")]
-    pub(crate) author: Option<String>,
-    /// The commit they come from (default: as git says beside the suite)
-    #[arg(long, value_name = "COMMIT", env = "ASSAY_COMMIT")]
-    pub(crate) commit: Option<String>,
-}
-
 impl Args {
     /// Reads the command line; ends the process where it is wrong, or asks for help.
     pub(crate) fn read() -> Self {
@@ -619,27 +480,4 @@ impl Args {
         args.common.config = args.common.config.filter(|config| !config.as_os_str().is_empty());
         args
     }
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct RunArgs {
-    /// The suite file
-    #[arg(value_hint = ValueHint::FilePath)]
-    pub(crate) suite: PathBuf,
-    /// Say what the run may take, in jobs, tokens and dollars for each model; nothing is stored or called
-    #[arg(long, conflicts_with = "new")]
-    pub(crate) estimate: bool,
-    /// Start a new run even if an unfinished one could be resumed
-    #[arg(long)]
-    pub(crate) new: bool,
-    /// How long the run may stand still while an account needs attention
-    #[arg(long, value_name = "DURATION", default_value = "60s")]
-    pub(crate) patience: Span,
-    /// Where hints wait; one process needs no broker, so ASSAY_QUEUE is for the processes of a fleet alone
-    #[arg(long, value_name = "URL", default_value = "memory:")]
-    pub(crate) queue: String,
-    #[command(flatten)]
-    pub(crate) source: SourceArgs,
-    #[command(flatten)]
-    pub(crate) files: Files,
 }

@@ -4,6 +4,7 @@
 
 mod asking;
 mod cases;
+mod datasets;
 mod documented;
 mod examples;
 mod freeze;
@@ -13,7 +14,9 @@ mod judging;
 mod never;
 mod places;
 mod problems;
+mod recorded;
 mod schema;
+mod values;
 
 use std::fs;
 use std::path::PathBuf;
@@ -101,6 +104,12 @@ fn told_of(files: &[(&str, &str)]) -> String {
             folder.without_folder(&warnings.join("\n\n"))
         }
     }
+}
+
+/// What is told of a good suite with one dataset, of this entry and this file.
+fn told_of_cases(entry: &str, file: &str, text: &str) -> String {
+    let suite = suite_with("cases", &format!("cases:\n  - {entry}\n"));
+    told_of(&[("suite.yaml", &suite), (file, text)])
 }
 
 /// The text of a good suite, with these lines in place of its own `part`.
