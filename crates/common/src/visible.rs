@@ -41,6 +41,12 @@ pub fn visible_line(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whether `text` can be a name: it stands on one line wherever it is shown, with no control character and no separator of lines or
+/// paragraphs.
+pub fn is_one_line(text: &str) -> bool {
+    !text.contains(|character: char| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}'))
+}
+
 /// Control characters but the line feed, what Unicode calls noncharacters (XML has no place for some of them), and what Unicode calls format characters (Cf) and separators of lines and
 /// paragraphs: they show nothing themselves and change how their neighbours are shown.
 fn is_hidden(character: char) -> bool {
@@ -87,6 +93,11 @@ mod tests {
         check("\u{fffe}\u{ffff}\u{fdd0}\u{1ffff}\u{fffd}", "\\u{fffe}\\u{ffff}\\u{fdd0}\\u{1ffff}\u{fffd}");
         assert_eq!(visible_line("a\nb\r"), "a\\u{a}b\\u{d}");
         assert_eq!(visible_line("a b"), "a b");
+        for (name, fits) in
+            [("a b", true), ("ü\u{200d}", true), ("a\nb", false), ("\u{1b}", false), ("a\u{2028}b", false)]
+        {
+            assert_eq!(is_one_line(name), fits, "{name:?}");
+        }
     }
 
     #[test]

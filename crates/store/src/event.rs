@@ -6,6 +6,7 @@
 use assay_common::clock::Micros;
 use assay_common::id::{Digest, RunId};
 use assay_common::verdict::Decision;
+use assay_common::visible::visible_line;
 use serde_json::{Value, json};
 
 use crate::account::AccountProblem;
@@ -73,8 +74,8 @@ pub(crate) use append_event;
 pub(crate) fn of_verdict(verdict: &Verdict, ended: Micros) -> Event {
     let Verdict { run, prompt, version: digest, suite, state, evidence, .. } = verdict;
     let named = match evidence.version {
-        Some(number) => format!("{prompt}@{number}"),
-        None => format!("{prompt} ({})", digest.short()),
+        Some(number) => format!("{}@{number}", visible_line(prompt)),
+        None => format!("{} ({})", visible_line(prompt), digest.short()),
     };
     let rules: Vec<_> = evidence
         .rules
@@ -89,7 +90,7 @@ pub(crate) fn of_verdict(verdict: &Verdict, ended: Micros) -> Event {
     });
     let word = state.word();
     let key = format!("{run}\0{prompt}\0{digest}\0{}", ended.0);
-    let summary = format!("the verdict of suite `{suite}` on {named} is {word}");
+    let summary = format!("the verdict of suite `{}` on {named} is {word}", visible_line(suite));
     Event::new(&format!("verdict.{word}"), &key, verdict.created_at, summary, data)
 }
 
@@ -111,7 +112,11 @@ pub(crate) fn of_release(release: &Release) -> Option<Event> {
         "by": release.released_by, "from": release.origin, "reason": release.reason,
         "run": release.verdict_run.map(|run| run.to_string()),
     });
-    let summary = format!("{prompt}@{number} {did} {channel} by {}{why}", release.released_by);
+    let summary = format!(
+        "{}@{number} {did} {channel} by {}{why}",
+        visible_line(prompt),
+        visible_line(&release.released_by)
+    );
     let kind = format!("release.{}", kind.word());
     Some(Event::new(&kind, &format!("{prompt}\0{channel}\0{seq}"), release.released_at, summary, data))
 }
@@ -133,10 +138,12 @@ pub(crate) fn of_incident(
         "incident": number, "prompt": prompt, "channel": channel, "version": version, "digest": digest,
         "kind": kind.word(), "what": summary, "owner": owner, "by": actor, "detail": detail,
     });
-    let owned = owner.as_ref().map_or_else(String::new, |owner| format!(" (owner {owner})"));
+    let owned = owner.as_ref().map_or_else(String::new, |owner| format!(" (owner {})", visible_line(owner)));
     let why = if detail.is_empty() || detail == summary { String::new() } else { format!("; {detail}") };
     let said = format!(
-        "incident {number}, {prompt}@{version} on {channel}{owned}, was {action} by {actor}: {summary}{why}"
+        "incident {number}, {}@{version} on {channel}{owned}, was {action} by {}: {summary}{why}",
+        visible_line(prompt),
+        visible_line(actor)
     );
     let key = format!("{number}\0{}\0{actor}\0{detail}", at.0);
     Some(Event::new(&format!("incident.{action}"), &key, at, said, data))

@@ -1,5 +1,5 @@
-//! Incidents: something is wrong with a version that was released. One of a version on a channel is open at a time, and one
-//! more where sweeps find it worse than its baseline; what is told of it again is noted with it.
+//! Incidents: something is wrong with a version that was released. Of a version on a channel one is open at a time for what opened
+//! it: an override, somebody, or the sweeps of one schedule. What is told of it again by the same is noted with it.
 //!
 //! **Invariant:** whatever changes an incident adds an event to it, in one transaction with its row of the audit.
 
@@ -66,8 +66,8 @@ impl FromStr for IncidentKind {
     }
 }
 
-/// An incident to open, unless one of the same version on the same channel is open, from sweeps or not from sweeps as this
-/// one.
+/// An incident to open, unless one of the same version on the same channel is open that the same opened: its kind, and of sweeps
+/// the same schedule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewIncident {
     /// The prompt.
@@ -170,7 +170,7 @@ pub(crate) const OPEN_ON: &str = "
 pub(crate) const KNOWN: &str = "
     SELECT number FROM incidents
     WHERE prompt = $1 AND channel = $2 AND digest = $3 AND resolved_at IS NULL
-        AND (kind = 'regression') = (CAST($4 AS TEXT) = 'regression')";
+        AND kind = $4 AND (kind <> 'regression' OR opened_by = $5)";
 
 pub(crate) const OPEN: &str = "
     INSERT INTO incidents (number, prompt, channel, version, digest, kind, summary, owner, began_at, opened_at, opened_by)
@@ -234,6 +234,7 @@ macro_rules! open_incident {
                     let query = sqlx::query_scalar($crate::incident::KNOWN).bind(&incident.prompt);
                     let query = query.bind(&incident.channel).bind(incident.digest.as_str());
                     let query = query.bind(incident.kind.word());
+                    let query = query.bind($crate::row::plain(&incident.opened_by));
                     match query.fetch_optional(&mut *$conn).await? {
                         Some(number) => ($crate::incident::Opened::Known(number), "noted"),
                         // Another incident took the number in the same moment: the next one is free.
@@ -284,7 +285,7 @@ macro_rules! change_incident {
 pub(crate) use {add_event, change_incident, open_incident, unlink_returned};
 
 impl Store {
-    /// Opens an incident, or notes it with the one that is open for the same version on the same channel.
+    /// Opens an incident, or notes it with the one that is open as [`NewIncident`] says.
     pub async fn open_incident(
         &self,
         incident: NewIncident,
@@ -325,7 +326,8 @@ const REOPEN: &str = "
         SELECT 1 FROM incidents AS other
         WHERE other.prompt = incidents.prompt AND other.channel = incidents.channel
             AND other.digest = incidents.digest AND other.resolved_at IS NULL
-            AND (other.kind = 'regression') = (incidents.kind = 'regression'))";
+            AND other.kind = incidents.kind
+            AND (other.kind <> 'regression' OR other.opened_by = incidents.opened_by))";
 
 impl Store {
     /// Changes an incident at the moment and by the actor of `entry`; `told` is what is said of it. `false`: it does not

@@ -262,6 +262,32 @@ pub async fn an_incident_is_one_while_it_is_open(place: StoreUrl) {
     assert_eq!(numbers(false).await, [2, 1]);
 }
 
+/// What an override, somebody or the sweeps of a schedule open of one version are incidents of their own; each of them joins its own.
+pub async fn what_opened_an_incident_tells_it_apart(place: StoreUrl) {
+    let store = open(&place).await;
+    let by = |kind, who: &str| NewIncident { kind, opened_by: who.to_owned(), ..incident(1, "it is wrong") };
+    let opened = [
+        by(IncidentKind::Override, "eve"),
+        by(IncidentKind::Manual, "eve"),
+        by(IncidentKind::Regression, "schedule nightly"),
+        by(IncidentKind::Regression, "schedule weekly"),
+    ];
+    for (number, incident) in (1..).zip(&opened) {
+        let opening = async || store.open_incident(incident.clone(), entry("incident.open")).await.unwrap();
+        assert_eq!((opening().await, opening().await), (Opened::New(number), Opened::Known(number)));
+    }
+    let again = store.open_incident(by(IncidentKind::Manual, "bob"), entry("incident.open")).await.unwrap();
+    assert_eq!(again, Opened::Known(2), "people tell of the same");
+    let change = async |number, change| {
+        store.change_incident(number, change, String::new(), entry("incident")).await.unwrap()
+    };
+    let resolve = || IncidentChange::Resolve { cause: "haste".to_owned() };
+    assert!(change(3, resolve()).await && change(2, resolve()).await);
+    assert!(change(3, IncidentChange::Reopen).await, "the other schedule's stands beside it");
+    assert_eq!(store.open_incident(opened[1].clone(), entry("incident.open")).await.unwrap(), Opened::New(5));
+    assert!(!change(2, IncidentChange::Reopen).await, "another of the same is open");
+}
+
 /// A version that comes back while its incident is open is not recovered from, until it is taken off again; the past stays.
 pub async fn a_version_that_comes_back_is_not_recovered_from(place: StoreUrl) {
     let store = open(&place).await;

@@ -116,6 +116,7 @@ conforms!(
     releasing::an_incident_is_one_while_it_is_open,
     releasing::a_version_that_comes_back_is_not_recovered_from,
     releasing::incidents_opened_at_once_are_told_apart,
+    releasing::what_opened_an_incident_tells_it_apart,
     leasing::a_limit_is_shared_and_given_back,
     leasing::a_lease_ends_by_itself,
     leasing::renewals_at_once_exceed_nothing,

@@ -179,7 +179,7 @@ pub(crate) enum IncidentCommand {
         /// Its number
         number: i64,
     },
-    /// Open an incident of what is live; noted with the one that is open for it, if any
+    /// Open an incident of what is live; noted with the one that somebody has opened of it, if any
     Open {
         /// The prompt
         name: String,

@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use anyhow::{Context as _, anyhow};
 use assay_common::clock::Micros;
 use assay_common::prompt::PromptBody;
-use assay_common::visible::visible;
+use assay_common::visible::{visible, visible_line};
 use assay_coordinator::release::Promote;
 use assay_coordinator::release::registry::moment;
 use assay_coordinator::suite::read_prompt;
@@ -50,7 +50,8 @@ pub(crate) async fn call(settings: &Settings, command: PromptCommand) -> Result<
         } => {
             let Some(version) = which else {
                 return Err(Exit::Input(anyhow!(
-                    "which version of `{prompt}`? say {prompt}@NUMBER or {prompt}@DIGEST"
+                    "which version of `{0}`? say {0}@NUMBER or {0}@DIGEST",
+                    visible_line(&prompt)
                 )));
             };
             let asked = Promote { prompt, version, channel, reason, overriding, new_channel };
@@ -63,6 +64,7 @@ pub(crate) async fn call(settings: &Settings, command: PromptCommand) -> Result<
         PromptCommand::Rehearse { name, channel } => {
             let rehearsed = releases().await?.rehearse(&name, &channel).await?;
             put(settings, &rehearsed, |rehearsed| {
+                let name = visible_line(&name);
                 format!(
                     "{name}@{} was rolled back to {name}@{} on {} in {:.3} s; {channel} was not touched\n",
                     rehearsed.from, rehearsed.to, rehearsed.scratch, rehearsed.seconds

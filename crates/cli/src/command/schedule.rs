@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use assay_common::clock::Clock;
+use assay_common::visible::visible_line;
 use assay_coordinator::judge::catch_up;
 use assay_coordinator::schedule::desk::find;
 use assay_coordinator::schedule::document::{ScheduleDocument, SweepEntry};
@@ -81,9 +82,13 @@ pub(crate) async fn call(settings: &Settings, command: ScheduleCommand) -> Resul
                 Releases::Store(store) => desk(&store)?.remove_schedule(&name).await.map_err(exit)?,
                 Releases::Server(client) => client.remove_schedule(&name).await?,
             };
-            return put(settings, &removed, |removed| format!("removed the schedule {}\n", removed.name));
+            return put(settings, &removed, |removed| {
+                format!("removed the schedule {}\n", visible_line(&removed.name))
+            });
         }
     };
+    let warnings: Vec<_> = document.warnings.iter().map(|warning| format!("warning: {warning}")).collect();
+    warn(&warnings);
     put(settings, &document, render::schedule)
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use assay_common::clock::Clock;
+use assay_common::visible::is_one_line;
 use assay_coordinator::api::token::{hash, mint};
 use assay_coordinator::report::civil;
 use assay_store::{Schema, Scope, Store, Token};
@@ -40,7 +41,7 @@ async fn create(
     scopes: Vec<Scope>,
     expires: Option<Duration>,
 ) -> Result<Exit, Exit> {
-    if !(1..=MAX_NAME_CHARS).contains(&name.chars().count()) || name.contains(char::is_control) {
+    if !(1..=MAX_NAME_CHARS).contains(&name.chars().count()) || !is_one_line(&name) {
         return Err(Exit::Input(anyhow!("a token's name is one line of 1 to {MAX_NAME_CHARS} characters")));
     }
     if expires.is_some_and(|expires| !HOLDS.contains(&expires)) {

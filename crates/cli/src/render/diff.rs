@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
-use assay_common::visible::visible;
+use assay_common::visible::{visible, visible_line};
 use assay_coordinator::compare::text;
 use assay_coordinator::release::document::VersionDocument;
 
@@ -11,7 +11,7 @@ use assay_coordinator::release::document::VersionDocument;
 pub(crate) fn diff(from: &VersionDocument, to: &VersionDocument) -> String {
     let name = |version: &VersionDocument| {
         let entry = &version.entry;
-        format!("{}@{} ({})", visible(&entry.prompt), entry.version, entry.digest.short())
+        format!("{}@{} ({})", visible_line(&entry.prompt), entry.version, entry.digest.short())
     };
     format!("--- {}\n+++ {}\n{}", name(from), name(to), coloured(&text::diff(&from.body, &to.body)))
 }

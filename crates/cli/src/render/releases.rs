@@ -177,10 +177,18 @@ pub(crate) fn incidents(incidents: &[IncidentDocument]) -> String {
 pub(crate) fn incident(incident: &IncidentDocument) -> String {
     let IncidentDocument { number, state, prompt, version, channel, summary, .. } = incident;
     let (prompt, summary) = (visible_line(prompt), visible_line(summary));
-    let mut text = format!("incident {number} is {state}: {prompt}@{version} on {channel}: {summary}\n");
+    let mut text = String::new();
+    if incident.noted {
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "no incident was opened: this was noted with incident {number}, which somebody has opened of the same version; \
+             resolve that first if it is about something else"
+        );
+    }
+    let _ = writeln!(text, "incident {number} is {state}: {prompt}@{version} on {channel}: {summary}");
     let owner = visible_line(incident.owner.as_deref().unwrap_or("nobody"));
     let seconds = |length: Option<f64>| length.map_or_else(|| "not yet".to_owned(), |s| format!("{s:.1} s"));
-    // Writing to a String cannot fail.
     let _ = writeln!(
         text,
         "owner {owner}; to detect {}, to acknowledge {}, to recover {}",

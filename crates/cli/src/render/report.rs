@@ -47,7 +47,7 @@ pub(crate) fn report(report: &Report) -> String {
 fn heading(report: &Report) -> String {
     let run = &report.run;
     let how = if run.stopped_early { "stopped early" } else { &run.state };
-    let mut line = format!("{}: {}, {how}", run.suite, jobs(run));
+    let mut line = format!("{}: {}, {how}", visible_line(&run.suite), jobs(run));
     if let Some(reason) = &run.reason {
         // A run that lacks nothing did not end for this reason: it was given no more for it.
         let lacks_nothing = run.state == RunState::Completed.word() && !run.stopped_early;

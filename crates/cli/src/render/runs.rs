@@ -33,7 +33,13 @@ pub(crate) fn standing(document: &RunDocument) -> String {
         let (run, counts) = (&document.entry.run, &document.entry.counts);
         format!(
             "{}: {}, {} of {} jobs are done: passed {}, failed {}, errored {}\n",
-            run.suite, run.state, counts.done, run.jobs, counts.passed, counts.failed, counts.errored
+            visible_line(&run.suite),
+            run.state,
+            counts.done,
+            run.jobs,
+            counts.passed,
+            counts.failed,
+            counts.errored
         )
     } else {
         report(&document.clone().into_report())

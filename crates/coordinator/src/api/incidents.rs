@@ -45,7 +45,7 @@ struct Open {
     reason: String,
 }
 
-/// Opens an incident, or notes it with the one that is open.
+/// Opens an incident (201), or notes it with the one that somebody has opened of the same (200).
 pub(super) async fn open(
     State(api): State<Arc<Api>>,
     releaser: Releaser,
@@ -55,7 +55,8 @@ pub(super) async fn open(
     let Open { prompt, channel, reason } = body::json(&headers, body, MAX_BODY_BYTES).await?;
     let mut desk = desk(&api, releaser)?;
     let opened = desk.open_incident(&prompt, &channel, &reason).await?;
-    Ok((StatusCode::CREATED, Json(opened)))
+    let status = if opened.noted { StatusCode::OK } else { StatusCode::CREATED };
+    Ok((status, Json(opened)))
 }
 
 /// Somebody takes an incident up.

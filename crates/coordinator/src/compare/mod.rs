@@ -16,6 +16,7 @@ pub mod shape;
 pub mod side;
 pub mod text;
 
+use assay_common::visible::visible_line;
 use assay_store::StoreError;
 
 pub use self::read::compare;
@@ -31,13 +32,13 @@ pub const MAX_FLIPS: usize = 100;
 #[derive(Debug, thiserror::Error)]
 pub enum CompareError {
     /// It names nothing that can be compared.
-    #[error("`{0}` is neither the id of a run nor NAME@VERSION nor a channel; `assay status` lists runs")]
+    #[error("`{}` is neither the id of a run nor NAME@VERSION nor a channel; `assay status` lists runs", visible_line(.0))]
     Unreadable(String),
     /// It names something that is not there.
-    #[error("{0}")]
+    #[error("{}", visible_line(.0))]
     Unknown(String),
     /// There is nothing to hold against each other.
-    #[error("{0}")]
+    #[error("{}", visible_line(.0))]
     NoPair(String),
     /// The store failed.
     #[error(transparent)]

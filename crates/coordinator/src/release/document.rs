@@ -238,6 +238,9 @@ pub struct IncidentDocument {
     pub seconds_to_acknowledge: Option<f64>,
     /// From the incident to the version being off the channel; where nothing was rolled back, to its end.
     pub seconds_to_recover: Option<f64>,
+    /// Whether it was open, and what was to open one is noted with it; only in answer to that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub noted: bool,
     /// What happened, in order; only of a single incident.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<EventEntry>,
@@ -384,6 +387,7 @@ impl IncidentDocument {
             seconds_to_detect: after(opening.began_at, opening.opened_at),
             seconds_to_acknowledge: incident.acknowledged_at.map(|at| after(opening.opened_at, at)),
             seconds_to_recover: recovered.map(|at| after(opening.opened_at, at)),
+            noted: false,
             events: events
                 .iter()
                 .map(|event| EventEntry {

@@ -1,5 +1,8 @@
 //! Why something about a release was not done: one enum for the command line and the API.
+//!
+//! **Invariant:** each is told on one line, whatever the names it holds are made of; only a refusal has a line for each rule.
 
+use assay_common::visible::visible_line;
 use assay_store::StoreError;
 
 use super::rules::Refusal;
@@ -8,7 +11,7 @@ use super::rules::Refusal;
 #[derive(Debug, thiserror::Error)]
 pub enum ReleaseError {
     /// What was named is not there.
-    #[error("{what}{}", .hint.as_ref().map_or_else(String::new, |hint| format!("; {hint}")))]
+    #[error("{}{}", visible_line(.what), .hint.as_ref().map_or_else(String::new, |hint| format!("; {}", visible_line(hint))))]
     Unknown {
         /// What is not there.
         what: String,
@@ -16,16 +19,16 @@ pub enum ReleaseError {
         hint: Option<String>,
     },
     /// What was asked makes no sense.
-    #[error("{0}")]
+    #[error("{}", visible_line(.0))]
     Input(String),
     /// Things do not stand so that it could be done.
-    #[error("{0}")]
+    #[error("{}", visible_line(.0))]
     State(String),
     /// The verdicts do not carry it.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// Somebody else was first.
-    #[error("{0}")]
+    #[error("{}", visible_line(.0))]
     Raced(String),
     /// The store failed.
     #[error(transparent)]

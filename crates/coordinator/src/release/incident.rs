@@ -1,7 +1,7 @@
 //! Incidents by hand: opened, acknowledged, linked to the release that ended them, resolved with a cause, reopened.
 
 use assay_common::visible::visible_line;
-use assay_store::{Incident, IncidentChange, IncidentKind, NewIncident, Store};
+use assay_store::{Incident, IncidentChange, IncidentKind, NewIncident, Opened, Store};
 use serde_json::json;
 
 use super::channel;
@@ -31,7 +31,7 @@ async fn one(store: &Store, number: i64) -> Result<Incident, ReleaseError> {
 }
 
 impl Desk<'_> {
-    /// Opens an incident of what is live of a prompt on a channel, or notes it with the one that is open.
+    /// Opens an incident of what is live of a prompt on a channel, or notes it with the one that somebody has opened of it.
     pub async fn open_incident(
         &mut self,
         prompt: &str,
@@ -60,7 +60,8 @@ impl Desk<'_> {
             opened_by: self.by.clone(),
         };
         let opened = self.store.open_incident(incident, entry).await?;
-        show(self.store, opened.number()).await
+        let noted = matches!(opened, Opened::Known(_));
+        Ok(IncidentDocument { noted, ..show(self.store, opened.number()).await? })
     }
 
     /// Somebody takes an incident up.
@@ -117,8 +118,11 @@ impl Desk<'_> {
         let state = &incident.state;
         Err(ReleaseError::State(match change {
             IncidentChange::Reopen if state == "resolved" => format!(
-                "another incident of {}@{} on {} is open",
-                incident.prompt, incident.version, incident.channel
+                "another incident of {}@{} on {} that the same opened ({}) is open",
+                incident.prompt,
+                incident.version,
+                incident.channel,
+                incident.kind.word()
             ),
             IncidentChange::Resolve { .. } => format!(
                 "incident {number} is {state} already: {}",

@@ -11,6 +11,7 @@ use assay_common::clock::Micros;
 use assay_common::gate::Tier;
 use assay_common::id::{Digest, RunId};
 use assay_common::verdict::Decision;
+use assay_common::visible::visible_line;
 use assay_store::Verdict;
 
 use crate::report::civil;
@@ -28,7 +29,7 @@ pub struct Named {
 
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}", self.prompt, self.number)
+        write!(f, "{}@{}", visible_line(&self.prompt), self.number)
     }
 }
 
@@ -137,8 +138,8 @@ impl fmt::Display for Why {
 }
 
 fn told(f: &mut fmt::Formatter<'_>, word: &str, run: RunId, suite: &str, rules: &[String]) -> fmt::Result {
-    write!(f, "suite `{suite}` {word} it in run {run}")?;
-    rules.iter().try_for_each(|rule| write!(f, "\n  {rule}"))
+    write!(f, "suite `{}` {word} it in run {run}", visible_line(suite))?;
+    rules.iter().try_for_each(|rule| write!(f, "\n  {}", visible_line(rule)))
 }
 
 /// The verdict that carries the promotion of `candidate` over `live`. `verdicts` are those on the candidate, newest first.

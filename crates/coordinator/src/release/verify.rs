@@ -2,6 +2,7 @@
 
 use assay_common::clock::Micros;
 use assay_common::id::Digest;
+use assay_common::visible::visible_line;
 use assay_store::Store;
 
 use super::channel;
@@ -44,7 +45,8 @@ pub async fn verify(
         Ok(VerifyDocument { digest: digest.clone(), channel: on.to_owned(), verified, reason })
     };
     if prompts.is_empty() {
-        let whose = prompt.map_or_else(|| "any prompt".to_owned(), |prompt| format!("`{prompt}`"));
+        let whose =
+            prompt.map_or_else(|| "any prompt".to_owned(), |prompt| format!("`{}`", visible_line(prompt)));
         return answer(false, format!("{} is no version of {whose}; run its suite first", digest.short()));
     }
     catch_up(store, now).await?;

@@ -4,6 +4,7 @@
 use assay_common::clock::Micros;
 use assay_common::id::{Digest, RunId};
 use assay_common::suite::Suite;
+use assay_common::visible::visible_line;
 use assay_store::{LookOutcome, NewBaseline, Release, Run, RunState, Schedule, StoreError, Target};
 use serde_json::json;
 
@@ -55,7 +56,7 @@ impl Sweeper<'_> {
             self.store.freeze_suite(suite.clone(), now).await?;
             let run = self.run_of(&suite, now);
             let id = run.id;
-            let what = format!("{}@{}", release.prompt, release.number);
+            let what = format!("{}@{}", visible_line(&release.prompt), release.number);
             let detail = json!({"schedule": schedule.name, "version": release.number, "run": id.to_string()});
             let by = actor(&schedule.name);
             let entry = self.entry(&by, "a version that is live", "baseline.ask", &release.prompt, detail);

@@ -2,6 +2,7 @@
 
 use assay_common::clock::Micros;
 use assay_common::suite::{Priority, Suite};
+use assay_common::visible::is_one_line;
 use assay_store::{Mandate, Schedule, ScheduleChange, Store};
 use rand::RngExt as _;
 use serde_json::json;
@@ -88,7 +89,7 @@ impl Desk<'_> {
     pub async fn add_schedule(&mut self, new: NewSchedule) -> Result<ScheduleDocument, ReleaseError> {
         let now = self.clock.now();
         let name = new.name.trim().to_owned();
-        if !(1..=MAX_NAME_CHARS).contains(&name.chars().count()) || name.contains(char::is_control) {
+        if !(1..=MAX_NAME_CHARS).contains(&name.chars().count()) || !is_one_line(&name) {
             return Err(ReleaseError::Input(format!(
                 "a schedule has a name of one line, of 1 to {MAX_NAME_CHARS} characters"
             )));

@@ -2,6 +2,9 @@
 
 use assay_common::clock::Micros;
 use assay_common::id::{Digest, RunId};
+use assay_common::model::Model;
+use assay_common::suite::Suite;
+use assay_common::visible::visible_line;
 use assay_store::{Look, LookOutcome, Schedule, Sweep};
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +37,9 @@ pub struct ScheduleDocument {
     pub created_at: String,
     /// By whom.
     pub created_by: String,
+    /// Why its sweeps find less than they seem to, and what to do about it; for a person.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Its sweeps, newest first: in a list the latest alone.
     pub sweeps: Vec<SweepEntry>,
 }
@@ -117,9 +123,23 @@ impl ScheduleDocument {
             clean_sweeps: schedule.clean_sweeps,
             created_at: civil(schedule.created_at),
             created_by: schedule.created_by.clone(),
+            warnings: warnings(&schedule.suite),
             sweeps,
         }
     }
+}
+
+/// Models that play back what they answered once: a sweep of them watches nothing.
+fn warnings(suite: &Suite) -> Vec<String> {
+    let recorded = suite.models.iter().filter(|model| model.recording.is_some());
+    let warning = |model: &Model| {
+        format!(
+            "`{}` plays back recorded answers, which do not change: its sweeps find nothing, and come to `unknown` where the answers are \
+             for labels of the suite, which a sweep does not use; sweep with a model that is asked anew each time",
+            visible_line(&model.name())
+        )
+    };
+    recorded.map(warning).collect()
 }
 
 impl SweepEntry {

@@ -1,6 +1,7 @@
 //! Judging: when the run of a sweep is over, each version it swept is held against its baseline (`look`). One that got worse opens
 //! an incident of its owner; enough clean sweeps resolve it (`incident`).
 
+use assay_common::visible::visible_line;
 use assay_store::{AuditEntry, Judged, LookOutcome, Opened, RunState, StoreError, Sweep};
 
 use super::sweeper::Sweeper;
@@ -56,7 +57,8 @@ impl Sweeper<'_> {
 fn tell(judged: &Judged, opened: &[Opened]) {
     let schedule = &judged.schedule;
     for look in &judged.looks {
-        let (what, outcome) = (format!("{} on {}", look.prompt, look.channel), look.outcome.word());
+        let (what, outcome) =
+            (format!("{} on {}", visible_line(&look.prompt), look.channel), look.outcome.word());
         let difference = look.difference.unwrap_or_default();
         tracing::info!(
             schedule.name = schedule,
@@ -71,7 +73,7 @@ fn tell(judged: &Judged, opened: &[Opened]) {
         tracing::warn!(
             incident.number = number,
             "incident {number}: {}@{} on {}: {summary}",
-            incident.prompt,
+            visible_line(&incident.prompt),
             incident.version,
             incident.channel
         );

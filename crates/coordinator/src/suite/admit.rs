@@ -13,6 +13,7 @@ mod unknown;
 
 use assay_common::config::Config;
 use assay_common::suite::Suite;
+use assay_common::visible::{is_one_line, visible_line};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -27,7 +28,7 @@ const MAX_JOBS: u64 = 100_000_000;
 pub struct Objection {
     /// The part of the suite, such as `models[1]`.
     pub place: String,
-    /// What is wrong with it.
+    /// What is wrong with it, on one line.
     pub message: String,
     /// What to do, where that can be told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -84,7 +85,8 @@ struct Objections(Vec<Objection>);
 
 impl Objections {
     fn add(&mut self, place: impl Into<String>, message: impl Into<String>) -> &mut Objection {
-        let objection = Objection { place: place.into(), message: message.into(), hint: None };
+        let message = visible_line(&message.into()).into_owned();
+        let objection = Objection { place: place.into(), message, hint: None };
         self.0.push(objection);
         let last = self.0.len() - 1;
         &mut self.0[last]
@@ -92,7 +94,7 @@ impl Objections {
 
     /// A name in one line.
     fn name(&mut self, place: impl Into<String>, name: &str) {
-        let fits = (1..=MAX_NAME_CHARS).contains(&name.chars().count()) && !name.contains(char::is_control);
+        let fits = (1..=MAX_NAME_CHARS).contains(&name.chars().count()) && is_one_line(name);
         if !fits {
             let message = format!("a name is one line of 1 to {MAX_NAME_CHARS} characters");
             self.add(place, message);

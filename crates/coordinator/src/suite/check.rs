@@ -1,6 +1,8 @@
 //! Holds a tree against its declared shape. Every key and value that does not fit is reported at its own place,
 //! against the one alternative that was meant.
 
+use assay_common::visible::is_one_line;
+
 use super::diagnostic::{Findings, Mark};
 use super::hint::{did_you_mean, quoted_list};
 use super::shape::{Field, Kind, MAX_NAME_CHARS, Range, Shape};
@@ -117,7 +119,7 @@ impl Check<'_> {
             Kind::Name if text.chars().count() > MAX_NAME_CHARS => {
                 self.error(at, format!("{what} has more than {MAX_NAME_CHARS} characters"), None);
             }
-            Kind::Name if text.contains(char::is_control) => {
+            Kind::Name if !is_one_line(text) => {
                 self.error(at, format!("{what} holds a line break or another control character"), None);
             }
             _ if text.contains('\0') => self.error(at, format!("{what} holds the character NUL"), None),

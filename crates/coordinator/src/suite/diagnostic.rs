@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Level, Origin, Renderer, Snippet};
-use assay_common::visible::visible;
+use assay_common::visible::{visible, visible_line};
 
 /// The most diagnostics that are told.
 const MAX_TOLD: usize = 200;
@@ -96,7 +96,7 @@ impl Diagnostic {
         };
         let path = self.path.display().to_string();
         let path = visible(&path);
-        let mut group = level.primary_title(visible(&self.message)).elements(None::<Origin<'_>>);
+        let mut group = level.primary_title(visible_line(&self.message)).elements(None::<Origin<'_>>);
         group = match (&self.excerpt, self.line) {
             (Some(excerpt), Some(line)) => group.element(
                 Snippet::source(&excerpt.text)
@@ -107,7 +107,7 @@ impl Diagnostic {
             _ => group.element(Origin::path(path.as_ref())),
         };
         if let Some(hint) = &self.hint {
-            group = group.element(Level::HELP.message(visible(hint)));
+            group = group.element(Level::HELP.message(visible_line(hint)));
         }
         let text = renderer.render(&[group]);
         match (&self.excerpt, self.line, self.column) {

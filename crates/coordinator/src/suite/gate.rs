@@ -7,6 +7,7 @@ use assay_common::config::Span;
 use assay_common::gate::{Amount, Bound, Estimand, Gate, Metric, Rule, Tier};
 use assay_common::score::Millionths;
 
+use super::alike::Judging;
 use super::cases::census::{Census, Slice};
 use super::hint::{counted, did_you_mean};
 use super::load::Loader;
@@ -28,6 +29,8 @@ pub(super) struct Offer<'a> {
     pub(super) repeats: u32,
     /// Whether answers are scored at all.
     pub(super) scored: bool,
+    /// How they are.
+    pub(super) judging: Judging<'a>,
     /// The cases, where all of them could be counted.
     pub(super) census: Option<&'a Census>,
     /// Files of recorded answers that lack what rules on latency and cost look at.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use assay_common::nearest::nearest;
 use assay_common::prompt::PromptBody;
+use assay_common::visible::visible_line;
 
 use super::folder::Found;
 use super::load::MAX_SUITE_BYTES;
@@ -59,7 +60,9 @@ pub fn live_places(asked: Vec<Place>, prompts: &[PromptDocument]) -> Result<Vec<
             && let Some(near) = nearest(&channel, channels.iter().copied())
         {
             return Err(format!(
-                "the prompt `{name}` asks for the channel `{channel}`; did you mean `{near}`?"
+                "the prompt `{}` asks for the channel `{}`; did you mean `{near}`?",
+                visible_line(&name),
+                visible_line(&channel)
             ));
         }
         if prompts.iter().any(|prompt| prompt.name == name && live(prompt, &channel)) {

@@ -13,6 +13,7 @@ use assay_common::score::Millionths;
 use assay_common::suite::{DatasetRef, Priority, Suite};
 
 use super::super::verdict::Sight;
+use super::alike::Judging;
 use super::cases::CaseSource;
 use super::check::check_map;
 use super::diagnostic::{Diagnostic, Findings, Mark, Problems, Severity};
@@ -210,6 +211,9 @@ impl Loader<'_> {
             self.check_prices(budget, &models);
         }
         let nothing_live = self.nothing_live.clone();
+        let threshold = part("threshold").share().and_then(Millionths::from_f64);
+        let is_read = scorers.len() == part("score").items().len();
+        let judging = Judging { scorers: if is_read { &scorers } else { &[] }, threshold, repeats, reduce };
         let gate = tree.get("gate").map(|gate| {
             let offer = Offer {
                 metrics: metrics_of(part("score")),
@@ -218,6 +222,7 @@ impl Loader<'_> {
                 nothing_live: nothing_live.as_deref(),
                 repeats,
                 scored: tree.get("score").is_some(),
+                judging,
                 census: counted.then_some(&census),
                 lacking: recordings.iter().filter_map(|file| file.lacking.clone()).collect(),
                 unpriced: self.unpriced(&models),
@@ -244,7 +249,7 @@ impl Loader<'_> {
             models: models.into_iter().map(|entry| entry.model).collect(),
             dataset: DatasetRef { digest, cases: census.cases(), clustered: census.clustered() },
             scorers,
-            threshold: part("threshold").share().and_then(Millionths::from_f64),
+            threshold,
             repeats,
             reduce,
             priority: match text("priority") {

@@ -11,8 +11,7 @@
 //! - `check`, `schema`: the declaration held against a file, and told to editors
 //! - `live`: what it asks for by channel
 //! - `prompts`, `models`, `scorers`, `gate`: one part of the suite each; `prospect`: what the gate can see, `never`:
-//!   what it can never pass; `templates`: the
-//!   variables they want
+//!   what it can never pass, `alike`: which of its metrics are one number; `templates`: the variables they want
 //! - `cases`, `recordings`: rows that walk past and are counted; `exact`: their numbers, kept to the last digit
 //! - `freeze`: the second pass; `upload`: the same between two machines, as JSON lines
 //! - `admit`: what is checked of a frozen suite that comes from elsewhere
@@ -21,6 +20,7 @@
 //! **Invariant:** validation stores nothing, calls nothing and opens no file outside the suite's folder.
 
 mod admit;
+mod alike;
 mod cases;
 mod check;
 mod diagnostic;

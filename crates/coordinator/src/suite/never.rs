@@ -20,9 +20,10 @@ impl Loader<'_> {
         offer: &Offer<'_>,
     ) {
         let at = node.entry(rule.bound.key()).map_or(node.at, |entry| entry.value.at);
-        let against = |other: &Rule| match contradicts(rule, other) {
-            true => Some("demands the opposite"),
-            false => leaves_no_room(rule, other, gate, offer).then_some("leaves no room for that"),
+        let against = |other: &Rule| match both_decide(rule, other, gate) {
+            true if contradicts(rule, other, offer) => Some("demands the opposite"),
+            true => leaves_no_room(rule, other, gate, offer).then_some("leaves no room for that"),
+            false => None,
         };
         if let Some((other, does)) = gate.rules.iter().find_map(|other| Some((other, against(other)?))) {
             let line = lines.get(&other.name).map_or_else(String::new, |line| format!(" on line {line}"));
@@ -35,25 +36,38 @@ impl Loader<'_> {
     }
 }
 
-/// Whether no number satisfies both, and both decide.
-fn contradicts(rule: &Rule, other: &Rule) -> bool {
-    let ((Bound::Min(low), Bound::Max(high)) | (Bound::Max(high), Bound::Min(low))) =
-        (rule.bound, other.bound)
-    else {
-        return false;
-    };
-    let both_decide = rule.tier != Tier::Advisory && other.tier != Tier::Advisory;
-    low > high && both_decide && rule.metric == other.metric && rule.slice == other.slice
+/// Whether a gate cannot pass where two rules that no number satisfies together are both in it. What is critical has to pass. Beside it
+/// a supporting rule fails for certain where it is about the completed run's own number; an interval may leave it inconclusive, which
+/// it may be, and so may a look before the end.
+fn both_decide(rule: &Rule, other: &Rule, gate: &Gate) -> bool {
+    let is_certain = |rule: &Rule| rule.estimand == Estimand::Suite && !gate.looks_again();
+    match (rule.tier, other.tier) {
+        (Tier::Critical, Tier::Critical) => true,
+        (Tier::Critical, Tier::Supporting) => is_certain(other),
+        (Tier::Supporting, Tier::Critical) => is_certain(rule),
+        _ => false,
+    }
 }
 
-/// Whether one of two critical rules is on a part of what the other is on, and too large a part for both to hold in one run: where
+/// Whether no number satisfies both.
+fn contradicts(rule: &Rule, other: &Rule, offer: &Offer<'_>) -> bool {
+    let (least, most) = match (rule.bound, other.bound) {
+        (Bound::Min(_), Bound::Max(_)) => (rule, other),
+        (Bound::Max(_), Bound::Min(_)) => (other, rule),
+        _ => return false,
+    };
+    least.bound.amount() > most.bound.amount()
+        && least.slice == most.slice
+        && offer.judging.never_above(&least.metric, &most.metric)
+}
+
+/// Whether one of two rules is on a part of what the other is on, and too large a part for both to hold in one run: where
 /// half of the cases are hardly ever right, all of them are not right nine times in ten.
 fn leaves_no_room(rule: &Rule, other: &Rule, gate: &Gate, offer: &Offer<'_>) -> bool {
     // What is looked at again is decided at different times, of parts whose size is not known beforehand.
     let Some(census) = offer.census.filter(|_| !gate.looks_again()) else { return false };
-    let both_decide = rule.tier == Tier::Critical && other.tier == Tier::Critical;
-    let of_every_case = matches!(rule.metric, Metric::PassRate | Metric::MeanScore);
-    if !both_decide || rule.metric != other.metric || !of_every_case {
+    let [metric, others] = [rule, other].map(|rule| offer.judging.same_as(&rule.metric));
+    if metric != others || !matches!(metric, Metric::PassRate | Metric::MeanScore) {
         return false;
     }
     let is_part = |part: &Rule, whole: &Rule| {

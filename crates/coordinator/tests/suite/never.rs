@@ -177,7 +177,11 @@ fn bounds_that_so_few_cases_cannot_show() {
         &both("max: 0.5"),
         &["error: `pass_rate min 0.9` on line 7 demands the opposite: this gate can never pass"],
     );
-    check(&both("max: 0.5, name: low, slice: {lang: de}"), &[]);
+    check(&both("max: 0.5, name: low, slice: {lang: de}"), &["leaves no room for that"]);
+    check(
+        &both("max: 0.5, estimand: population, name: low, slice: {lang: de}"),
+        &["leaves no room for that"],
+    );
     check(&both("max: 0.95"), &[]);
 }
 
@@ -288,8 +292,71 @@ fn bounds_on_a_part_and_on_the_whole_that_leave_no_room() {
     check(10, "", [most, "max: 0.7, slice: {lang: de}"], true);
     check(10, "", ["max: 0.4", "min: 0.8, slice: {lang: de}"], false);
     check(10, "", ["max: 0.4", "min: 0.9, slice: {lang: de}"], true);
-    check(10, "", [most, "max: 0.1, slice: {lang: de}, tier: supporting"], false);
+    check(10, "", [most, "max: 0.1, slice: {lang: de}, tier: supporting"], true);
+    check(10, "", [most, "max: 0.1, slice: {lang: de}, tier: supporting, estimand: population"], false);
     check(10, "stop_early: true, ", [most, few], false);
+}
+
+/// What is supporting may be inconclusive: it keeps a gate from passing only where it fails for certain.
+#[test]
+fn two_rules_keep_a_gate_from_passing_where_both_decide() {
+    let check = |gate: &str, [first, second]: [&str; 2], never: bool| {
+        for rules in [[first, second], [second, first]] {
+            let [first, second] = rules;
+            let gate = format!(
+                "gate: {{{gate}rules: [{{metric: pass_rate, {first}}}, {{metric: pass_rate, {second}}}]}}\n"
+            );
+            let told = told(&suite_with("", &gate));
+            assert_eq!(
+                told.contains("on line 7 demands the opposite: this gate can never pass"),
+                never,
+                "{told}"
+            );
+        }
+    };
+    let most = "min: 0.9";
+    check("", [most, "max: 0.5"], true);
+    check("", [most, "max: 0.5, estimand: population"], true);
+    check("stop_early: true, ", [most, "max: 0.5"], true);
+    check("", [most, "max: 0.5, tier: supporting"], true);
+    check("", ["min: 0.9, estimand: population", "max: 0.5, tier: supporting"], true);
+    check("", [most, "max: 0.5, tier: supporting, estimand: population"], false);
+    check("stop_early: true, ", [most, "max: 0.5, tier: supporting"], false);
+    check("", ["min: 0.9, tier: supporting", "max: 0.5, tier: supporting"], false);
+    check("", [most, "max: 0.5, tier: advisory"], false);
+}
+
+/// Where one scorer alone decides, its metric is the pass rate; where several do, none is passed less often than all.
+#[test]
+fn rules_on_one_number_under_two_names_contradict_each_other() {
+    let one = "{type: equals, value: a, metric: routing}";
+    let two = "{type: equals, value: a, metric: routing}, {type: contains, value: b, metric: tone}";
+    let check = |more: &str, scorers: &str, [first, second]: [&str; 2], never: bool| {
+        let suite = suite_with(
+            "",
+            &format!(
+                "{more}score: [{scorers}]\ngate: {{rules: [{{metric: {first}}}, {{metric: {second}}}]}}\n"
+            ),
+        );
+        let told = told(&suite);
+        assert_eq!(
+            told.contains("demands the opposite: this gate can never pass"),
+            never,
+            "{first} {second}: {told}"
+        );
+    };
+    let [rate, routing] = ["pass_rate, min: 0.9", "routing, max: 0.5"];
+    check("", one, [rate, routing], true);
+    check("", one, ["pass_rate, max: 0.5", "routing, min: 0.9"], true);
+    check("", one, ["mean_score, min: 0.9", routing], true);
+    check("repeats: 3\n", one, [rate, routing], true);
+    check("repeats: 3\nreduce: any\n", one, [rate, routing], false);
+    check("repeats: 3\nreduce: any\n", one, ["mean_score, min: 0.9", routing], true);
+    check("", two, [rate, routing], true);
+    check("", two, ["pass_rate, max: 0.5", "routing, min: 0.9"], false);
+    check("threshold: 0.5\n", two, [rate, routing], false);
+    check("", one, [rate, "routing, max: 0.9"], false);
+    check("", one, [rate, "routing, max: 0.5, slice: {lang: de}"], false);
 }
 
 /// A suite of 400 cases in so many clusters, each of which recorded answers hold.

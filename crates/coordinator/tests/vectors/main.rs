@@ -1,7 +1,8 @@
 //! The statistics against values that other implementations computed.
 //!
 //! Every vector of the folder is looked at, every value it expects, and a kind that nothing here knows fails by name. The
-//! folder is that of `ASSAY_VECTORS` where it is set: another half of the same kinds.
+//! folder is that of `ASSAY_VECTORS` where it is set: another half of the same kinds. `stats_variants` beside it holds what those leave
+//! out: the least and the most that each kind can be given.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a helper of a test may panic as the test may")]
 
 mod across;
@@ -23,10 +24,24 @@ const KINDS: [&[(&str, Check)]; 4] = [&complete::KINDS, &across::KINDS, &trials:
 
 #[test]
 fn every_vector_agrees() {
+    let folder = std::env::var_os("ASSAY_VECTORS").map_or_else(|| data("stats_vectors"), PathBuf::from);
+    let seen = agree(&folder);
+    for (kind, _) in KINDS.into_iter().flatten() {
+        assert!(seen.contains_key(*kind), "no vector of the kind `{kind}`");
+    }
+}
+
+#[test]
+fn every_variant_agrees() {
+    assert!(!agree(&data("stats_variants")).is_empty());
+}
+
+/// Holds every vector of a folder against the functions; how many there are of each kind.
+fn agree(folder: &Path) -> BTreeMap<String, usize> {
     let known: BTreeMap<&str, Check> = KINDS.into_iter().flatten().copied().collect();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut wrong = Vec::new();
-    for vector in vectors(&folder()) {
+    for vector in vectors(folder) {
         *seen.entry(vector.kind.clone()).or_default() += 1;
         match known.get(vector.kind.as_str()) {
             Some(check) => check(&vector),
@@ -36,14 +51,11 @@ fn every_vector_agrees() {
     }
     let total: usize = seen.values().sum();
     assert!(wrong.is_empty(), "of {total} vectors:\n{}", wrong.join("\n"));
-    for kind in known.keys() {
-        assert!(seen.contains_key(*kind), "no vector of the kind `{kind}`");
-    }
+    seen
 }
 
-fn folder() -> PathBuf {
-    std::env::var_os("ASSAY_VECTORS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/stats_vectors"), PathBuf::from)
+fn data(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(folder)
 }
 
 fn vectors(folder: &Path) -> Vec<Vector> {

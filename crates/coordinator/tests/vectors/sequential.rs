@@ -1,5 +1,7 @@
 //! Looks at a run while its results come in.
 
+use std::collections::BTreeMap;
+
 use assay_common::verdict::Decision;
 use assay_coordinator::verdict::stats::sequential::{
     Demand, Finite, Futility, Grid, Mixture, Population, Sequence, Stage, Stop, finite_bounds, mean_bounds,
@@ -63,7 +65,7 @@ fn grid_population(v: &Vector) {
     let excess: Vec<f64> = differences.iter().map(|d| d + margin).collect();
     let path = grid_path(v, &excess, [margin - 1.0, margin + 1.0]);
     let bounds = |n: usize| {
-        let values: Vec<(f64, u64)> = differences[..n].iter().map(|d| (f64::midpoint(*d, 1.0), 1)).collect();
+        let values = counted(differences[..n].iter().map(|d| f64::midpoint(*d, 1.0)));
         mean_bounds(&values, v.float("alpha_one_sided"), v.bets()).map(|mean| 2.0 * mean - 1.0)
     };
     v.close_points(|n, key| match key {
@@ -97,10 +99,8 @@ fn threshold_path(v: &Vector) {
     let (tau, values) = (v.float("tau"), v.known_units("x"));
     let excess: Vec<f64> = values.iter().map(|x| x - tau).collect();
     let path = grid_path(v, &excess, [-tau, 1.0 - tau]);
-    let bounds = |n: usize| {
-        let passed = values[..n].iter().filter(|x| **x > 0.5).count() as u64;
-        mean_bounds(&[(1.0, passed), (0.0, n as u64 - passed)], v.float("alpha_one_sided"), v.bets())
-    };
+    let bounds =
+        |n: usize| mean_bounds(&counted(values[..n].iter().copied()), v.float("alpha_one_sided"), v.bets());
     v.close_points(|n, key| match key {
         "logE_pass" => path[n - 1][0],
         "logE_fail" => path[n - 1][1],
@@ -108,6 +108,13 @@ fn threshold_path(v: &Vector) {
         "upper" => bounds(n)[1],
         _ => f64::NAN,
     });
+}
+
+/// Each value with how often it occurs.
+fn counted(values: impl Iterator<Item = f64>) -> Vec<(f64, u64)> {
+    let mut times: BTreeMap<u64, u64> = BTreeMap::new();
+    values.for_each(|value| *times.entry(value.to_bits()).or_default() += 1);
+    times.into_iter().map(|(bits, times)| (f64::from_bits(bits), times)).collect()
 }
 
 fn mixture(v: &Vector) -> Mixture {
@@ -148,7 +155,7 @@ fn gate_population(v: &Vector) {
         Futility { start, every, chance }
     });
     let demand = Demand {
-        alpha_fail: v.float("alpha_fail"),
+        alpha_fail: v.float_or("alpha_fail", v.float("alpha")),
         mixture: mixture(v),
         futility,
         ..Demand::of_cases(v.float("margin"), v.whole("N"), v.float("alpha"))

@@ -4,7 +4,7 @@ use assay_coordinator::verdict::stats::trials::{Spread, flip_rate, pass_at, pass
 use assay_coordinator::verdict::stats::{Drift, Stability, flake};
 
 use super::Check;
-use super::vector::Vector;
+use super::vector::{Vector, units};
 
 pub(crate) const KINDS: [(&str, Check); 5] = [
     ("pass_at_k", |v| {
@@ -56,12 +56,7 @@ fn e_sr_detector(v: &Vector) {
     let mut drift = Drift::new(v.float("slack"), v.bets());
     let (mut roberts, mut cusum) = (Vec::new(), Vec::new());
     for night in v.input("nights").as_array().unwrap() {
-        drift.push(night.as_str().unwrap().chars().map(|sign| match sign {
-            '-' => Some(-1.0),
-            '0' => Some(0.0),
-            '+' => Some(1.0),
-            _ => None,
-        }));
+        drift.push(units(night));
         roberts.push(drift.roberts());
         cusum.push(drift.cusum());
     }

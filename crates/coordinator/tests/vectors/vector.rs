@@ -61,7 +61,14 @@ impl Vector {
     }
 
     pub(crate) fn whole(&self, key: &str) -> u64 {
-        self.input[key].as_u64().unwrap_or_else(|| panic!("{}: no whole number `{key}`", self.id))
+        let number = &self.input[key];
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a count, which may be written as 5.0"
+        )]
+        let rounded = || number.as_f64().filter(|n| *n >= 0.0 && n.fract() == 0.0).map(|n| n as u64);
+        number.as_u64().or_else(rounded).unwrap_or_else(|| panic!("{}: no whole number `{key}`", self.id))
     }
 
     /// How many bets the grid has.
@@ -77,12 +84,9 @@ impl Vector {
         list(&self.input[key])
     }
 
-    /// Differences or values as signs (`-`, `0`, `+`; `1` for a pass; `?` missing) or as numbers.
+    /// Differences or values, as [`units`] reads them.
     pub(crate) fn units(&self, key: &str) -> Vec<Option<f64>> {
-        match &self.input[key] {
-            Value::String(signs) => signs.chars().map(unit).collect(),
-            numbers => numbers.as_array().unwrap().iter().map(Value::as_f64).collect(),
-        }
+        units(&self.input[key])
     }
 
     /// The same where none is missing.
@@ -96,20 +100,17 @@ impl Vector {
         &self.expect[key]
     }
 
-    /// An expected value that we deliberately do not give, and why not.
-    pub(crate) fn set_aside(&self, keys: &[&str], _why: &str) {
-        self.looked_at.borrow_mut().extend(keys.iter().map(|key| (*key).to_owned()));
-    }
-
     /// A number; `null` stands for one that is infinite or undefined.
     pub(crate) fn close(&self, key: &str, actual: impl Into<Option<f64>>) {
         let expected = self.expected(key).clone();
         self.compare(key, &expected, actual.into());
     }
 
-    pub(crate) fn close_interval(&self, keys: [&str; 2], [low, high]: Interval) {
-        self.close(keys[0], low);
-        self.close(keys[1], high);
+    /// Both bounds; without an interval both are undefined.
+    pub(crate) fn close_interval(&self, keys: [&str; 2], actual: impl Into<Option<Interval>>) {
+        let actual = actual.into();
+        self.close(keys[0], actual.map(|[low, _]| low));
+        self.close(keys[1], actual.map(|[_, high]| high));
     }
 
     pub(crate) fn close_list(&self, key: &str, actual: &[f64]) {
@@ -154,8 +155,17 @@ impl Vector {
     }
 }
 
+/// Numbers; `null` stands for one that is infinite.
 pub(crate) fn list(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(|value| value.as_f64().unwrap()).collect()
+    value.as_array().unwrap().iter().map(|value| value.as_f64().unwrap_or(f64::INFINITY)).collect()
+}
+
+/// Values as signs (`-`, `0`, `+`; `1` for a pass; `?` missing) or as numbers (`null` missing).
+pub(crate) fn units(value: &Value) -> Vec<Option<f64>> {
+    match value {
+        Value::String(signs) => signs.chars().map(unit).collect(),
+        numbers => numbers.as_array().unwrap().iter().map(Value::as_f64).collect(),
+    }
 }
 
 fn unit(sign: char) -> Option<f64> {

@@ -1,5 +1,9 @@
-//! Whatever a name, a reason, a case or a model holds is text, wherever a review is read: in Markdown, in a page, in a spreadsheet.
+//! Whatever a name, a reason, a case or a model holds is text, wherever a review is read: in Markdown, in a page, in a spreadsheet. In
+//! a terminal it is one line.
 
+use assay_common::clock::Clock;
+use assay_common::suite::Suite;
+use assay_store::{Schema, Store, StoreUrl};
 use fake_provider::{FakeProvider, Reaction, Script, When};
 
 use super::{ALONE, Team, says};
@@ -84,4 +88,60 @@ fn an_error_is_one_line() {
     let resolve = ["incident", "resolve", "1", "--cause", "haste\nall is well"];
     team.ann(&resolve).expect(0);
     check(team.ann(&resolve), "incident 1 is resolved already: haste\\u{a}all is well");
+}
+
+/// A name over two lines is refused with its place; one that a store has all the same, and one that is asked for, are shown on one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_one_line() {
+    let team = Team::of(20, "echo/echo", &[]);
+    let run = team.judges(1, None, 0);
+    let written = std::fs::read_to_string(team.place.path().join("suite.yaml")).unwrap();
+    let ends = |arguments: &[&str], code, parts: &[&str]| {
+        let ran = team.ann(arguments).expect(code);
+        says(&ran.stderr, parts);
+        ran
+    };
+    for (name, held) in
+        [("two\\nlines", "`name` holds a line break"), ("two\\u2028lines", "`name` holds a line break")]
+    {
+        team.place.write("suite.yaml", written.replace("name: support", &format!("name: \"{name}\"")));
+        ends(&["validate", "suite.yaml"], 2, &[held, "suite.yaml:4:12"]);
+    }
+    let store = Store::open(&StoreUrl::Sqlite(team.place.path().join(".assay/assay.db")), Schema::Require)
+        .await
+        .unwrap();
+    let frozen = store.run(run.parse().unwrap()).await.unwrap().unwrap().revision;
+    let suite = store.suite(frozen).await.unwrap().unwrap();
+    let mut prompts = suite.prompts.clone();
+    prompts[0].name = "two\nlines".to_owned();
+    store.freeze_suite(Suite { prompts, ..suite }, Clock::system().now()).await.unwrap();
+    store.close().await;
+
+    let shown = "two\\u{a}lines";
+    let promote = ["prompt", "promote", "two\nlines@1", "--channel", "production"];
+    let over = [&promote[..], &["--override", "--reason", "in haste"]].concat();
+    for (arguments, code) in [
+        (&promote[..], 1),
+        (&over, 0),
+        (&over, 2),
+        (&["prompt", "list"], 0),
+        (&["prompt", "show", "two\nlines"], 0),
+        (&["prompt", "show", "two\nlines@7"], 2),
+        (&["prompt", "show", "two\nlimes"], 2),
+        (&["prompt", "history", "two\nlines"], 0),
+        (&["prompt", "verify", "prompts/1.md", "--channel", "production"], 0),
+        (&["prompt", "rollback", "two\nlines", "--channel", "production", "--reason", "x"], 2),
+        (&["incident", "open", "two\nlines", "--channel", "production", "--reason", "x"], 0),
+        (&["incident", "list"], 0),
+        (&["compare", "two\nlines@1", "two\nlines@2"], 2),
+        (&["schedule", "show", "two\nlines"], 2),
+        (&["notify", "list"], 0),
+        (&["review", "--week"], 0),
+    ] {
+        let ran = team.ann(arguments).expect(code);
+        let told = if code == 0 { &ran.stdout } else { &ran.stderr };
+        assert!(told.contains(shown), "{arguments:?}: {told}");
+        assert!(!told.lines().any(|line| line.starts_with("lines")), "{arguments:?}: {told}");
+        assert!(code == 0 || told.lines().count() == 1, "{arguments:?}: {told}");
+    }
 }

@@ -151,6 +151,23 @@ async fn what_is_wrong_with_a_schedule_is_named() {
         2,
         &["there is a schedule `s` already"],
     );
+    // What is played back never changes.
+    let written = std::fs::read_to_string(place.path().join("suite.yaml")).unwrap();
+    let recorded = "models: [{provider: recorded, model: old, file: answers.jsonl}]";
+    place.write("suite.yaml", written.replace("models: [echo/echo]", recorded));
+    place.write("answers.jsonl", "{\"case\": \"a\", \"prompt\": \"p\", \"output\": \"yes\"}\n");
+    let played = [&daily[..], &["--channel", "production", "--name", "played"]].concat();
+    let warned = place.assay(&add(&played)).expect(0);
+    says(
+        &warned.stderr,
+        &[
+            "warning: `recorded/old` plays back recorded answers",
+            "come to `unknown`",
+            "sweep with a model that is asked anew",
+        ],
+    );
+    let shown = place.assay(&["schedule", "show", "played", "--json"]).expect(0).json();
+    says(shown["warnings"][0].as_str().unwrap(), &["`recorded/old` plays back"]);
     check(&["schedule", "pause", "t"], 2, &["there is no schedule `t`", "did you mean `s`?"]);
     // A suite that asks for what is live under a name that is near.
     with("{name: p, channel: producton}, {name: p, text: '{{ x }}!'}");

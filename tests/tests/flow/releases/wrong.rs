@@ -146,6 +146,17 @@ fn an_override_of_what_passed_is_said_to_be_needless() {
         &told,
         &["support@1 was put by override, though its verdict passed, on production by ann: in haste"],
     );
+    // What somebody finds wrong besides is no note of that: it is an incident, which those join that somebody opens of it again.
+    let report = |reason: &str, parts: &[&str]| {
+        let open = ["incident", "open", "support", "--channel", "production", "--reason", reason];
+        says(&team.ann(&open).expect(0).stdout, parts);
+    };
+    report("it swears", &["incident 2 is open: support@1 on production: it swears"]);
+    let joined = "no incident was opened: this was noted with incident 2, which somebody has opened of the same version";
+    report("it leaks", &[joined, "incident 2 is open", "noted by ann: it leaks"]);
+    let incidents = team.ann(&["incident", "list", "--json"]).expect(0).json();
+    let kinds: Vec<_> = incidents.as_array().unwrap().iter().map(|incident| &incident["kind"]).collect();
+    assert_eq!(kinds, ["manual", "override"]);
 }
 
 /// A release that took the version off is noted with its incident once.

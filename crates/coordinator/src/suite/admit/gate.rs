@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use assay_common::gate::{Bound, Gate, Metric};
 use assay_common::suite::Suite;
+use assay_common::visible::is_one_line;
 
 use super::super::layout::MAX_REPEATS;
 use super::Objections;
@@ -31,7 +32,7 @@ pub(super) fn gate(gate: &Gate, suite: &Suite, objections: &mut Objections) {
     let mut names = HashSet::new();
     for (index, rule) in gate.rules.iter().enumerate() {
         let place = format!("gate.rules[{index}]");
-        if rule.name.is_empty() || rule.name.contains(char::is_control) {
+        if rule.name.is_empty() || !is_one_line(&rule.name) {
             objections.add(&place, "a rule's name is one line");
         }
         if !names.insert(&rule.name) {

@@ -16,7 +16,7 @@ use assay_common::verdict::Decision;
 
 use super::super::evidence::Difference;
 use super::super::stats::power::{detectable, least_margin};
-use super::super::stats::{Discordance, Interval, quantile, tango_interval, tango_z};
+use super::super::stats::{Discordance, Interval, Sample, quantile, tango_interval, tango_z};
 use super::rate::Share;
 use super::{Finding, Terms, needed, words};
 
@@ -170,6 +170,10 @@ fn by_clusters_test(figures: &Difference, margin: f64, terms: Terms) -> Option<T
             margin,
             terms.confidence,
         ));
+    }
+    // A t of infinity is what was seen of too few, and no evidence.
+    if ![scored, &figures.lowest, &figures.highest].into_iter().all(Sample::has_spread) {
+        return None;
     }
     let interval = scored.interval(terms.confidence)?;
     let (lowest, highest) = (figures.lowest.t(-margin)?, figures.highest.t(-margin)?);

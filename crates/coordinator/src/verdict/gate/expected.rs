@@ -28,10 +28,7 @@ pub(super) fn judge_cost(figures: &Spending, cases: u64, rule: &Rule, terms: Ter
     }
     let interval = |confidence: f64| match rule.bound {
         Bound::MaxIncrease(_) => figures.ratio.interval(confidence).map(|bounds| bounds.map(|end| end - 1.0)),
-        _ => {
-            let mean = figures.own.mean()?;
-            figures.own.interval(confidence).or(Some([mean, mean]))
-        }
+        _ => figures.own.interval(confidence),
     };
     let observed = match rule.bound {
         Bound::MaxIncrease(_) => figures.ratio.value().map(|ratio| ratio - 1.0),

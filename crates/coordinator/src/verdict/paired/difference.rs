@@ -40,12 +40,14 @@ impl Sums {
             (Some(interval), Some(tests.mid_p), Some(tests.exact), Test::Mcnemar)
         } else {
             let degrees = self.differences.clusters().saturating_sub(1);
-            let p = match self.differences.t(0.0) {
+            let spread = Some(&self.differences).filter(|differences| differences.has_spread());
+            let p = match spread.and_then(|differences| differences.t(0.0)) {
                 Some(t) => Some(2.0 * quantile::student_t_below(-t.abs(), degrees)),
                 // No case differs: chance does as much whenever it is asked.
                 None => self.differences.constant().filter(|all| *all == 0).map(|_| 1.0),
             };
-            (self.differences.interval(terms.confidence), p, None, Test::StudentT)
+            let interval = spread.and_then(|differences| differences.interval(terms.confidence));
+            (interval, p, None, Test::StudentT)
         };
         let seen = cases > 0;
         Difference {

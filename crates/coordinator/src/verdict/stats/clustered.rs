@@ -143,19 +143,25 @@ impl Sample {
         }
     }
 
-    /// The two-sided t interval of the mean with G − 1 degrees of freedom; `None` where the standard error is
-    /// 0 or unknown: no spread seen is not no spread.
+    /// Whether its clusters differ. Where they do not, [`Sample::interval`] has no width and [`Sample::t`] is infinite, as their
+    /// formulas have it, and neither is evidence: no spread seen is not no spread. Who decides by them asks this first.
+    pub fn has_spread(&self) -> bool {
+        self.clusters >= 2 && self.shared_mean.is_none()
+    }
+
+    /// The two-sided t interval of the mean with G − 1 degrees of freedom; of no width where the standard error is 0
+    /// ([`Sample::has_spread`]), `None` where it is unknown.
     pub fn interval(&self, confidence: f64) -> Option<Interval> {
-        let error = self.standard_error().filter(|error| *error > 0.0)?;
-        let half = quantile::student_t(two_sided(confidence), self.clusters - 1) * error;
+        let half = quantile::student_t(two_sided(confidence), self.clusters.checked_sub(1)?)
+            * self.standard_error()?;
         self.mean().map(|mean| [mean - half, mean + half])
     }
 
-    /// Student's t of H0: the expected mean is `mean0`, with G − 1 degrees of freedom; `None` where the
-    /// standard error is 0 or unknown.
+    /// Student's t of H0: the expected mean is `mean0`, with G − 1 degrees of freedom; infinite where the standard error is 0
+    /// ([`Sample::has_spread`]) and the mean is another, `None` where it is unknown or both are 0.
     pub fn t(&self, mean0: f64) -> Option<f64> {
-        let error = self.standard_error().filter(|error| *error > 0.0)?;
-        self.mean().map(|mean| (mean - mean0) / error)
+        let t = (self.mean()? - mean0) / self.standard_error()?;
+        (!t.is_nan()).then_some(t)
     }
 
     /// The mean in multiples of 1/`one`: its whole part, and the rest in [0, 1).
@@ -217,7 +223,13 @@ mod tests {
             let sample = sample(3, clusters);
             assert_eq!(sample.standard_error(), error, "{clusters:?}");
             assert_eq!(sample.effective_size(), effective, "{clusters:?}");
-            assert!(sample.t(0.0).is_none() && sample.interval(0.95).is_none());
+            assert!(!sample.has_spread());
+            // What the formulas say of it, which decides nothing.
+            let mean = sample.mean().filter(|_| error.is_some());
+            assert_eq!(sample.interval(0.95), mean.map(|mean| [mean; 2]));
+            assert_eq!(sample.t(0.0), mean.map(|_| f64::INFINITY));
+            assert_eq!(sample.t(1.0), mean.map(|_| f64::NEG_INFINITY));
+            assert_eq!(mean.and_then(|mean| sample.t(mean)), None, "neither above nor below");
         };
         check(&[], None, 0.0);
         check(&[&[1, 2]], None, 1.0);

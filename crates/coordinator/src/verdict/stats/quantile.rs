@@ -1,6 +1,6 @@
 //! Quantiles of the normal and of Student's t distribution.
 
-use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+use statrs::distribution::{Continuous, ContinuousCDF, Normal, StudentsT};
 
 /// Probabilities closer to 0 or 1 than this are taken as this: beyond it the incomplete beta function that
 /// Student's t needs is not reliable, and no gate asks for such confidence.
@@ -34,12 +34,23 @@ pub fn student_t(p: f64, degrees: u64) -> f64 {
     z + (z.powi(3) + z) / (4.0 * nu) + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * nu * nu)
 }
 
-/// The chance that Student's t with `degrees` ≥ 1 degrees of freedom falls below `t`; for very many degrees the normal's.
+/// The chance that Student's t with `degrees` ≥ 1 degrees of freedom falls below `t`, which may be infinite.
+///
+/// For many degrees it is the expansion of Fisher around the normal's, whose next term is below 10⁻¹² there:
+/// Φ(t) − φ(t)·((t³ + t)/4ν + (3t⁷ − 7t⁵ − 5t³ − 3t)/96ν²) (Johnson, Kotz & Balakrishnan 1995, chapter 28).
 pub fn student_t_below(t: f64, degrees: u64) -> f64 {
-    if degrees >= MANY_DEGREES {
-        return normal_below(t);
+    if t.is_infinite() {
+        return if t > 0.0 { 1.0 } else { 0.0 };
     }
-    StudentsT::new(0.0, 1.0, degrees.max(1) as f64).map_or(f64::NAN, |distribution| distribution.cdf(t))
+    let nu = degrees.max(1) as f64;
+    if degrees < MANY_DEGREES {
+        return StudentsT::new(0.0, 1.0, nu).map_or(f64::NAN, |distribution| distribution.cdf(t));
+    }
+    // Beyond, nothing is left of the density.
+    let t = t.clamp(-40.0, 40.0);
+    let terms = (t.powi(3) + t) / (4.0 * nu)
+        + (3.0 * t.powi(7) - 7.0 * t.powi(5) - 5.0 * t.powi(3) - 3.0 * t) / (96.0 * nu * nu);
+    normal_below(t) - Normal::standard().pdf(t) * terms
 }
 
 #[cfg(test)]
@@ -64,7 +75,12 @@ mod tests {
         for p in [0.5, 0.8, 0.95, 0.975, 0.999] {
             let (below, above) = (student_t(p, MANY_DEGREES - 1), student_t(p, MANY_DEGREES));
             assert!((below - above).abs() < 1e-7, "{p}: {below} and {above}");
+            for degrees in [MANY_DEGREES - 1, MANY_DEGREES, 50 * MANY_DEGREES] {
+                let back = student_t_below(student_t(p, degrees), degrees);
+                assert!((back - p).abs() < 1e-8, "{back} for {p} with {degrees}");
+            }
         }
+        assert_eq!([f64::INFINITY, f64::NEG_INFINITY].map(|t| student_t_below(t, 3)), [1.0, 0.0]);
     }
 
     #[test]
