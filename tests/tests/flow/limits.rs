@@ -115,6 +115,28 @@ async fn limits_that_make_no_sense_are_refused() {
     place.assay(&["migrate"]).expect(0);
     let set = |scope, flag, number| ["limits", "set", scope, flag, number, "--reason", "r"];
     check("", &set("fakr", "--requests-per-minute", "5"), &["did you mean `fake`"]);
+    check(
+        "",
+        &set("fake/", "--requests-per-minute", "5"),
+        &["`fake/` names no model: write `fake` for the account"],
+    );
+    let short = "limits = { requests_per_minute = 60, window_length = \"5s\" }";
+    check(
+        short,
+        &set("fake", "--requests-per-minute", "5"),
+        &["leaves not one request in a window of 5s", "make it 12"],
+    );
+    let shorter = "[providers.fake.limits]\nrequests_per_minute = 60\nwindow_length = \"500ms\"";
+    check(
+        shorter,
+        &["validate", "suite.yaml"],
+        &["assay.toml", "line 4", "not one request in a window of 500ms"],
+    );
+    check(
+        "",
+        &["limits", "clear", "fake", "--reason", "r"],
+        &["nothing is set of `fake`", "looked for: requests, tokens,"],
+    );
     check("", &set("fake", "--requests-per-minute", "-5"), &["whole number from 1", "-5"]);
     check(
         "",
@@ -127,4 +149,24 @@ async fn limits_that_make_no_sense_are_refused() {
         &["tokns", "input_tokens"],
     );
     assert_eq!(provider.bill().totals().calls, 0);
+}
+
+/// What still works and may not be meant so is said with its place, and the run goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_that_may_not_be_meant_so_are_told() {
+    let provider = provider().await;
+    let place = Workplace::default();
+    let own = |model: &str| format!("[providers.fake.models.{model}.limits]\nrequests_per_minute = 6000\n");
+    write(&place, &provider, &format!("{}{}", own("smal"), own("large")));
+    for arguments in [["validate", "suite.yaml"], ["run", "suite.yaml"]] {
+        let told = place.assay(&arguments).expect(0).stderr;
+        let meant = "help: did you mean [providers.fake.models.\"small\".limits]?";
+        let others = "assay.toml limits `large` of `fake` apart, which this suite does not ask";
+        assert!(told.contains("suite.yaml:6") && told.contains(meant) && told.contains(others), "{told}");
+    }
+    let limits = "limits = { requests_per_minute = 6000 }\n";
+    write(&place, &provider, &format!("{limits}{}", own("small")));
+    let set = ["limits", "set", "fake/small", "--requests-per-minute", "7000", "--reason", "r"];
+    let set = place.assay(&set).expect(0).stdout;
+    assert!(set.contains("it is more than the 6000 of its account `fake`, which is what counts"), "{set}");
 }

@@ -11,12 +11,12 @@ use crate::settings::Settings;
 pub(crate) async fn call(settings: &Settings, command: Option<LimitsCommand>) -> Result<Exit, Exit> {
     let releases = Releases::open(settings).await?;
     let config = &settings.config;
-    let document = match command {
-        None => releases.limits(config).await?,
-        Some(LimitsCommand::Set(asked)) => releases.set_limits(config, &asked).await?,
+    let (document, of) = match command {
+        None => (releases.limits(config).await?, None),
+        Some(LimitsCommand::Set(asked)) => (releases.set_limits(config, &asked).await?, Some(asked.scope)),
         Some(LimitsCommand::Clear { scope, dimension, reason }) => {
-            releases.clear_limits(config, &scope, dimension, &reason).await?
+            (releases.clear_limits(config, &scope, dimension, &reason).await?, Some(scope))
         }
     };
-    put(settings, &document, render::limits)
+    put(settings, &document, |document| render::limits(document, of.as_deref()))
 }

@@ -11,10 +11,15 @@ use super::table;
 /// Workers that are named for each limit; the document has all of them.
 const WORKERS: usize = 10;
 
-/// All limits.
-pub(crate) fn limits(document: &LimitsDocument) -> String {
+/// All limits, or those of one account or model.
+pub(crate) fn limits(document: &LimitsDocument, of: Option<&str>) -> String {
     if document.limits.is_empty() && document.money.is_empty() {
-        return "no limits: assay.toml names none, and no worker calls a provider\n".to_owned();
+        let of = of.map(|scope| format!(" of {}", visible_line(scope)));
+        return format!(
+            "no limits{}: assay.toml names none, nobody has set one, and no worker calls {}\n",
+            of.as_deref().unwrap_or_default(),
+            if of.is_some() { "it" } else { "a provider" },
+        );
     }
     let mut text = String::new();
     if !document.limits.is_empty() {
@@ -191,8 +196,14 @@ openai, requests a minute: the provider has refused a call for its rate
 openai, money: $4.25 of $5 for the day that ends at 2026-11-24T00:00:00Z, $0.5 is set aside
 ";
         // Cells end where their column does.
-        let found: String = limits(&document).lines().map(|line| format!("{}\n", line.trim())).collect();
+        let found: String =
+            limits(&document, None).lines().map(|line| format!("{}\n", line.trim())).collect();
         assert_eq!(found, expected);
-        assert!(limits(&LimitsDocument::default()).starts_with("no limits"));
+        let nothing = |of| limits(&LimitsDocument::default(), of);
+        assert!(nothing(None).starts_with("no limits: assay.toml names none, nobody has set one"));
+        assert!(
+            nothing(Some("openai")).starts_with("no limits of openai: ")
+                && nothing(Some("openai")).ends_with("calls it\n")
+        );
     }
 }
