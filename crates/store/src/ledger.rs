@@ -17,6 +17,7 @@ mod clock;
 mod grant;
 mod headroom;
 mod known;
+mod pace;
 mod part;
 mod share;
 mod spent;
@@ -30,11 +31,12 @@ use assay_common::clock::Micros;
 use assay_common::id::MemberId;
 use assay_common::limit::Dimension;
 
-pub use ask::{ALL, Answer, Ask, Why};
+pub use ask::{ALL, Answer, Ask, Refusal, Why};
 pub use clock::OwnClock;
 pub(crate) use grant::reduced;
 pub use headroom::Profile;
 pub use known::{Cut, Known, Learned, Said, Set, Stranger};
+pub use pace::Pace;
 pub use part::{Grant, Part};
 pub use spent::Spent;
 
@@ -61,7 +63,7 @@ impl Book {
         self.clock.advance(now, ttl_us);
         self.expire();
         let cases: Vec<_> = asks.iter().map(|ask| self.case(member, ask, now)).collect();
-        cases.iter().for_each(|case| self.learn(case, now));
+        self.learn(&cases, now);
         let until = self.clock.at.saturating_add(ttl_us);
         let senders = self.senders(&cases);
         cases.iter().map(|case| self.grant(case, &senders, until, now)).collect()

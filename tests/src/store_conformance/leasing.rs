@@ -6,7 +6,9 @@ use assay_common::clock::Micros;
 use assay_common::id::{AuditId, MemberId};
 use assay_common::limit::Dimension;
 use assay_store::ledger::ALL;
-use assay_store::{Answer, Ask, AuditEntry, LimitRow, Profile, Renewal, Said, Store, StoreUrl, Why};
+use assay_store::{
+    Answer, Ask, AuditEntry, LimitRow, Profile, Refusal, Renewal, Said, Store, StoreUrl, Why,
+};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -26,6 +28,7 @@ fn ask(dimension: Dimension, limit: Option<u64>, acked: u64) -> Ask {
         used: 0,
         said: None,
         refused: None,
+        lacks: None,
     }
 }
 
@@ -156,7 +159,8 @@ pub async fn a_limit_is_set_and_cleared(place: StoreUrl) {
     let told = Ask { said, acked: answer.seq, ..ask(requests, Some(600), 0) };
     let answer = renew(&store, member_id(1), vec![told]).await.remove(0);
     assert_eq!((answer.limit, answer.why), (Some(500), Some(Why::Contradicted { says: 500 })));
-    let refused = Ask { refused: Some(TTL), acked: answer.seq, ..ask(requests, Some(600), 0) };
+    let refusal = Refusal { pause: TTL, is_told: true };
+    let refused = Ask { refused: Some(refusal), acked: answer.seq, ..ask(requests, Some(600), 0) };
     renew(&store, member_id(1), vec![refused]).await;
     let joined = renew(&store, member_id(2), vec![ask(requests, Some(600), 0)]).await.remove(0);
     assert_eq!((joined.amount, joined.why), (Some(0), Some(Why::Paused)));

@@ -57,6 +57,7 @@ pub(super) async fn limits_are_shown_set_and_taken_back(place: StoreUrl) {
             used: 0,
             said: None,
             refused: None,
+            lacks: None,
         };
         let renewal = Renewal { member, asks: vec![ask], ttl: Duration::from_secs(600) };
         api.store.renew(renewal, Clock::system().now()).await.unwrap().remove(0)

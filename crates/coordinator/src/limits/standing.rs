@@ -8,7 +8,7 @@ use assay_common::id::MemberId;
 use assay_common::limit::Dimension;
 use assay_common::money::NanoUsd;
 use assay_store::ledger::ALL;
-use assay_store::{LimitRow, Member, SetCap, Spending, Store, StoreError};
+use assay_store::{Gathers, LimitRow, Member, SetCap, Spending, Store, StoreError};
 
 use super::document::{Configured, LearnedLimit, Lease, LimitEntry, LimitsDocument, MoneyEntry, SetTo};
 use crate::report::civil;
@@ -117,6 +117,12 @@ fn entry(row: LimitRow, here: Option<u64>, members: &HashMap<MemberId, Member>) 
         })
         .collect();
     let mut why: Vec<_> = row.why.iter().map(ToString::to_string).collect();
+    why.extend(row.gathers.map(|Gathers { tokens, wait }| {
+        format!(
+            "a request waits for about {tokens} more tokens, {} s at what its worker may use; those behind it wait too",
+            wait.as_secs()
+        )
+    }));
     let said = configured.into_iter().flat_map(|(least, most)| [least, most]).chain(here);
     let configured = said.clone().min().zip(said.max()).map(|(least, most)| Configured { least, most });
     if let Some(Configured { least, most }) =
