@@ -50,6 +50,8 @@ pub struct Book {
     pub clock: OwnClock,
     /// Nobody begins a call before.
     pub paused_until: Option<Micros>,
+    /// How often somebody has lifted what held its calls back.
+    pub resumed: u64,
     /// What is known of each limit.
     pub known: BTreeMap<Dimension, Known>,
     /// Everybody who has been granted anything that counts.
@@ -72,6 +74,16 @@ impl Book {
     /// Nobody begins a call for so long.
     pub fn paused_for(&self, now: Micros) -> Duration {
         self.paused_until.map_or(Duration::ZERO, |until| until.since(now))
+    }
+
+    /// Lifts a pause: calls begin again, at a tenth of the rate at first. Whether there was one.
+    pub(crate) fn resume(&mut self, now: Micros) -> bool {
+        let is_paused = self.paused_until.is_some_and(|until| until > now);
+        if is_paused {
+            self.paused_until = Some(now);
+            self.known.values_mut().for_each(|known| known.resume(now));
+        }
+        is_paused
     }
 
     /// What files say that a limit is: the least and the most of those who renew.

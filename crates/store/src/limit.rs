@@ -76,7 +76,7 @@ pub struct Leased {
 }
 
 const LIMITS: &str = "
-    SELECT scope, ledger_us, seen_at, paused_until, dimensions FROM provider_limits ORDER BY scope";
+    SELECT scope, ledger_us, seen_at, paused_until, dimensions, resumed FROM provider_limits ORDER BY scope";
 const ALL_LEASES: &str = "SELECT scope, member, parts FROM leases";
 
 impl Store {
@@ -157,7 +157,7 @@ fn gathers(part: &Part) -> Option<Gathers> {
 }
 
 const BOOK: Locking = locking!(
-    "SELECT scope, ledger_us, seen_at, paused_until, dimensions FROM provider_limits WHERE scope = $1",
+    "SELECT scope, ledger_us, seen_at, paused_until, dimensions, resumed FROM provider_limits WHERE scope = $1",
     "FOR NO KEY UPDATE"
 );
 const SET_LIMIT: &str = "

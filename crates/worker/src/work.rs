@@ -16,6 +16,7 @@ use tracing::Instrument;
 use crate::keep::Keeper;
 use crate::limit::breaker::Evidence;
 use crate::limit::gate::{Closed, Pass, Size};
+use crate::limit::pause::LONGEST_WAIT;
 use crate::limit::retries::Attempt;
 use crate::persist::persist;
 use crate::plan::Plan;
@@ -376,10 +377,10 @@ impl<'w> Work<'w> {
         }
     }
 
-    /// Waits in the store for the account to open.
+    /// Waits in the store for the account to open. Not for long at a time: nobody claims while it is shut, and somebody may open it.
     pub(crate) fn closed_out(self, closed: Closed) -> Settlement {
         let spread = SPREAD.mul_f64(self.pool.dice.draw());
-        self.parked(closed.reopens_in + spread)
+        self.parked(closed.reopens_in.min(LONGEST_WAIT) + spread)
     }
 
     fn parked(self, wait: Duration) -> Settlement {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use assay_tests::assay::Workplace;
-use fake_provider::{Answer, FakeProvider, Price, Script};
+use assay_tests::assay::{Ran, Workplace};
+use fake_provider::{Answer, FakeProvider, Price, Reaction, Script, When};
 
 /// Nano-dollars a token: a sum costs three or four of them.
 const TOKEN: u64 = 100_000;
@@ -65,6 +65,42 @@ async fn a_day_costs_no_more_than_its_cap() {
     let money = place.assay(&["limits", "--json"]).expect(0).json()["money"][0].clone();
     let books = (money["spent"].as_f64(), money["reserved"].as_f64());
     assert_eq!((bill.calls, books), (JOBS.into(), (Some(bill.cost_nano_usd as f64 / 1e9), Some(0.0))));
+}
+
+/// Whoever knows better than the provider lifts its pause, and a run that waits goes on at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_is_lifted_by_hand() {
+    let lie = Reaction::retry_after(3_600);
+    let script = Script::answering(Answer::Expression).rule(When::always().times(1), lie);
+    let provider = FakeProvider::start(script).await.unwrap();
+    let place = Workplace::default();
+    let toml = format!(
+        "lease_beat = \"50ms\"\nlease_time = \"1s\"\n[providers.fake]\nkind = \"openai\"\nbase_url = \"{}\"\n\
+         limits = {{ requests_per_minute = 60_000, in_flight = 1 }}\n",
+        provider.base_url()
+    );
+    place.sums(8, "").write("assay.toml", toml);
+    place.assay(&["migrate"]).expect(0);
+    let resume = ["limits", "resume", "fake", "--reason", "an hour is a mistake"];
+    let idle = place.assay(&resume).expect(2);
+    assert!(idle.stderr.contains("nothing holds the calls of `fake` back"), "{}", idle.stderr);
+    let running = place.start(&["run", "suite.yaml", "--json", "--patience", "1h"]);
+    let told = loop {
+        let told = place.assay(&["limits"]).expect(0).stdout;
+        if told.contains("no call begins before") {
+            break told;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(told.contains("`assay limits resume fake --reason TEXT` lifts that"), "{told}");
+    let runs = place.assay(&["status", "--json"]).expect(0).json();
+    let run = runs[0]["run"]["id"].as_str().unwrap().to_owned();
+    let status = place.assay(&["status", &run]).expect(0).stdout;
+    assert!(status.contains("lift it with `assay limits resume fake --reason TEXT`"), "{status}");
+    let lifted = place.assay(&resume).expect(0).stdout;
+    assert!(!lifted.contains("no call begins before"), "{lifted}");
+    let ran: Ran = running.wait_with_output().unwrap().into();
+    assert_eq!(ran.expect(0).json()["variants"][0]["passed"], 8);
 }
 
 /// A request larger than all that a window allows is an error of its job, at once; the others go on.

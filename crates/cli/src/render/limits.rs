@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use assay_common::limit::Dimension;
 use assay_common::visible::visible_line;
-use assay_coordinator::limits::{LimitEntry, LimitsDocument, MoneyEntry};
+use assay_coordinator::limits::{LimitEntry, LimitsDocument, MoneyEntry, resume_command};
 
 use super::table;
 
@@ -77,7 +77,8 @@ fn amount(amount: Option<f64>) -> String {
 fn notes(text: &mut String, limit: &LimitEntry) {
     let whose = format!("{}, {}", visible_line(&limit.scope), counts(limit.dimension));
     if let Some(until) = &limit.paused_until {
-        let _ = writeln!(text, "{whose}: no call begins before {until}");
+        let lifts = resume_command(&limit.scope);
+        let _ = writeln!(text, "{whose}: no call begins before {until}; {} lifts that", visible_line(&lifts));
     }
     if let Some(set) = &limit.set {
         let _ = writeln!(
@@ -188,7 +189,7 @@ local               requests a minute  unknown  no limit   498        1
 0190                                          no limit
 openai              requests a minute      600       530   498        2
 blue, process 12                                   530
-openai, requests a minute: no call begins before 2026-11-23T09:01:09Z
+openai, requests a minute: no call begins before 2026-11-23T09:01:09Z; `assay limits resume openai --reason TEXT` lifts that
 openai, requests a minute: set to 700 by ann at 2026-11-23T09:00:00Z: tier 4 (files: 500)
 openai, requests a minute: the provider says 600, last at 2026-11-23T09:01:00Z
 openai, requests a minute: held to 540.5 since the provider refused more; it grows again

@@ -62,6 +62,9 @@ pub struct Answer {
     pub limit: Option<u64>,
     /// Nobody begins a call for so long.
     pub paused_for: Duration,
+    /// How often somebody has lifted what held the calls of this scope back; once more than before: whoever holds calls back for
+    /// what he was told earlier does so no longer.
+    pub resumed: u64,
     /// Why it is less than might be expected.
     pub why: Option<Why>,
 }

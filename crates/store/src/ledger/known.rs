@@ -191,6 +191,13 @@ impl Known {
         self.cut = Some(Cut { rate, at: resumes, cut_at: now });
     }
 
+    /// Calls begin again at `now`, sooner than was said: a cut rate grows from then on.
+    pub(crate) fn resume(&mut self, now: Micros) {
+        if let Some(cut) = &mut self.cut {
+            cut.at = cut.at.min(now);
+        }
+    }
+
     /// Lets a cut rate grow by what has passed: by steps up to the limit, and twofold where nobody knows it.
     pub(crate) fn grow(&mut self, configured: Option<u64>, profile: Profile, now: Micros) {
         let full = self.limit(configured).map(|limit| profile.rate(limit, 1));

@@ -289,3 +289,22 @@ fn a_refusal_that_names_no_limit_cuts_the_one_that_was_nearest() {
     let said = Some(Said { limit: Some(60_000), remaining: Some(200), reset_us: None });
     check([500, 300], said, false, &[Dimension::Tokens]);
 }
+
+#[test]
+fn a_pause_that_is_lifted_ends_for_all_and_a_cut_rate_grows_from_then_on() {
+    let mut book = Book::default();
+    let mut workers: Vec<_> = (1..=2).map(|n| Worker::new(n, 6_000)).collect();
+    beats(&mut book, &mut workers, 0, 4);
+    assert!(!book.resume(Micros(1_004 * SECOND)) && book.paused_until.is_none());
+    let refused = Some(Refusal { pause: Duration::from_secs(3_600), is_told: false });
+    let asked = Ask { acked: workers[0].acked, refused, ..ask(6_000) };
+    book.renew(workers[0].member, &[asked], TTL, Micros(1_004 * SECOND));
+    beats(&mut book, &mut workers, 5, 4);
+    assert_eq!(amounts(&workers), [0, 0]);
+    assert!(book.resume(Micros(1_009 * SECOND)) && !book.resume(Micros(1_009 * SECOND)));
+    beats(&mut book, &mut workers, 9, 14);
+    let soon: u64 = amounts(&workers).iter().sum();
+    beats(&mut book, &mut workers, 23, 20);
+    let later: u64 = amounts(&workers).iter().sum();
+    assert!(soon > 0 && later > soon, "{soon} {later}");
+}

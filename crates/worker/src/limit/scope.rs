@@ -52,6 +52,9 @@ struct Told {
     refused: BTreeMap<Dimension, (Instant, bool)>,
     /// Until when nobody calls, by the ledger.
     paused_until: Option<Instant>,
+    /// How often somebody has lifted what held calls back, by the ledger, and when this process heard of the last time.
+    resumed: Option<u64>,
+    lifted_at: Option<Instant>,
     /// The limits are too small for this process to send too.
     is_crowded: bool,
     /// What the limits of the ledger come to in one window.
@@ -157,6 +160,11 @@ impl Scope {
         let paused = told.paused_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
         // Others send for all: it is asked again with each renewal.
         if told.is_crowded { paused.max(Duration::from_secs(1)) } else { paused }
+    }
+
+    /// When this process heard that somebody lifts what holds its calls back: what it was told before holds no more.
+    pub(super) fn lifted_at(&self) -> Option<Instant> {
+        self.told().lifted_at
     }
 
     /// What one window allows of a rate, where that is limited.
@@ -270,7 +278,7 @@ impl Scope {
     pub(super) fn follow(&self, answer: &Answer, until: Instant, now: Instant) {
         let (until, since) =
             (until.saturating_duration_since(self.began), now.saturating_duration_since(self.began));
-        let Answer { dimension, seq, amount, limit, paused_for, why, .. } = *answer;
+        let Answer { dimension, seq, amount, limit, paused_for, resumed, why, .. } = *answer;
         let mut told = self.told();
         if dimension.is_rate() {
             let lease = Lease { seq, amount, limit, why, until };
@@ -289,6 +297,13 @@ impl Scope {
             told.windows.insert(dimension, self.window(limit));
         }
         told.paused_until = (!paused_for.is_zero()).then(|| now + paused_for);
+        if told.resumed.replace(resumed).is_some_and(|known| known < resumed) {
+            told.lifted_at = Some(now);
+            // Those who were refused knew nothing of it.
+            told.refused.clear();
+            let name = &self.name;
+            tracing::info!(limit.scope = %name, "somebody lifts what holds the calls of {name} back");
+        }
         let known = told.why.get(&dimension).copied();
         if known != why {
             self.log(dimension, why);
