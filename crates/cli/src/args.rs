@@ -354,6 +354,7 @@ Examples:
   assay limits --json --server http://127.0.0.1:8080
   assay limits set openai --requests-per-minute 5000 --reason \"tier 4 since today\"
   assay limits clear openai --reason \"back to the contract\"
+  assay limits resume openai --reason \"the key is topped up\"
 
 Exit codes:
   0  shown

@@ -32,6 +32,19 @@ impl Releases {
         Ok(standing)
     }
 
+    /// Lifts what holds the calls of an account back; returns how its limits stand then.
+    pub(crate) async fn resume_account(
+        &self,
+        config: &Config,
+        account: &str,
+        reason: &str,
+    ) -> Result<LimitsDocument, Exit> {
+        match self {
+            Self::Store(store) => desk(store)?.resume_account(config, account, reason).await.map_err(exit),
+            Self::Server(client) => Ok(client.resume_account(account, reason).await?),
+        }
+    }
+
     /// Takes a limit back, or all of a scope; returns how those of the scope stand then.
     pub(crate) async fn clear_limits(
         &self,

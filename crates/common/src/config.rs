@@ -224,6 +224,9 @@ impl Config {
             if provider.api_key_env.is_some() && provider.api_key_file.is_some() {
                 return wrong("keep one of `api_key_env` and `api_key_file`");
             }
+            if provider.models.contains_key("") {
+                return wrong("`models.\"\"` names no model");
+            }
             if provider.budget_usd_per_day.is_some() && provider.budget_per_day().is_none() {
                 return wrong("`budget_usd_per_day` is US dollars, more than 0 and at most 1000000000");
             }
@@ -382,6 +385,10 @@ mod tests {
         check("[providers.x.limits]\nrequests_per_minute = 0", "line 2");
         check("[prices.\"a/b\"]\ninput_per_mtok = -1.0\noutput_per_mtok = 1.0", "a/b");
         check("give_up_after = \"soon\"", "length of time");
+        check(
+            "[providers.openai]\nkind = \"openai\"\n[providers.openai.models.\"\".limits]",
+            "names no model",
+        );
         check("[webhooks.x]\nsecret_env = \"S\"", "say where");
         check("[webhooks.x]\nurl = \"ftp://a\"\nsecret_env = \"S\"", "http or https");
         check("[webhooks.x]\nurl = \"https://a\"", "secret_env");

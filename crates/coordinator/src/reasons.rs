@@ -9,6 +9,7 @@ use assay_store::{AccountProblem, Member, Run, RunState, Store, StoreError, Stor
 use serde::{Deserialize, Serialize};
 
 use crate::fleet::{BROKER, UNSERVED};
+use crate::limits::resume_command;
 use crate::report::civil;
 use crate::steer::Action;
 
@@ -204,12 +205,12 @@ pub fn of_account(account: &str, problem: AccountProblem, caller: Caller) -> Rea
         return Reason { kind: ReasonKind::Waiting, detail, hint: Some(hint.to_owned()) };
     }
     let detail = format!("{account} needs attention since {since}: {kind}: {detail}");
-    let (kind, hint) = remedy(&kind, caller);
+    let (kind, hint) = remedy(account, &kind, caller);
     Reason { kind, detail, hint: Some(hint) }
 }
 
-/// What to do about a trouble of an account.
-fn remedy(trouble: &str, caller: Caller) -> (ReasonKind, String) {
+/// What to do about a trouble of an account, or of one model of it.
+fn remedy(name: &str, trouble: &str, caller: Caller) -> (ReasonKind, String) {
     let then = match caller {
         Caller::Alone => "then the same `assay run` goes on",
         Caller::Fleet => "the run goes on by itself",
@@ -218,7 +219,10 @@ fn remedy(trouble: &str, caller: Caller) -> (ReasonKind, String) {
     match (trouble, caller) {
         (AccountProblem::RATE_LIMITED, _) => (
             ReasonKind::RateLimited,
-            "wait; a lower `requests_per_minute` in assay.toml keeps it from happening".to_owned(),
+            format!(
+                "wait, or lift it with {} if you know better; a lower `requests_per_minute` in assay.toml keeps it from happening",
+                resume_command(name)
+            ),
         ),
         (AccountProblem::SPENT, _) => (
             ReasonKind::Spent,
@@ -237,7 +241,10 @@ fn remedy(trouble: &str, caller: Caller) -> (ReasonKind, String) {
         }
         ("unauthorized", Caller::Fleet) => account("start the worker again with a key that holds"),
         ("forbidden", _) => account("allow this key the model, or use another key"),
-        ("quota" | "payment_required", _) => account("pay, or raise the account's quota"),
+        ("quota" | "payment_required", _) => account(&format!(
+            "pay, or raise the account's quota; {} has it tried at once",
+            resume_command(name)
+        )),
         ("unreachable", _) => account("check `base_url` in assay.toml and the network"),
         ("failing", _) => account("every call fails: look at the provider's status"),
         ("refusing", _) => (
@@ -349,18 +356,24 @@ mod tests {
             check("openai", kind, "words", (ReasonKind::Account, &account(kind), remedy));
         };
         whole("unauthorized", "a key that holds");
-        let alone = remedy("unauthorized", Caller::Alone).1;
+        let alone = remedy("openai", "unauthorized", Caller::Alone).1;
         assert!(
             alone.contains("the variable or the file") && alone.ends_with("the same `assay run` goes on")
         );
         whole("forbidden", "another key");
-        whole("quota", "quota");
+        whole("quota", "quota; `assay limits resume openai --reason TEXT` has it tried");
         whole("payment_required", "pay");
         whole("unreachable", "base_url");
         whole("failing", "status");
         whole("unheard of", "mend the account");
         let limited = account("rate_limited");
         check("openai", "rate_limited", "words", (ReasonKind::RateLimited, &limited, "requests_per_minute"));
+        check(
+            "openai",
+            "rate_limited",
+            "words",
+            (ReasonKind::RateLimited, &limited, "limits resume openai --reason"),
+        );
         let spent = account("spent");
         check("openai", "spent", "words", (ReasonKind::Spent, &spent, "00:00 UTC"));
         let retries = account("retries");

@@ -12,7 +12,7 @@ use crate::error::StoreError;
 use crate::ledger::{Answer, Ask, Book, OwnClock};
 use crate::open::Store;
 use crate::pools::{Dialect, Durability, Speaks as _, writing};
-use crate::row::{json, parsed, to_json};
+use crate::row::{json, parsed, to_json, whole};
 
 pub(crate) const SQL: &[&str] = &[RELEASE];
 /// What only PostgreSQL is asked.
@@ -40,7 +40,7 @@ pub(crate) const CLOCK: &str = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()
 // stops in the midst of it, frozen or cut off, before the leases of those who wait are over; and plans that are kept, because
 // these tables stay small.
 static BOOKS: Bulk = Bulk::new(
-    "SELECT scope, ledger_us, seen_at, paused_until, dimensions FROM provider_limits WHERE scope IN (",
+    "SELECT scope, ledger_us, seen_at, paused_until, dimensions, resumed FROM provider_limits WHERE scope IN (",
     "$",
     ") ORDER BY scope",
 )
@@ -79,9 +79,9 @@ static END_LEASES: Bulk =
     Bulk::new("DELETE FROM leases WHERE (scope, member) IN (VALUES", "($, $)", ")").repeatable();
 
 /// A row of `provider_limits`.
-pub(crate) type BookRow = (String, i64, i64, Option<i64>, String);
+pub(crate) type BookRow = (String, i64, i64, Option<i64>, String, i64);
 /// The same, and what the server's clock shows.
-type LockedBookRow = (String, i64, i64, Option<i64>, String, i64);
+type LockedBookRow = (String, i64, i64, Option<i64>, String, i64, i64);
 /// A row of `leases`.
 pub(crate) type LeaseRow = (String, String, String);
 
@@ -108,9 +108,9 @@ macro_rules! locked_books {
             Dialect::Postgres => {
                 let rows = fetched!($conn, BOOKS() as LockedBookRow, $scopes, |scope| (scope,));
                 let now = rows.iter().map(|(.., now)| *now).max().map_or($now, Micros);
-                let books = rows
-                    .into_iter()
-                    .map(|(scope, at, seen, paused, known, _)| (scope, at, seen, paused, known));
+                let books = rows.into_iter().map(|(scope, at, seen, paused, known, resumed, _)| {
+                    (scope, at, seen, paused, known, resumed)
+                });
                 (books.collect::<Vec<BookRow>>(), now)
             }
         }
@@ -177,11 +177,12 @@ impl Store {
 
 /// The books of scopes from their rows.
 pub(crate) fn books(rows: Vec<BookRow>, leases: Vec<LeaseRow>) -> Result<Vec<(String, Book)>, StoreError> {
-    let book = |(scope, ledger_us, seen_at, paused_until, dimensions): BookRow| {
+    let book = |(scope, ledger_us, seen_at, paused_until, dimensions, resumed): BookRow| {
         let clock = OwnClock { at: ledger_us, seen: Some(Micros(seen_at)) };
         let known = json(&dimensions, "provider_limits.dimensions")?;
         let paused_until = paused_until.map(Micros);
-        Ok((scope, Book { clock, paused_until, known, members: BTreeMap::new() }))
+        let resumed = whole(resumed, "provider_limits.resumed")?;
+        Ok((scope, Book { clock, paused_until, resumed, known, members: BTreeMap::new() }))
     };
     let mut books = rows.into_iter().map(book).collect::<Result<Vec<_>, StoreError>>()?;
     for (scope, member, parts) in leases {

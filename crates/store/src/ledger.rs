@@ -17,6 +17,7 @@ mod clock;
 mod grant;
 mod headroom;
 mod known;
+mod pace;
 mod part;
 mod share;
 mod spent;
@@ -30,11 +31,12 @@ use assay_common::clock::Micros;
 use assay_common::id::MemberId;
 use assay_common::limit::Dimension;
 
-pub use ask::{ALL, Answer, Ask, Why};
+pub use ask::{ALL, Answer, Ask, Refusal, Why};
 pub use clock::OwnClock;
 pub(crate) use grant::reduced;
 pub use headroom::Profile;
 pub use known::{Cut, Known, Learned, Said, Set, Stranger};
+pub use pace::Pace;
 pub use part::{Grant, Part};
 pub use spent::Spent;
 
@@ -48,6 +50,8 @@ pub struct Book {
     pub clock: OwnClock,
     /// Nobody begins a call before.
     pub paused_until: Option<Micros>,
+    /// How often somebody has lifted what held its calls back.
+    pub resumed: u64,
     /// What is known of each limit.
     pub known: BTreeMap<Dimension, Known>,
     /// Everybody who has been granted anything that counts.
@@ -61,7 +65,7 @@ impl Book {
         self.clock.advance(now, ttl_us);
         self.expire();
         let cases: Vec<_> = asks.iter().map(|ask| self.case(member, ask, now)).collect();
-        cases.iter().for_each(|case| self.learn(case, now));
+        self.learn(&cases, now);
         let until = self.clock.at.saturating_add(ttl_us);
         let senders = self.senders(&cases);
         cases.iter().map(|case| self.grant(case, &senders, until, now)).collect()
@@ -70,6 +74,16 @@ impl Book {
     /// Nobody begins a call for so long.
     pub fn paused_for(&self, now: Micros) -> Duration {
         self.paused_until.map_or(Duration::ZERO, |until| until.since(now))
+    }
+
+    /// Lifts a pause: calls begin again, at a tenth of the rate at first. Whether there was one.
+    pub(crate) fn resume(&mut self, now: Micros) -> bool {
+        let is_paused = self.paused_until.is_some_and(|until| until > now);
+        if is_paused {
+            self.paused_until = Some(now);
+            self.known.values_mut().for_each(|known| known.resume(now));
+        }
+        is_paused
     }
 
     /// What files say that a limit is: the least and the most of those who renew.

@@ -16,7 +16,8 @@
 //!   aside in between, [`spending`]: by account and day, [`response`]: what was answered; [`suspect`]: jobs whose members die
 //! - [`attempt`]: a run that its gate ends early or gives more jobs; [`cancel`], [`finish`]: how a run ends; [`account`]:
 //!   what a provider account suffers from
-//! - `ledger`: who may use how much of a provider's limits; pure. [`lease`]: its rows; [`limit`]: what an operator sees and sets
+//! - `ledger`: who may use how much of a provider's limits; pure. [`lease`]: its rows; [`limit`]: what an operator sees and sets;
+//!   [`resume`]: what he lifts
 //! - [`leader`]: whose word counts in a fleet; [`pool`]: the queues its open runs need
 //! - [`submission`], [`steer`], [`redrive`]: a run asked for, paused, resumed, stopped and asked again by somebody;
 //!   [`standing`]: what it waits for
@@ -73,6 +74,7 @@ pub mod release;
 pub mod reserve;
 pub mod response;
 pub mod result;
+pub mod resume;
 pub mod revision;
 pub mod risk;
 mod row;
@@ -104,8 +106,8 @@ pub use expand::NewJob;
 pub use incident::{Incident, IncidentChange, IncidentEvent, IncidentKind, NewIncident, Opened};
 pub use leader::{Candidacy, Mandate};
 pub use lease::Renewal;
-pub use ledger::{Answer, Ask, Profile, Said, Why};
-pub use limit::{Leased, LimitRow};
+pub use ledger::{Answer, Ask, Profile, Refusal, Said, Why};
+pub use limit::{Gathers, Leased, LimitRow};
 pub use lock::FileLock;
 pub use maintenance::{create_database, drop_database};
 pub use member::{Member, Offer};

@@ -1,6 +1,7 @@
 //! Provider limits as an operator sees and sets them. What workers make of them is in `lease`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use assay_common::clock::Micros;
 use assay_common::id::MemberId;
@@ -43,9 +44,23 @@ pub struct LimitRow {
     pub paused_until: Option<Micros>,
     /// Why it is not all used.
     pub why: Option<Why>,
+    /// What somebody waits for whose request is larger than what is there at once; of several the one who waits longest.
+    pub gathers: Option<Gathers>,
     /// How many may send, where some who have something to send may not.
     pub senders: Option<usize>,
 }
+
+/// A request that gathers its tokens. Those behind it in the line of its worker wait too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gathers {
+    /// How many it lacks.
+    pub tokens: u64,
+    /// How long that takes at the rate that its worker has.
+    pub wait: Duration,
+}
+
+/// Whoever gathers for less long is not worth a word.
+const LONG_GATHERING: Duration = Duration::from_secs(5);
 
 /// What one worker has of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +76,7 @@ pub struct Leased {
 }
 
 const LIMITS: &str = "
-    SELECT scope, ledger_us, seen_at, paused_until, dimensions FROM provider_limits ORDER BY scope";
+    SELECT scope, ledger_us, seen_at, paused_until, dimensions, resumed FROM provider_limits ORDER BY scope";
 const ALL_LEASES: &str = "SELECT scope, member, parts FROM leases";
 
 impl Store {
@@ -94,6 +109,8 @@ fn row(scope: &str, book: &Book, dimension: Dimension, known: Known, now: Micros
     };
     let leases: Vec<_> = book.parts(dimension).map(lease).collect();
     let paused_until = book.paused_until.filter(|until| *until > now);
+    let gathers =
+        book.parts(dimension).filter_map(|(_, part)| gathers(part)).max_by_key(|gathers| gathers.wait);
     let used = if dimension.is_rate() {
         known.spent.over(Profile::default().length_us, now.0)
     } else {
@@ -125,12 +142,22 @@ fn row(scope: &str, book: &Book, dimension: Dimension, known: Known, now: Micros
         used,
         paused_until,
         why,
+        gathers,
         senders,
     })
 }
 
+/// What somebody gathers in the line of one worker, where that takes long.
+fn gathers(part: &Part) -> Option<Gathers> {
+    let (tokens, rate) = (part.lacks?, part.exposure());
+    // Millionths by millionths a second; who has nothing waits for something else.
+    let wait = u128::from(tokens).saturating_mul(1_000_000).checked_div(u128::from(rate))?;
+    let wait = Duration::from_secs(u64::try_from(wait).unwrap_or(u64::MAX));
+    (wait >= LONG_GATHERING).then_some(Gathers { tokens, wait })
+}
+
 const BOOK: Locking = locking!(
-    "SELECT scope, ledger_us, seen_at, paused_until, dimensions FROM provider_limits WHERE scope = $1",
+    "SELECT scope, ledger_us, seen_at, paused_until, dimensions, resumed FROM provider_limits WHERE scope = $1",
     "FOR NO KEY UPDATE"
 );
 const SET_LIMIT: &str = "

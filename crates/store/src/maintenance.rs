@@ -81,6 +81,7 @@ const STATEMENTS: &[&[&str]] = &[
     crate::reserve::SQL,
     crate::response::SQL,
     crate::result::SQL,
+    crate::resume::SQL,
     crate::revision::SQL,
     crate::risk::SQL,
     crate::run::SQL,

@@ -53,10 +53,18 @@ impl Spending {
         self.set.as_ref().map_or(self.configured[1], |set| set.most)
     }
 
-    /// Why the account takes no calls, where it takes none.
+    /// Why the account takes no calls, where it takes none. What a call was short of before the cap was raised, it is short of no
+    /// more, though nobody has called since.
     pub fn problem(&self) -> Option<AccountProblem> {
         let (short, since) = self.short?;
-        Some(problem(self.cap(), self.cost, self.reserved, short, since))
+        let caps = match &self.set {
+            Some(set) => [set.most; 2],
+            None => [self.configured[1], self.configured[0]],
+        };
+        let gone = self.cost.0.saturating_add(self.reserved.0);
+        // Of files that disagree one may be short and another not.
+        let cap = caps.into_iter().find(|cap| short.0 > cap.0.saturating_sub(gone))?;
+        Some(problem(cap, self.cost, self.reserved, short, since))
     }
 }
 

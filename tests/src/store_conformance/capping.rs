@@ -111,7 +111,13 @@ pub async fn a_cap_is_raised_by_hand(place: StoreUrl) {
         let (account, to) = ("a".to_owned(), to.map(NanoUsd));
         store.set_cap(account, to, "the sweep".to_owned(), entry(n, "limit.set", "a")).await.unwrap()
     };
-    assert!(set(1, Some(250)).await);
+    assert!(set(1, Some(199)).await);
+    assert_eq!(store.problems(next).await.unwrap().len(), 1, "that is not enough");
+    assert!(set(5, Some(250)).await);
+    assert!(
+        store.problems(next).await.unwrap().is_empty(),
+        "there is money again, though nobody has asked for it yet"
+    );
     assert_eq!((ask(1, 150, NOW).await, ask(2, 50, NOW).await), (DONE, DAY));
     assert!(set(2, Some(300)).await);
     assert_eq!(ask(2, 50, NOW).await, DONE);
@@ -121,7 +127,7 @@ pub async fn a_cap_is_raised_by_hand(place: StoreUrl) {
     assert!(store.problems(NOW).await.unwrap().is_empty());
     assert!(set(3, None).await);
     assert!(!set(4, None).await, "there is none any more");
-    assert_eq!(store.audit(None, 9).await.unwrap().len(), 3, "what changed nothing is in no audit");
+    assert_eq!(store.audit(None, 9).await.unwrap().len(), 4, "what changed nothing is in no audit");
     assert_eq!(ask(3, 150, NOW).await, DAY);
     // What is set aside may come to less. Somebody is told when even nothing of it would do, and of one cap once.
     let told = store.unplanned_events(next, 9).await.unwrap();

@@ -6,11 +6,14 @@ use assay_common::clock::Micros;
 use assay_common::id::{AuditId, MemberId};
 use assay_common::limit::Dimension;
 use assay_store::ledger::ALL;
-use assay_store::{Answer, Ask, AuditEntry, LimitRow, Profile, Renewal, Said, Store, StoreUrl, Why};
+use assay_store::{
+    AccountProblem, Answer, Ask, AuditEntry, LimitRow, Mandate, NewJob, Profile, Refusal, Renewal, Said,
+    Store, StoreUrl, Why,
+};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::fixture::{NOW, member_id, open};
+use super::fixture::{Fixture, NOW, jobs, member_id, open};
 
 const TTL: Duration = Duration::from_secs(60);
 
@@ -26,6 +29,7 @@ fn ask(dimension: Dimension, limit: Option<u64>, acked: u64) -> Ask {
         used: 0,
         said: None,
         refused: None,
+        lacks: None,
     }
 }
 
@@ -156,7 +160,8 @@ pub async fn a_limit_is_set_and_cleared(place: StoreUrl) {
     let told = Ask { said, acked: answer.seq, ..ask(requests, Some(600), 0) };
     let answer = renew(&store, member_id(1), vec![told]).await.remove(0);
     assert_eq!((answer.limit, answer.why), (Some(500), Some(Why::Contradicted { says: 500 })));
-    let refused = Ask { refused: Some(TTL), acked: answer.seq, ..ask(requests, Some(600), 0) };
+    let refusal = Refusal { pause: TTL, is_told: true };
+    let refused = Ask { refused: Some(refusal), acked: answer.seq, ..ask(requests, Some(600), 0) };
     renew(&store, member_id(1), vec![refused]).await;
     let joined = renew(&store, member_id(2), vec![ask(requests, Some(600), 0)]).await.remove(0);
     assert_eq!((joined.amount, joined.why), (Some(0), Some(Why::Paused)));
@@ -167,4 +172,52 @@ pub async fn a_limit_is_set_and_cleared(place: StoreUrl) {
     assert!(set(None, 3).await);
     let row = limit(&store, requests).await;
     assert_eq!((row.limit, row.set, row.learned, row.cut), (Some(600), None, None, None));
+}
+
+/// A pause that somebody lifts is over for the account and its models, for all who have leases of it, once; and so is what its
+/// jobs were told to wait.
+pub async fn a_pause_is_lifted(place: StoreUrl) {
+    let fixture = Fixture::created(&place, 2).await;
+    let (store, requests) = (&fixture.store, Dimension::Requests);
+    let account = fixture.suite.models[0].provider.clone();
+    let asked = |scope: &str, refused| Ask { scope: scope.into(), refused, ..ask(requests, Some(600), 0) };
+    let model = format!("{account}/m");
+    let others = format!("{account}-2");
+    let hour = Some(Refusal { pause: Duration::from_secs(3_600), is_told: false });
+    let paused = vec![asked(&account, hour), asked(&model, hour), asked(&others, hour)];
+    let told = renew(store, fixture.member, paused).await;
+    assert!(told.iter().all(|answer| answer.amount == Some(0) && answer.resumed == 0), "{told:?}");
+    let of_account = limit(store, requests).await;
+    assert!(of_account.paused_until.is_some() && of_account.scope == account, "{of_account:?}");
+    let pool = fixture.suite.models[0].pool();
+    let expanded = jobs(0..2).into_iter().map(|job| NewJob { pool: pool.clone(), ..job }).collect();
+    assert!(store.expand(Mandate::Own, fixture.run, 0, expanded, true).await.unwrap());
+    fixture.claim(fixture.member, 0..2).await;
+    let late = NOW.plus(Duration::from_secs(3_600));
+    fixture.settle(vec![fixture.parked(0, 1, late, 0), fixture.parked(1, 1, late, 0)]).await;
+    let trouble = |kind: &str| AccountProblem { kind: kind.into(), detail: "words".into(), since: NOW };
+    store.report_account(account.clone(), Some(trouble(AccountProblem::RATE_LIMITED)), NOW).await.unwrap();
+
+    let resume = async |n| {
+        let entry = AuditEntry { action: "limit.resume".into(), ..entry(n) };
+        store.resume_account(account.clone(), entry, NOW).await.unwrap()
+    };
+    assert!(resume(1).await);
+    assert_eq!(store.due_returned(fixture.run, pool, NOW, 9).await.unwrap(), [0, 1]);
+    assert!(store.account_problems().await.unwrap().is_empty());
+    let told = renew(store, fixture.other, vec![asked(&account, None), asked(&model, None)]).await;
+    assert!(told.iter().all(|answer| answer.paused_for.is_zero() && answer.resumed == 1), "{told:?}");
+    let told = renew(store, fixture.other, vec![asked(&others, None)]).await.remove(0);
+    assert!(!told.paused_for.is_zero() && told.resumed == 0, "what only begins alike is another account");
+    let cut = limit(store, requests).await;
+    assert!(cut.cut.is_some() && cut.paused_until.is_none(), "the limit itself is as it was: {cut:?}");
+    assert!(!resume(2).await, "nothing is held back any more");
+    store.report_account(model, Some(trouble("quota")), NOW).await.unwrap();
+    assert!(resume(3).await, "what is in trouble is tried at once");
+    assert_eq!(
+        store.account_problems().await.unwrap().len(),
+        1,
+        "and is in trouble until that has succeeded"
+    );
+    assert_eq!(store.audit(None, 9).await.unwrap().len(), 2, "what changed nothing is not on it");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use assay_common::clock::Clock;
 use assay_common::limit::Dimension;
 use assay_store::ledger::ALL;
-use assay_store::{Ask, Profile, Renewal, Scope, StoreUrl};
+use assay_store::{AccountProblem, Ask, Profile, Renewal, Scope, StoreUrl};
 use assay_tests::api::{Answer, Api};
 use assay_tests::store_conformance::fixture::Fixture;
 use reqwest::Method;
@@ -57,6 +57,7 @@ pub(super) async fn limits_are_shown_set_and_taken_back(place: StoreUrl) {
             used: 0,
             said: None,
             refused: None,
+            lacks: None,
         };
         let renewal = Renewal { member, asks: vec![ask], ttl: Duration::from_secs(600) };
         api.store.renew(renewal, Clock::system().now()).await.unwrap().remove(0)
@@ -104,11 +105,31 @@ pub(super) async fn limits_are_shown_set_and_taken_back(place: StoreUrl) {
     let rest = delete(&api, "fake?reason=done", &token).await.expect(200).json();
     assert_eq!(rest["money"][0]["cap"], 5.0);
     delete(&api, "fake?reason=done", &token).await.expect(409);
-    let audit = api.store.audit(None, 9).await.unwrap();
-    let told = audit.iter().filter(|entry| entry.action.starts_with("limit.")).map(|entry| {
-        assert!(entry.detail["from"].as_str().unwrap().starts_with("API, "), "{entry:?}");
-        (entry.actor.as_str(), entry.action.as_str(), entry.subject.as_str())
-    });
+    let resume = async |path: &str, token: &str, body: Value| {
+        Answer::of(api.request(Method::POST, &format!("/v1/limits/{path}/resume"), token).json(&body)).await
+    };
+    let because = || json!({"reason": "the key is topped up"});
+    resume("fake", &token, because()).await.expect(409);
+    let trouble =
+        AccountProblem { kind: "quota".into(), detail: "words".into(), since: Clock::system().now() };
+    api.store.report_account("fake/a/b".into(), Some(trouble), Clock::system().now()).await.unwrap();
+    let reader = api.token("rob", &[Scope::Read, Scope::Release]).await;
+    resume("fake", &reader, because()).await.expect(403);
+    resume("fake", &token, json!({})).await.expect(400);
+    assert!(resume("fakr", &token, because()).await.expect(404).text.contains("did you mean `fake`"));
+    assert!(resume("fake%2Fa%2Fb", &token, because()).await.expect(409).text.contains("resume `fake`"));
+    let resumed = resume("fake", &token, because()).await.expect(200).json();
+    assert_eq!(resumed["limits"].as_array().map(Vec::len), Some(2), "{resumed}");
+    let audit = api.store.audit(None, 20).await.unwrap();
+    let resumed = audit.iter().find(|entry| entry.action == "limit.resume").unwrap();
+    assert_eq!((resumed.actor.as_str(), &resumed.detail["reason"]), ("ann", &"the key is topped up".into()));
+    let told = audit
+        .iter()
+        .filter(|entry| ["limit.set", "limit.clear"].contains(&entry.action.as_str()))
+        .map(|entry| {
+            assert!(entry.detail["from"].as_str().unwrap().starts_with("API, "), "{entry:?}");
+            (entry.actor.as_str(), entry.action.as_str(), entry.subject.as_str())
+        });
     let mut told: Vec<_> = told.collect();
     // Two in one millisecond have no order.
     told.sort_unstable();

@@ -121,6 +121,7 @@ conforms!(
     leasing::a_lease_ends_by_itself,
     leasing::renewals_at_once_exceed_nothing,
     leasing::a_limit_is_set_and_cleared,
+    leasing::a_pause_is_lifted,
 );
 
 /// One process owns a SQLite file at a time, and the next is told who does.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use assay_tests::assay::Workplace;
-use fake_provider::{Answer, FakeProvider, Price, Script};
+use assay_tests::assay::{Ran, Workplace};
+use fake_provider::{Answer, FakeProvider, Price, Reaction, Script, When};
 
 /// Nano-dollars a token: a sum costs three or four of them.
 const TOKEN: u64 = 100_000;
@@ -67,6 +67,42 @@ async fn a_day_costs_no_more_than_its_cap() {
     assert_eq!((bill.calls, books), (JOBS.into(), (Some(bill.cost_nano_usd as f64 / 1e9), Some(0.0))));
 }
 
+/// Whoever knows better than the provider lifts its pause, and a run that waits goes on at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_is_lifted_by_hand() {
+    let lie = Reaction::retry_after(3_600);
+    let script = Script::answering(Answer::Expression).rule(When::always().times(1), lie);
+    let provider = FakeProvider::start(script).await.unwrap();
+    let place = Workplace::default();
+    let toml = format!(
+        "lease_beat = \"50ms\"\nlease_time = \"1s\"\n[providers.fake]\nkind = \"openai\"\nbase_url = \"{}\"\n\
+         limits = {{ requests_per_minute = 60_000, in_flight = 1 }}\n",
+        provider.base_url()
+    );
+    place.sums(8, "").write("assay.toml", toml);
+    place.assay(&["migrate"]).expect(0);
+    let resume = ["limits", "resume", "fake", "--reason", "an hour is a mistake"];
+    let idle = place.assay(&resume).expect(2);
+    assert!(idle.stderr.contains("nothing holds the calls of `fake` back"), "{}", idle.stderr);
+    let running = place.start(&["run", "suite.yaml", "--json", "--patience", "1h"]);
+    let told = loop {
+        let told = place.assay(&["limits"]).expect(0).stdout;
+        if told.contains("no call begins before") {
+            break told;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(told.contains("`assay limits resume fake --reason TEXT` lifts that"), "{told}");
+    let runs = place.assay(&["status", "--json"]).expect(0).json();
+    let run = runs[0]["run"]["id"].as_str().unwrap().to_owned();
+    let status = place.assay(&["status", &run]).expect(0).stdout;
+    assert!(status.contains("lift it with `assay limits resume fake --reason TEXT`"), "{status}");
+    let lifted = place.assay(&resume).expect(0).stdout;
+    assert!(!lifted.contains("no call begins before"), "{lifted}");
+    let ran: Ran = running.wait_with_output().unwrap().into();
+    assert_eq!(ran.expect(0).json()["variants"][0]["passed"], 8);
+}
+
 /// A request larger than all that a window allows is an error of its job, at once; the others go on.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_larger_than_a_window_is_an_error_of_its_job() {
@@ -115,6 +151,28 @@ async fn limits_that_make_no_sense_are_refused() {
     place.assay(&["migrate"]).expect(0);
     let set = |scope, flag, number| ["limits", "set", scope, flag, number, "--reason", "r"];
     check("", &set("fakr", "--requests-per-minute", "5"), &["did you mean `fake`"]);
+    check(
+        "",
+        &set("fake/", "--requests-per-minute", "5"),
+        &["`fake/` names no model: write `fake` for the account"],
+    );
+    let short = "limits = { requests_per_minute = 60, window_length = \"5s\" }";
+    check(
+        short,
+        &set("fake", "--requests-per-minute", "5"),
+        &["leaves not one request in a window of 5s", "make it 12"],
+    );
+    let shorter = "[providers.fake.limits]\nrequests_per_minute = 60\nwindow_length = \"500ms\"";
+    check(
+        shorter,
+        &["validate", "suite.yaml"],
+        &["assay.toml", "line 4", "not one request in a window of 500ms"],
+    );
+    check(
+        "",
+        &["limits", "clear", "fake", "--reason", "r"],
+        &["nothing is set of `fake`", "looked for: requests, tokens,"],
+    );
     check("", &set("fake", "--requests-per-minute", "-5"), &["whole number from 1", "-5"]);
     check(
         "",
@@ -127,4 +185,24 @@ async fn limits_that_make_no_sense_are_refused() {
         &["tokns", "input_tokens"],
     );
     assert_eq!(provider.bill().totals().calls, 0);
+}
+
+/// What still works and may not be meant so is said with its place, and the run goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_that_may_not_be_meant_so_are_told() {
+    let provider = provider().await;
+    let place = Workplace::default();
+    let own = |model: &str| format!("[providers.fake.models.{model}.limits]\nrequests_per_minute = 6000\n");
+    write(&place, &provider, &format!("{}{}", own("smal"), own("large")));
+    for arguments in [["validate", "suite.yaml"], ["run", "suite.yaml"]] {
+        let told = place.assay(&arguments).expect(0).stderr;
+        let meant = "help: did you mean [providers.fake.models.\"small\".limits]?";
+        let others = "assay.toml limits `large` of `fake` apart, which this suite does not ask";
+        assert!(told.contains("suite.yaml:6") && told.contains(meant) && told.contains(others), "{told}");
+    }
+    let limits = "limits = { requests_per_minute = 6000 }\n";
+    write(&place, &provider, &format!("{limits}{}", own("small")));
+    let set = ["limits", "set", "fake/small", "--requests-per-minute", "7000", "--reason", "r"];
+    let set = place.assay(&set).expect(0).stdout;
+    assert!(set.contains("it is more than the 6000 of its account `fake`, which is what counts"), "{set}");
 }

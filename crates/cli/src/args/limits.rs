@@ -17,6 +17,27 @@ Exit codes:
   2  there is no such account or model, the number makes no sense, or nobody could keep to it; the near ones are named
   4  the store, or the coordinator that --server names, cannot be reached; stderr says why")]
     Set(SetArgs),
+    /// Let calls of an account begin at once: lift a pause, and try again what is in trouble
+    ///
+    /// For when you know better than the provider said: the key is topped up, or the `Retry-After` of a 429 is wrong. It holds for
+    /// all models and all workers, who follow within two renewals, and for jobs that were told to come back later. Limits stay as
+    /// they are, and so does a rate that a 429 has cut: it grows again from then on. `assay limits clear` forgets that.
+    #[command(after_help = "\
+Examples:
+  assay limits resume openai --reason \"the key is topped up\"
+  assay limits resume openai --reason \"an hour of Retry-After was the provider's mistake\" --server http://127.0.0.1:8080
+
+Exit codes:
+  0  lifted
+  2  there is no such account, or nothing holds its calls back
+  4  the store, or the coordinator that --server names, cannot be reached; stderr says why")]
+    Resume {
+        /// The account
+        account: String,
+        /// Why, for the record
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
     /// Go back to what files say, and forget what was learned from the provider
     #[command(after_help = "\
 Examples:

@@ -23,6 +23,16 @@ impl Client {
         self.json(self.http.put(self.beneath(&["limits", scope, &kind.to_string()])).json(&body)).await
     }
 
+    /// Lifts what holds the calls of an account back.
+    pub(crate) async fn resume_account(
+        &self,
+        account: &str,
+        reason: &str,
+    ) -> Result<LimitsDocument, ClientError> {
+        let url = self.beneath(&["limits", account, "resume"]);
+        self.json(self.http.post(url).json(&json!({"reason": reason}))).await
+    }
+
     /// Takes a limit back, or all of a scope.
     pub(crate) async fn clear_limit(
         &self,

@@ -95,7 +95,7 @@ async fn submit(
 
 /// Says what was submitted, on stderr: stdout belongs to the result.
 fn tell(accepted: &Accepted) {
-    let Accepted { run, jobs, estimate, created, sights, .. } = accepted;
+    let Accepted { run, jobs, estimate, created, sights, warnings, .. } = accepted;
     let cost = match (estimate.cost_usd, estimate.requests_usd) {
         (Some(usd), _) => format!(", at most about ${usd:.2}"),
         (None, Some(usd)) => format!(", about ${usd:.2} for the requests alone"),
@@ -107,4 +107,5 @@ fn tell(accepted: &Accepted) {
     // Nobody is left to tell when stderr is gone.
     let _ = writeln!(std::io::stderr(), "{what} run {run}: {jobs} jobs{tokens}{cost}");
     warn(sights);
+    warn(warnings);
 }

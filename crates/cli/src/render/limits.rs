@@ -4,17 +4,22 @@ use std::fmt::Write as _;
 
 use assay_common::limit::Dimension;
 use assay_common::visible::visible_line;
-use assay_coordinator::limits::{LimitEntry, LimitsDocument, MoneyEntry};
+use assay_coordinator::limits::{LimitEntry, LimitsDocument, MoneyEntry, resume_command};
 
 use super::table;
 
 /// Workers that are named for each limit; the document has all of them.
 const WORKERS: usize = 10;
 
-/// All limits.
-pub(crate) fn limits(document: &LimitsDocument) -> String {
+/// All limits, or those of one account or model.
+pub(crate) fn limits(document: &LimitsDocument, of: Option<&str>) -> String {
     if document.limits.is_empty() && document.money.is_empty() {
-        return "no limits: assay.toml names none, and no worker calls a provider\n".to_owned();
+        let of = of.map(|scope| format!(" of {}", visible_line(scope)));
+        return format!(
+            "no limits{}: assay.toml names none, nobody has set one, and no worker calls {}\n",
+            of.as_deref().unwrap_or_default(),
+            if of.is_some() { "it" } else { "a provider" },
+        );
     }
     let mut text = String::new();
     if !document.limits.is_empty() {
@@ -72,7 +77,8 @@ fn amount(amount: Option<f64>) -> String {
 fn notes(text: &mut String, limit: &LimitEntry) {
     let whose = format!("{}, {}", visible_line(&limit.scope), counts(limit.dimension));
     if let Some(until) = &limit.paused_until {
-        let _ = writeln!(text, "{whose}: no call begins before {until}");
+        let lifts = resume_command(&limit.scope);
+        let _ = writeln!(text, "{whose}: no call begins before {until}; {} lifts that", visible_line(&lifts));
     }
     if let Some(set) = &limit.set {
         let _ = writeln!(
@@ -183,7 +189,7 @@ local               requests a minute  unknown  no limit   498        1
 0190                                          no limit
 openai              requests a minute      600       530   498        2
 blue, process 12                                   530
-openai, requests a minute: no call begins before 2026-11-23T09:01:09Z
+openai, requests a minute: no call begins before 2026-11-23T09:01:09Z; `assay limits resume openai --reason TEXT` lifts that
 openai, requests a minute: set to 700 by ann at 2026-11-23T09:00:00Z: tier 4 (files: 500)
 openai, requests a minute: the provider says 600, last at 2026-11-23T09:01:00Z
 openai, requests a minute: held to 540.5 since the provider refused more; it grows again
@@ -191,8 +197,14 @@ openai, requests a minute: the provider has refused a call for its rate
 openai, money: $4.25 of $5 for the day that ends at 2026-11-24T00:00:00Z, $0.5 is set aside
 ";
         // Cells end where their column does.
-        let found: String = limits(&document).lines().map(|line| format!("{}\n", line.trim())).collect();
+        let found: String =
+            limits(&document, None).lines().map(|line| format!("{}\n", line.trim())).collect();
         assert_eq!(found, expected);
-        assert!(limits(&LimitsDocument::default()).starts_with("no limits"));
+        let nothing = |of| limits(&LimitsDocument::default(), of);
+        assert!(nothing(None).starts_with("no limits: assay.toml names none, nobody has set one"));
+        assert!(
+            nothing(Some("openai")).starts_with("no limits of openai: ")
+                && nothing(Some("openai")).ends_with("calls it\n")
+        );
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Config, Span};
 use crate::limit::{Dimension, Window};
+use crate::nearest::nearest;
 
 /// Requests in flight where assay.toml does not say: of one process, for all models of the account together.
 pub const DEFAULT_IN_FLIGHT: u32 = 50;
@@ -19,6 +20,7 @@ pub const MOST_PER_MINUTE: u32 = 1_000_000_000;
 
 /// What limits are counted over, where assay.toml does not say.
 const DEFAULT_WINDOW_LENGTH: Duration = Duration::from_secs(60);
+const MINUTE_MS: u128 = 60_000;
 const WINDOW_LENGTHS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(24 * 60 * 60)];
 
 /// What a provider account allows. A limit belongs to the account, not to a process.
@@ -83,11 +85,27 @@ impl Limits {
     /// What one dimension's limit comes to in one window: the most that a single request can need of it and ever begin.
     pub fn of_window(&self, dimension: Dimension) -> Option<u64> {
         let limit = self.of(dimension)?;
-        if !dimension.is_rate() {
-            return Some(limit);
+        Some(if dimension.is_rate() { self.in_window(limit) } else { limit })
+    }
+
+    /// What a limit a minute comes to in one window.
+    fn in_window(&self, limit: u64) -> u64 {
+        let scaled = u128::from(limit) * self.window_length().as_millis() / MINUTE_MS;
+        u64::try_from(scaled).unwrap_or(u64::MAX)
+    }
+
+    /// Why a limit would let nothing through, ever: not even one fits into a window.
+    pub fn nothing_fits(&self, dimension: Dimension, limit: u64) -> Option<String> {
+        if !dimension.is_rate() || self.in_window(limit) > 0 {
+            return None;
         }
-        let scaled = u128::from(limit) * self.window_length().as_millis() / 60_000;
-        Some(u64::try_from(scaled).unwrap_or(u64::MAX))
+        let (key, length) = (key_of(dimension), self.window_length());
+        let what = if dimension == Dimension::Requests { "request" } else { "token" };
+        let least = MINUTE_MS.div_ceil(length.as_millis().max(1));
+        Some(format!(
+            "{key} = {limit} leaves not one {what} in a window of {length:?}, which is window_length: make it {least} or more, or \
+             the window longer"
+        ))
     }
 }
 
@@ -103,19 +121,20 @@ pub fn key_of(dimension: Dimension) -> &'static str {
 }
 
 impl TryFrom<Written> for Limits {
-    type Error = &'static str;
+    type Error = String;
 
-    fn try_from(written: Written) -> Result<Self, &'static str> {
+    fn try_from(written: Written) -> Result<Self, String> {
         let apart = written.input_tokens_per_minute.0.or(written.output_tokens_per_minute.0);
         if written.tokens_per_minute.0.is_some() && apart.is_some() {
             return Err("keep `tokens_per_minute`, which is for input and output together, or \
-                        `input_tokens_per_minute` and `output_tokens_per_minute`, which are for each apart");
+                        `input_tokens_per_minute` and `output_tokens_per_minute`, which are for each apart"
+                .to_owned());
         }
         let length = written.window_length.map(|span| span.0);
         if length.is_some_and(|length| length < WINDOW_LENGTHS[0] || length > WINDOW_LENGTHS[1]) {
-            return Err("`window_length` is from 100ms to 24h; it is 1m where nothing is said");
+            return Err("`window_length` is from 100ms to 24h; it is 1m where nothing is said".to_owned());
         }
-        Ok(Self {
+        let limits = Self {
             requests_per_minute: written.requests_per_minute.0,
             tokens_per_minute: written.tokens_per_minute.0.map(NonZeroU64::from),
             input_tokens_per_minute: written.input_tokens_per_minute.0.map(NonZeroU64::from),
@@ -123,7 +142,9 @@ impl TryFrom<Written> for Limits {
             in_flight: written.in_flight.0,
             window: written.window,
             window_length: written.window_length,
-        })
+        };
+        let nothing_fits = |dimension| limits.nothing_fits(dimension, limits.of(dimension)?);
+        Dimension::ALL.into_iter().find_map(nothing_fits).map_or(Ok(limits), Err)
     }
 }
 
@@ -132,20 +153,22 @@ impl Config {
     pub fn limit_warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         for (name, provider) in &self.providers {
-            let is_limited = provider.limits != Limits::default() || !provider.models.is_empty();
+            let is_limited = provider.limits != Limits::default()
+                || provider.budget_usd_per_day.is_some()
+                || !provider.models.is_empty();
             if is_limited && !provider.is_remote() {
                 warnings.push(format!(
                     "[providers.{name}]: its limits are of no use: nobody but this process answers its calls"
                 ));
             }
             for (model, of_model) in &provider.models {
+                let place = format!("[providers.{name}.models.\"{model}\".limits]");
                 let above = Dimension::ALL.into_iter().filter_map(|dimension| {
                     let own = of_model.limits.of(dimension)?;
-                    let account = provider.limits.of(dimension).filter(|account| own > *account)?;
+                    let account = most(&provider.limits, dimension).filter(|account| own > *account)?;
                     let key = key_of(dimension);
                     Some(format!(
-                        "[providers.{name}.models.\"{model}\".limits]: {key} = {own} is more than the {account} of its \
-                         account, which is what counts"
+                        "{place}: {key} = {own} is more than the {account} of its account, which is what counts"
                     ))
                 });
                 warnings.extend(above);
@@ -153,6 +176,29 @@ impl Config {
         }
         warnings
     }
+
+    /// Models of a provider that have limits of their own and are none of `asked`, each with the one of those that may be meant.
+    pub fn limits_of_others<'a>(
+        &'a self,
+        provider: &str,
+        asked: &[&'a str],
+    ) -> Vec<(&'a str, Option<&'a str>)> {
+        let Some(provider) = self.providers.get(provider) else { return Vec::new() };
+        // Who has limits of his own is named as he is meant.
+        let unlimited = || asked.iter().copied().filter(|model| !provider.models.contains_key(*model));
+        let others = provider.models.keys().map(String::as_str).filter(|model| !asked.contains(model));
+        others.map(|model| (model, nearest(model, unlimited()))).collect()
+    }
+}
+
+/// The most of a dimension that an account allows, as far as its limits say, whichever of its sides they count.
+fn most(limits: &Limits, dimension: Dimension) -> Option<u64> {
+    let [input, output] = [Dimension::InputTokens, Dimension::OutputTokens].map(|side| limits.of(side));
+    limits.of(dimension).or_else(|| match dimension {
+        Dimension::Tokens => Some(input?.saturating_add(output?)),
+        Dimension::InputTokens | Dimension::OutputTokens => limits.of(Dimension::Tokens),
+        Dimension::Requests | Dimension::InFlight => None,
+    })
 }
 
 impl<'de> Deserialize<'de> for Number {
@@ -213,6 +259,17 @@ mod tests {
         check("window = \"rolling\"", ["line 5", "sliding"]);
         check("window_length = \"10ms\"", ["line 4", "100ms to 24h"]);
         check("window_length = \"2d\"", ["line 4", "100ms to 24h"]);
+        check(
+            "requests_per_minute = 5\nwindow_length = \"10s\"",
+            [
+                "line 4",
+                "requests_per_minute = 5 leaves not one request in a window of 10s, which is window_length: make it 6",
+            ],
+        );
+        check(
+            "tokens_per_minute = 599\nwindow_length = \"100ms\"",
+            ["line 4", "not one token in a window of 100ms"],
+        );
     }
 
     #[test]
@@ -230,7 +287,7 @@ mod tests {
     fn warns_of_limits_that_limit_nothing() {
         let text = local("requests_per_minute = 60\nin_flight = 5")
             + "\n[providers.x.models.\"m\".limits]\nrequests_per_minute = 600\nin_flight = 5\ntokens_per_minute = 9"
-            + "\n[providers.e]\nkind = \"echo\"\n[providers.e.limits]\nin_flight = 1";
+            + "\n[providers.e]\nkind = \"echo\"\nbudget_usd_per_day = 1.0";
         let warnings = Config::parse(&text).unwrap().limit_warnings();
         let [echo, model] = warnings.as_slice() else { panic!("{warnings:?}") };
         assert!(echo.contains("[providers.e]"), "{echo}");
@@ -238,6 +295,34 @@ mod tests {
             model.contains("models.\"m\".limits]: requests_per_minute = 600 is more than the 60"),
             "{model}"
         );
+    }
+
+    #[test]
+    fn a_model_is_held_to_its_account_however_that_counts() {
+        let check = |account: &str, model: &str, expected: Option<&str>| {
+            let text = format!("{}\n[providers.x.models.m.limits]\n{model}", local(account));
+            let warnings = Config::parse(&text).unwrap().limit_warnings();
+            assert_eq!(warnings.len(), usize::from(expected.is_some()), "{warnings:?}");
+            assert!(expected.is_none_or(|part| warnings[0].contains(part)), "{warnings:?}");
+        };
+        let apart = "input_tokens_per_minute = 100\noutput_tokens_per_minute = 20";
+        check(apart, "tokens_per_minute = 120", None);
+        check(apart, "tokens_per_minute = 121", Some("121 is more than the 120 of its account"));
+        check("tokens_per_minute = 100", "output_tokens_per_minute = 101", Some("101 is more than the 100"));
+        check("output_tokens_per_minute = 100", "tokens_per_minute = 101", None);
+    }
+
+    #[test]
+    fn limits_of_a_model_that_nobody_asks_are_found_with_what_may_be_meant() {
+        let model = |name: &str| format!("\n[providers.x.models.\"{name}\".limits]\nin_flight = 5");
+        let config = Config::parse(&(local("") + &model("large") + &model("smal") + &model("mini"))).unwrap();
+        let check = |asked: &[&str], expected: &[(&str, Option<&str>)]| {
+            assert_eq!(config.limits_of_others("x", asked), expected, "{asked:?}");
+        };
+        check(&["large", "smal", "mini"], &[]);
+        check(&["large", "small"], &[("mini", None), ("smal", Some("small"))]);
+        check(&["large"], &[("mini", None), ("smal", None)]);
+        assert!(config.limits_of_others("y", &["large"]).is_empty());
     }
 
     #[test]

@@ -48,6 +48,9 @@ pub struct Accepted {
     /// What the rules of its gate on drops can be expected to see.
     #[serde(default)]
     pub sights: Vec<Sight>,
+    /// What of the coordinator's assay.toml may not be meant so, as far as this suite is concerned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// A run in a list.

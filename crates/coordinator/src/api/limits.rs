@@ -44,7 +44,7 @@ pub(super) async fn set(
     Ok(Json(desk.set_limit(&api.environment.config, &scope, kind, limit, &reason).await?))
 }
 
-/// Why a limit is taken back.
+/// Why a limit is taken back, or a pause lifted.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Because {
@@ -69,6 +69,19 @@ pub(super) async fn clear_all(
     Query(because): Query<Because>,
 ) -> Result<Json<LimitsDocument>, ApiError> {
     take_back(&api, operator, &scope, None, because).await
+}
+
+/// Lifts what holds the calls of an account back.
+pub(super) async fn resume(
+    State(api): State<Arc<Api>>,
+    operator: Operator,
+    ScopePath(account): ScopePath,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Json<LimitsDocument>, ApiError> {
+    let Because { reason } = body::json(&headers, body, MAX_BODY_BYTES).await?;
+    let mut desk = desk(&api, operator)?;
+    Ok(Json(desk.resume_account(&api.environment.config, &account, &reason).await?))
 }
 
 async fn take_back(

@@ -134,6 +134,7 @@ pub fn router(environment: Environment, hosts: Hosts) -> Router {
         .route("/v1/ranges/remove", post(ranges::remove))
         .route("/v1/limits", get(limits::list))
         .route("/v1/limits/{scope}", delete(limits::clear_all))
+        .route("/v1/limits/{scope}/resume", post(limits::resume))
         .route("/v1/limits/{scope}/{dimension}", put(limits::set).delete(limits::clear))
         .route("/v1/notifications", get(notifications::list))
         .route("/v1/notifications/test", post(notifications::test))

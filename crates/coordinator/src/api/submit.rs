@@ -22,7 +22,7 @@ use super::{Api, body, random};
 use crate::estimate::{Estimate, estimate, sample, unpayable};
 use crate::run::begin::{Draw, new_run};
 use crate::run::extent::sights;
-use crate::suite::{Objection, admit, owned};
+use crate::suite::{Objection, admit, owned, unasked};
 
 /// The header under which a submission may be sent again.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -60,6 +60,8 @@ pub(super) async fn submit(
         return Err(ApiError::Suite(vec![objection]));
     }
     let sights = sights(store, &suite).await?;
+    let unasked = unasked(suite.models.iter(), &api.environment.config);
+    let warnings: Vec<_> = unasked.into_iter().map(|unasked| unasked.told()).collect();
     let owned =
         owned(&suite, |action, name, detail| api.entry(&submitter.name, action, name.to_owned(), detail))?;
     let revision = store.freeze_suite_by(suite.clone(), owned, api.now()).await?;
@@ -82,7 +84,8 @@ pub(super) async fn submit(
     }
     let status = if created { StatusCode::CREATED } else { StatusCode::OK };
     let location = [(header::LOCATION, format!("/v1/runs/{run}"))];
-    Ok((status, location, Json(Accepted { run, revision, created, jobs, estimate, sights })).into_response())
+    Ok((status, location, Json(Accepted { run, revision, created, jobs, estimate, sights, warnings }))
+        .into_response())
 }
 
 /// What the run of a suite, whose dataset is stored, may take.

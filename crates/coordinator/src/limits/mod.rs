@@ -3,14 +3,17 @@
 //!
 //! - [`standing`]: what files, people, providers and the ledger say, as one [`document`]
 //! - [`set`]: a limit or a cap that somebody sets, or takes back; [`kind`]: which of them
+//! - [`resume`]: a pause that somebody lifts
 //! - [`metrics`]: the same numbers as Prometheus reads them
 
 pub mod document;
 pub mod kind;
 pub mod metrics;
+pub mod resume;
 pub mod set;
 pub mod standing;
 
 pub use document::{Lease, LimitEntry, LimitsDocument, MoneyEntry};
 pub use kind::Kind;
+pub use resume::resume_command;
 pub use standing::standing;

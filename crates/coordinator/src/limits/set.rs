@@ -8,12 +8,15 @@ use assay_common::limit::Dimension;
 use assay_common::money::NanoUsd;
 use serde_json::json;
 
-use super::document::LimitsDocument;
+use super::document::{LimitEntry, LimitsDocument};
 use super::kind::{Kind, MONEY};
 use super::standing::standing;
 use crate::release::desk::reason_of;
 use crate::release::{Desk, ReleaseError};
 use crate::suite::hint::did_you_mean;
+
+/// Limits that are named where none was found, at most.
+const NAMED: usize = 6;
 
 impl Desk<'_> {
     /// Sets a limit of an account or of one model of it; returns how the limits of that scope stand then.
@@ -34,7 +37,9 @@ impl Desk<'_> {
         let scope_name = scope.to_owned();
         match kind {
             Kind::Of(dimension) => {
-                let to = Some(whole(to, dimension)?);
+                let to = whole(to, dimension)?;
+                fits(config, scope, dimension, to)?;
+                let to = Some(to);
                 self.store.set_limit(scope_name, dimension, to, reason, entry).await?
             }
             Kind::Money => self.store.set_cap(scope_name, Some(dollars(to)?), reason, entry).await?,
@@ -66,24 +71,56 @@ impl Desk<'_> {
             };
         }
         if !changed {
-            return Err(ReleaseError::State(format!(
-                "nothing was set of `{scope}`{}, and nothing was learned: what files say holds",
-                kind.map_or_else(String::new, |kind| format!(" for {kind}"))
-            )));
+            return Err(ReleaseError::State(nothing_to_clear(&known, scope, kind)));
         }
         self.limits_of(config, scope).await
     }
 
-    async fn limits_of(&self, config: &Config, scope: &str) -> Result<LimitsDocument, ReleaseError> {
+    /// How the limits of a scope stand, and of an account those of its models.
+    pub(super) async fn limits_of(
+        &self,
+        config: &Config,
+        scope: &str,
+    ) -> Result<LimitsDocument, ReleaseError> {
         let mut document = standing(self.store, config, self.clock.now()).await?;
-        document.limits.retain(|limit| limit.scope == scope);
+        let is_of =
+            |of: &str| of.strip_prefix(scope).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        document.limits.retain(|limit| is_of(&limit.scope));
         document.money.retain(|money| money.account == scope);
         Ok(document)
     }
 }
 
+/// What was looked for in vain, and where there is something.
+fn nothing_to_clear(known: &LimitsDocument, scope: &str, kind: Option<Kind>) -> String {
+    let looked_for = kind.map_or_else(
+        || Kind::all().map(|kind| kind.to_string()).collect::<Vec<_>>().join(", "),
+        |kind| kind.to_string(),
+    );
+    let is_clearable = |limit: &&LimitEntry| {
+        limit.set.is_some() || limit.learned.is_some() || limit.cut_to.is_some() || limit.others.is_some()
+    };
+    let limits = known.limits.iter().filter(is_clearable);
+    let limits = limits.map(|limit| format!("{} of `{}`", limit.dimension, limit.scope));
+    let money = known.money.iter().filter(|money| money.set.is_some());
+    let money = money.map(|money| format!("{MONEY} of `{}`", money.account));
+    let mut there: Vec<_> = limits.chain(money).collect();
+    // What is nearest to what was meant comes first.
+    let account = scope.split_once('/').map_or(scope, |(account, _)| account);
+    there.sort_by_key(|what| !what.contains(&format!("`{account}")));
+    there.truncate(NAMED);
+    let there = if there.is_empty() {
+        "nothing else is either".to_owned()
+    } else {
+        format!("set or learned: {}", there.join(", "))
+    };
+    format!(
+        "nothing is set of `{scope}`, and nothing was learned (looked for: {looked_for}), so what files say holds; {there}"
+    )
+}
+
 /// An account, or a model with limits of its own: of assay.toml, or one that workers use.
-fn exists(config: &Config, known: &LimitsDocument, scope: &str) -> Result<(), ReleaseError> {
+pub(super) fn exists(config: &Config, known: &LimitsDocument, scope: &str) -> Result<(), ReleaseError> {
     let mut scopes: BTreeSet<String> = known.limits.iter().map(|limit| limit.scope.clone()).collect();
     scopes.extend(known.money.iter().map(|money| money.account.clone()));
     let is_remote = |name: &&str| config.provider(name).as_ref().is_some_and(Provider::is_remote);
@@ -93,6 +130,10 @@ fn exists(config: &Config, known: &LimitsDocument, scope: &str) -> Result<(), Re
     }
     let hint = did_you_mean(scope, scopes.iter().map(String::as_str));
     let what = match scope.split_once('/') {
+        Some(("", _)) => format!("`{scope}` names no account: write ACCOUNT or ACCOUNT/MODEL"),
+        Some((account, "")) => {
+            format!("`{scope}` names no model: write `{account}` for the account, or `{account}/MODEL`")
+        }
         _ if config.provider(scope).is_some() => {
             format!("calls of `{scope}` leave no process: there is nothing to limit")
         }
@@ -139,6 +180,19 @@ fn can_be_set(known: &LimitsDocument, scope: &str, kind: Kind) -> Result<(), Rel
         }
         Kind::Money => Ok(()),
     }
+}
+
+/// A limit that leaves not one request or token in a window lets nothing through, ever.
+fn fits(config: &Config, scope: &str, dimension: Dimension, to: u64) -> Result<(), ReleaseError> {
+    let (account, model) =
+        scope.split_once('/').map_or((scope, None), |(account, model)| (account, Some(model)));
+    let provider = config.provider(account);
+    let limits = provider.as_ref().and_then(|provider| match model {
+        Some(model) => provider.models.get(model).map(|own| &own.limits),
+        None => Some(&provider.limits),
+    });
+    let nothing_fits = limits.and_then(|limits| limits.nothing_fits(dimension, to));
+    nothing_fits.map_or(Ok(()), |why| Err(ReleaseError::Input(why)))
 }
 
 fn whole(to: f64, dimension: Dimension) -> Result<u64, ReleaseError> {

@@ -8,7 +8,7 @@ use assay_common::id::MemberId;
 use assay_common::limit::Dimension;
 use assay_common::money::NanoUsd;
 use assay_store::ledger::ALL;
-use assay_store::{LimitRow, Member, SetCap, Spending, Store, StoreError};
+use assay_store::{Gathers, LimitRow, Member, SetCap, Spending, Store, StoreError};
 
 use super::document::{Configured, LearnedLimit, Lease, LimitEntry, LimitsDocument, MoneyEntry, SetTo};
 use crate::report::civil;
@@ -24,6 +24,7 @@ pub async fn standing(store: &Store, config: &Config, now: Micros) -> Result<Lim
     }
     limits.extend(written.into_iter().map(unused));
     limits.sort_by(|one, other| (&one.scope, one.dimension).cmp(&(&other.scope, other.dimension)));
+    hold_to_accounts(&mut limits);
     let (caps, mut set) = (caps(config), store.caps().await?);
     let mut days = store.spending(now).await?;
     let called: BTreeSet<_> = days.iter().map(|day| day.account.clone()).collect();
@@ -39,6 +40,21 @@ pub async fn standing(store: &Store, config: &Config, now: Micros) -> Result<Lim
     days.sort_by(|one, other| one.account.cmp(&other.account));
     let money = days.iter().map(|day| spent(day, caps.get(&day.account).copied(), now)).collect();
     Ok(LimitsDocument { limits, money })
+}
+
+/// Says of each model whose limit is above that of its account that the account's is what counts.
+fn hold_to_accounts(limits: &mut [LimitEntry]) {
+    let of = |entry: &LimitEntry| Some(((entry.scope.clone(), entry.dimension), entry.limit?));
+    let allowed: BTreeMap<_, _> = limits.iter().filter_map(of).collect();
+    for entry in limits {
+        let Some((account, _)) = entry.scope.split_once('/') else { continue };
+        let of_account = allowed.get(&(account.to_owned(), entry.dimension));
+        if let Some(most) = of_account.filter(|most| entry.limit.is_some_and(|own| own > **most)) {
+            entry
+                .why
+                .push(format!("it is more than the {most} of its account `{account}`, which is what counts"));
+        }
+    }
 }
 
 /// The limits that a file names, by scope and dimension.
@@ -101,6 +117,12 @@ fn entry(row: LimitRow, here: Option<u64>, members: &HashMap<MemberId, Member>) 
         })
         .collect();
     let mut why: Vec<_> = row.why.iter().map(ToString::to_string).collect();
+    why.extend(row.gathers.map(|Gathers { tokens, wait }| {
+        format!(
+            "a request waits for about {tokens} more tokens, {} s at what its worker may use; those behind it wait too",
+            wait.as_secs()
+        )
+    }));
     let said = configured.into_iter().flat_map(|(least, most)| [least, most]).chain(here);
     let configured = said.clone().min().zip(said.max()).map(|(least, most)| Configured { least, most });
     if let Some(Configured { least, most }) =

@@ -1,6 +1,6 @@
 //! `models:`: provider, model and sampling parameters of each entry.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use assay_common::config::{Config, Provider, ProviderKind};
 use assay_common::limit::Dimension;
@@ -8,7 +8,7 @@ use assay_common::model::{Model, Sampling};
 use assay_common::score::Millionths;
 
 use super::diagnostic::Severity;
-use super::hint::did_you_mean;
+use super::hint::{did_you_mean, quoted_list};
 use super::load::{Lack, Loader};
 use super::yaml::Node;
 
@@ -114,6 +114,11 @@ impl Loader<'_> {
                 self.error(entry.node.at, message).hint = Some(hint);
             }
         }
+        for Unasked { provider, message, hint } in unasked(models.iter().map(|entry| &entry.model), config) {
+            if let Some(first) = models.iter().find(|entry| entry.model.provider == provider) {
+                self.warning(first.node.at, message).hint = Some(hint);
+            }
+        }
     }
 
     /// Those of the models whose price nobody says, under the configuration they will run with.
@@ -181,6 +186,53 @@ pub(super) fn impossible(model: &Model, config: &Config) -> Vec<Impossible> {
         }
     }
     found
+}
+
+/// Limits of models of an account that a suite uses and that it does not ask.
+pub(crate) struct Unasked {
+    pub(super) provider: String,
+    pub(crate) message: String,
+    pub(crate) hint: String,
+}
+
+impl Unasked {
+    /// In a line.
+    pub(crate) fn told(self) -> String {
+        format!("warning: {}; {}", self.message, self.hint)
+    }
+}
+
+/// What assay.toml limits by itself of the accounts of `models` and is none of them: it is of no use to this suite, and may be
+/// meant for one of them.
+pub(crate) fn unasked<'m>(models: impl Iterator<Item = &'m Model>, config: &Config) -> Vec<Unasked> {
+    let mut asked = BTreeMap::<_, Vec<_>>::new();
+    for Model { provider, model, .. } in models {
+        asked.entry(provider.as_str()).or_default().push(model.as_str());
+    }
+    let mut unasked = Vec::new();
+    for (provider, models) in asked {
+        let table = |model: &str| format!("[providers.{provider}.models.\"{model}\".limits]");
+        let (meant, others): (Vec<_>, Vec<_>) =
+            config.limits_of_others(provider, &models).into_iter().partition(|(_, near)| near.is_some());
+        unasked.extend(meant.into_iter().filter_map(|(model, near)| {
+            Some(Unasked {
+                provider: provider.to_owned(),
+                message: format!("assay.toml has {}, and this suite asks no such model", table(model)),
+                hint: format!("did you mean {}?", table(near?)),
+            })
+        }));
+        let names: Vec<_> = others.iter().map(|(model, _)| *model).collect();
+        if !names.is_empty() {
+            let message = format!(
+                "assay.toml limits {} of `{provider}` apart, which this suite does not ask",
+                quoted_list(&names, "and")
+            );
+            let hint =
+                "the limits of the account hold for the models that it asks, unless they have their own";
+            unasked.push(Unasked { provider: provider.to_owned(), message, hint: hint.to_owned() });
+        }
+    }
+    unasked
 }
 
 /// How to make the price of a model known.

@@ -32,8 +32,19 @@ pub struct Ask {
     pub used: u64,
     /// What the provider has said since the last renewal.
     pub said: Option<Said>,
-    /// The provider has refused a call since the last renewal, and nobody may call for so long.
-    pub refused: Option<Duration>,
+    /// The provider has refused a call since the last renewal.
+    pub refused: Option<Refusal>,
+    /// Tokens that the request at the head of the line still has to gather; `None`: nobody waits for any.
+    pub lacks: Option<u64>,
+}
+
+/// A call that a provider has refused for its rate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Nobody may call for so long.
+    pub pause: Duration,
+    /// Whether the provider says that this limit is used up. Else it is one of its scope that was: that which was nearest to it.
+    pub is_told: bool,
 }
 
 /// What a member may use of one limit from now on.
@@ -51,6 +62,9 @@ pub struct Answer {
     pub limit: Option<u64>,
     /// Nobody begins a call for so long.
     pub paused_for: Duration,
+    /// How often somebody has lifted what held the calls of this scope back; once more than before: whoever holds calls back for
+    /// what he was told earlier does so no longer.
+    pub resumed: u64,
     /// Why it is less than might be expected.
     pub why: Option<Why>,
 }

@@ -2,6 +2,7 @@
 
 use assay_common::clock::Micros;
 use assay_common::id::MemberId;
+use assay_common::limit::Dimension;
 
 use super::Book;
 use super::ask::Ask;
@@ -37,7 +38,7 @@ impl Book {
             // Of who comes for the first time nobody knows when that was.
             let before = parts.get(&dimension).map_or(ask.used, |part| part.used);
             let used = ask.used.saturating_sub(before);
-            self.known.entry(dimension).or_default().spent.add(used, now.0);
+            self.known.entry(dimension).or_default().used(used, self.paused_until, now);
         }
         parts.entry(dimension).or_default().hear(ask);
         let configured = self.parts(dimension).filter_map(|(_, part)| part.configured).min();
@@ -57,19 +58,38 @@ impl Book {
     }
 
     /// Takes in what the provider has said.
-    pub(super) fn learn(&mut self, Case { ask, configured, parties, .. }: &Case<'_>, now: Micros) {
-        let resumes = ask.refused.map(|pause| now.plus(pause));
-        let known = self.known.entry(ask.dimension).or_default();
-        if ask.dimension.is_rate() {
+    pub(super) fn learn(&mut self, cases: &[Case<'_>], now: Micros) {
+        for Case { ask, configured, parties, .. } in cases.iter().filter(|case| case.ask.dimension.is_rate())
+        {
+            let known = self.known.entry(ask.dimension).or_default();
             known.grow(*configured, ask.profile, now);
             if let Some(said) = ask.said {
                 known.heard(said, ask.profile, parties.iter().map(|party| party.burst).sum(), now);
             }
-            if let Some(resumes) = resumes {
-                known.refused(*configured, ask.profile, now, resumes);
-            }
         }
-        self.paused_until = self.paused_until.max(resumes);
+        let refusals = || cases.iter().filter_map(|case| case.ask.refused);
+        let Some(pause) = refusals().map(|refusal| refusal.pause).max() else { return };
+        let untold = refusals().any(|refusal| !refusal.is_told).then(|| self.nearest(cases, now)).flatten();
+        let is_met =
+            |ask: &Ask| untold == Some(ask.dimension) || ask.refused.is_some_and(|refusal| refusal.is_told);
+        let resumes = now.plus(pause);
+        for Case { ask, configured, .. } in cases.iter().filter(|case| is_met(case.ask)) {
+            let known = self.known.entry(ask.dimension).or_default();
+            known.refused(*configured, ask.profile, now, resumes);
+        }
+        self.paused_until = self.paused_until.max(Some(resumes));
+    }
+
+    /// The rate of which most is used, of those whose limit is known; else that of requests.
+    fn nearest(&self, cases: &[Case<'_>], now: Micros) -> Option<Dimension> {
+        let rates = cases.iter().filter(|case| case.ask.dimension.is_rate());
+        let share = |case: &Case<'_>| {
+            let known = self.known.get(&case.ask.dimension);
+            known.map_or(0, |known| known.share(case.configured, case.ask.profile, case.ask.said, now))
+        };
+        rates
+            .max_by_key(|case| (share(case), case.ask.dimension == Dimension::Requests))
+            .map(|case| case.ask.dimension)
     }
 }
 

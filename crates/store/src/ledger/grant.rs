@@ -70,6 +70,7 @@ impl Book {
             amount: share.map(|_| amount),
             limit,
             paused_for: self.paused_for(now),
+            resumed: self.resumed,
             why: self.why(case, senders, now),
         }
     }

@@ -34,7 +34,7 @@ impl Default for Profile {
 
 impl Profile {
     /// What a limit a minute comes to in one window, in millionths.
-    fn allowed(self, limit: u64) -> u128 {
+    pub(crate) fn allowed(self, limit: u64) -> u128 {
         u128::from(limit) * u128::from(MILLION) * u128::from(self.length_us.max(1)) / MINUTE_US
     }
 

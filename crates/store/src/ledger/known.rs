@@ -10,13 +10,12 @@ use assay_common::limit::Window;
 use serde::{Deserialize, Serialize};
 
 use super::headroom::{MILLION, Profile};
+use super::pace::Pace;
 use super::spent::Spent;
 
 /// One cut follows another after this at the soonest, however often the provider refuses; and a cut rate grows by a step as
 /// often. Microseconds.
 const CUT_EVERY_US: i64 = 5_000_000;
-/// Over how long the rate is measured that the provider refused, in microseconds.
-const MEASURED_US: u64 = 10_000_000;
 /// The least that a cut leaves: one a minute, in millionths a second.
 const LEAST: u64 = MILLION / 60;
 /// The same where nobody knows the limit: one a second.
@@ -52,6 +51,9 @@ pub struct Known {
     /// What was used of it lately.
     #[serde(default)]
     pub spent: Spent,
+    /// How fast that was.
+    #[serde(default)]
+    pub pace: Pace,
 }
 
 /// What an operator set a limit to.
@@ -117,9 +119,33 @@ impl Known {
 
     /// Forgets all but what was used; whether there was anything.
     pub(crate) fn forget(&mut self) -> bool {
-        let spent = std::mem::take(&mut self.spent);
-        let before = std::mem::replace(self, Self { spent, ..Self::default() });
+        let (spent, pace) = (std::mem::take(&mut self.spent), self.pace);
+        let before = std::mem::replace(self, Self { spent, pace, ..Self::default() });
         before.limits() || before.stranger.is_some()
+    }
+
+    /// So much was used up to `now`; before `open_since` nobody could.
+    pub(crate) fn used(&mut self, used: u64, open_since: Option<Micros>, now: Micros) {
+        self.spent.add(used, now.0);
+        self.pace.add(used, open_since, now);
+    }
+
+    /// The part of a window's limit that is gone, in millionths, by what was used here and by what the provider says; 0 where no
+    /// limit is known.
+    pub(crate) fn share(
+        &self,
+        configured: Option<u64>,
+        profile: Profile,
+        said: Option<Said>,
+        now: Micros,
+    ) -> u128 {
+        let part = |gone: u64, whole: u128| u128::from(gone) * u128::from(MILLION).pow(2) / whole.max(1);
+        let limit = self.limit(configured).map(|limit| profile.allowed(limit));
+        let used = limit.map(|limit| part(self.spent.over(profile.length_us, now.0), limit));
+        let said = said.and_then(|said| said.limit.zip(said.remaining)).map(|(limit, remaining)| {
+            part(limit.saturating_sub(remaining), u128::from(limit) * u128::from(MILLION))
+        });
+        used.max(said).unwrap_or(0)
     }
 
     /// Whether anything is known that limits.
@@ -156,13 +182,20 @@ impl Known {
         if self.cut.is_some_and(|cut| (0..CUT_EVERY_US).contains(&(now.0 - cut.cut_at.0))) {
             return;
         }
-        let measured = self.spent.over(MEASURED_US, now.0).saturating_mul(MILLION) / (MEASURED_US / MILLION);
+        let measured = self.pace.rate();
         // Where little was used the refusal says little of how much may be.
         let allowed = self.rate(configured, profile, 1);
         let rate = allowed.map_or(measured, |allowed| measured.clamp(allowed / 10, allowed));
         let least = if self.limit(configured).is_some() { LEAST } else { LEAST_OF_UNKNOWN };
         let rate = (rate - rate / 10).max(least);
         self.cut = Some(Cut { rate, at: resumes, cut_at: now });
+    }
+
+    /// Calls begin again at `now`, sooner than was said: a cut rate grows from then on.
+    pub(crate) fn resume(&mut self, now: Micros) {
+        if let Some(cut) = &mut self.cut {
+            cut.at = cut.at.min(now);
+        }
     }
 
     /// Lets a cut rate grow by what has passed: by steps up to the limit, and twofold where nobody knows it.
@@ -253,7 +286,7 @@ mod tests {
     #[test]
     fn many_refusals_are_one_cut_and_the_rate_grows_back() {
         let (mut known, profile) = (Known::default(), Profile::default());
-        (0..100).rev().for_each(|tenth| known.spent.add(1, at(0).0 - tenth * 100_000));
+        (0..100).rev().for_each(|tenth| known.used(1, None, Micros(at(0).0 - tenth * 100_000)));
         let full = rate_of(&known);
         for _ in 0..50 {
             known.refused(Some(600), profile, at(0), at(2));
@@ -272,10 +305,35 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_soon_after_a_pause_says_no_more_than_one_in_the_midst_of_calls() {
+        let check = |pause: i64, open: i64, expected: std::ops::Range<f64>| {
+            let (mut known, profile) = (Known::default(), Profile::default());
+            let full = rate_of(&known);
+            let use_up = |known: &mut Known, from, to, tenths, open_since| {
+                for tenth in (from * 10..to * 10).step_by(tenths) {
+                    known.used(1, open_since, Micros(at(0).0 + tenth * 100_000));
+                }
+            };
+            use_up(&mut known, 0, 60, 1, None);
+            let resumes = 60 + pause;
+            known.refused(Some(600), profile, at(60), at(resumes));
+            // It begins again with a tenth.
+            use_up(&mut known, resumes, resumes + open, 10, Some(at(resumes)));
+            known.refused(Some(600), profile, at(resumes + open), at(resumes + open + 1));
+            let left = rate_of(&known) / full;
+            assert!(expected.contains(&left), "{pause} s, {open} s: {left}");
+        };
+        check(30, 1, 0.75..0.82);
+        check(30, 3, 0.70..0.80);
+        check(5, 3, 0.70..0.80);
+        check(30, 60, 0.05..0.15);
+    }
+
+    #[test]
     fn an_unknown_limit_is_learned_from_a_refusal() {
         let (mut known, profile) = (Known::default(), Profile::default());
         assert_eq!(known.rate(None, profile, 10), None);
-        (0..10).for_each(|second| known.spent.add(20, at(second).0));
+        (0..10).for_each(|second| known.used(20, None, at(second)));
         known.refused(None, profile, at(10), at(11));
         let rate = known.rate(None, profile, 10).unwrap();
         assert!((15 * MILLION..20 * MILLION).contains(&rate), "{rate}");
@@ -283,6 +341,7 @@ mod tests {
         assert_eq!(known.rate(None, profile, 10).unwrap(), 2 * rate);
         // Refused again and again while next to nothing was asked: that says nothing.
         for second in [100, 106, 112] {
+            known.used(0, None, at(second));
             known.refused(None, profile, at(second), at(second + 1));
         }
         assert_eq!(known.rate(None, profile, 10), Some(MILLION));

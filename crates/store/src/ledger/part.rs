@@ -26,6 +26,9 @@ pub struct Part {
     pub burst: u64,
     /// What it had used, or held.
     pub used: u64,
+    /// Tokens that the request at the head of its line still had to gather.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lacks: Option<u64>,
     /// What its assay.toml says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configured: Option<u64>,
@@ -49,6 +52,7 @@ impl Part {
         self.burst = ask.burst;
         // A renewal that was long under way knows of less than those that overtook it.
         self.used = if ask.dimension.is_rate() { ask.used.max(self.used) } else { ask.used };
+        self.lacks = ask.lacks;
         self.configured = ask.configured;
     }
 

@@ -25,6 +25,7 @@ fn ask(limit: u64) -> Ask {
         used: 0,
         said: None,
         refused: None,
+        lacks: None,
     }
 }
 
@@ -227,7 +228,7 @@ fn a_refusal_pauses_all_and_the_rate_comes_back_slowly() {
     let mut workers: Vec<_> = (1..=2).map(|n| Worker::new(n, 6_000)).collect();
     beats(&mut book, &mut workers, 0, 4);
     let full: u64 = amounts(&workers).iter().sum();
-    let refused = Some(Duration::from_secs(3));
+    let refused = Some(Refusal { pause: Duration::from_secs(3), is_told: true });
     let asked = Ask { acked: workers[0].acked, refused, ..ask(6_000) };
     let answer = book.renew(workers[0].member, &[asked], TTL, Micros(1_004 * SECOND)).remove(0);
     assert_eq!((answer.amount, answer.paused_for.as_secs(), answer.why), (Some(0), 3, Some(Why::Paused)));
@@ -258,4 +259,52 @@ fn nothing_is_limited_until_something_is_known() {
     renew(&mut book, 2, &Ask { acked: other.seq, ..unlimited.clone() }, 3);
     let told = renew(&mut book, 1, &Ask { acked: told.seq, ..unlimited }, 3);
     assert!(told.amount > Some(0), "{told:?}");
+}
+
+#[test]
+fn a_refusal_that_names_no_limit_cuts_the_one_that_was_nearest() {
+    let check = |used: [u64; 2], said: Option<Said>, is_told: bool, expected: &[Dimension]| {
+        let mut book = Book::default();
+        let limits = [(Dimension::Tokens, 60_000), (REQUESTS, 600)];
+        let asks = |used: [u64; 2], refused: Option<Refusal>, said: Option<Said>| {
+            let asks = limits.into_iter().zip(used).map(|((dimension, limit), used)| {
+                let is_requests = dimension == REQUESTS;
+                let refused = refused.filter(|_| is_requests);
+                Ask { dimension, used, refused, said: said.filter(|_| !is_requests), ..ask(limit) }
+            });
+            asks.collect::<Vec<_>>()
+        };
+        book.renew(member(1), &asks([0, 0], None, None), TTL, Micros(1_000 * SECOND));
+        let refused = Some(Refusal { pause: Duration::from_secs(2), is_told });
+        book.renew(member(1), &asks(used, refused, said), TTL, Micros(1_001 * SECOND));
+        let cut: Vec<_> =
+            book.known.iter().filter(|(_, known)| known.cut.is_some()).map(|(cut, _)| *cut).collect();
+        assert_eq!(cut, expected, "{used:?} {said:?} {is_told}");
+        assert!(!book.paused_for(Micros(1_001 * SECOND)).is_zero());
+    };
+    check([50_000, 30], None, false, &[Dimension::Tokens]);
+    check([500, 300], None, false, &[REQUESTS]);
+    check([0, 0], None, false, &[REQUESTS]);
+    check([50_000, 30], None, true, &[REQUESTS]);
+    let said = Some(Said { limit: Some(60_000), remaining: Some(200), reset_us: None });
+    check([500, 300], said, false, &[Dimension::Tokens]);
+}
+
+#[test]
+fn a_pause_that_is_lifted_ends_for_all_and_a_cut_rate_grows_from_then_on() {
+    let mut book = Book::default();
+    let mut workers: Vec<_> = (1..=2).map(|n| Worker::new(n, 6_000)).collect();
+    beats(&mut book, &mut workers, 0, 4);
+    assert!(!book.resume(Micros(1_004 * SECOND)) && book.paused_until.is_none());
+    let refused = Some(Refusal { pause: Duration::from_secs(3_600), is_told: false });
+    let asked = Ask { acked: workers[0].acked, refused, ..ask(6_000) };
+    book.renew(workers[0].member, &[asked], TTL, Micros(1_004 * SECOND));
+    beats(&mut book, &mut workers, 5, 4);
+    assert_eq!(amounts(&workers), [0, 0]);
+    assert!(book.resume(Micros(1_009 * SECOND)) && !book.resume(Micros(1_009 * SECOND)));
+    beats(&mut book, &mut workers, 9, 14);
+    let soon: u64 = amounts(&workers).iter().sum();
+    beats(&mut book, &mut workers, 23, 20);
+    let later: u64 = amounts(&workers).iter().sum();
+    assert!(soon > 0 && later > soon, "{soon} {later}");
 }

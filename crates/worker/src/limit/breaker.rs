@@ -34,6 +34,8 @@ pub(crate) struct Breaker {
     probe_at: Instant,
     /// When the trouble was last seen; an answer to a call sent before it is no news.
     seen: Instant,
+    /// When somebody last had the pool tried at once.
+    lifted: Instant,
     /// A probe is under way.
     probing: bool,
     /// Calls refused for the account's sake, with no success between.
@@ -83,7 +85,16 @@ pub(crate) struct Evidence<'a> {
 impl Breaker {
     /// Closed.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { trouble: None, probe_at: now, seen: now, probing: false, denied: 0, unsent: 0, failed: 0 }
+        Self {
+            trouble: None,
+            probe_at: now,
+            seen: now,
+            lifted: now,
+            probing: false,
+            denied: 0,
+            unsent: 0,
+            failed: 0,
+        }
     }
 
     /// Whether a call could begin now. Changes nothing.
@@ -103,6 +114,14 @@ impl Breaker {
             self.probing = true;
         }
         admission
+    }
+
+    /// Learns that somebody had it tried at once at `at`: the next probe waits for nothing. Told again, it is no news.
+    pub(crate) fn lift(&mut self, at: Instant) {
+        if at > self.lifted {
+            self.lifted = at;
+            self.probe_at = self.probe_at.min(at);
+        }
     }
 
     /// The probe has ended, or was not made after all.
@@ -168,12 +187,14 @@ mod tests {
         Asks(u64, u64, Class, u64),
         /// At this second, somebody wants to call and is told so.
         Wants(u64, Admission),
+        /// Somebody has it tried at this second.
+        Lift(u64),
         /// The probe has ended.
         Probed,
         /// The trouble is of this kind now.
         Trouble(Option<&'static str>),
     }
-    use Step::{Asks, Ends, Probed, Trouble, Wants};
+    use Step::{Asks, Ends, Lift, Probed, Trouble, Wants};
 
     fn check(story: &[Step]) {
         let zero = Instant::now();
@@ -190,6 +211,7 @@ mod tests {
                 }
                 Asks(now, sent, class, asked) => observe(&mut breaker, *now, *sent, *class, Some(*asked)),
                 Wants(now, expected) => assert_eq!(breaker.admit(at(*now)), *expected, "step {index}"),
+                Lift(now) => breaker.lift(at(*now)),
                 Probed => breaker.probed(),
                 Trouble(kind) => {
                     assert_eq!(breaker.trouble().map(|trouble| trouble.kind), *kind, "step {index}");
@@ -247,6 +269,13 @@ mod tests {
             Wants(6, troubled(5)),
         ]);
         check(&[Ends(0, 0, 2, DENIED), Asks(0, 0, DENIED, 90), Wants(1, troubled(89))]);
+    }
+
+    #[test]
+    fn somebody_has_it_probed_at_once() {
+        let denied = [Ends(0, 0, 2, DENIED), Asks(0, 0, DENIED, 3_600), Wants(9, troubled(3_591)), Lift(10)];
+        let probed = [Wants(10, PROBE), Asks(11, 10, DENIED, 90), Probed, Lift(10), Wants(12, troubled(89))];
+        check(&denied.into_iter().chain(probed).collect::<Vec<_>>());
     }
 
     #[test]

@@ -118,11 +118,17 @@ impl Gate {
     pub(crate) async fn enter(&self, attempt: Attempt, size: Size, wall: Micros) -> Result<Pass, Closed> {
         let deadline = Instant::now() + LONGEST_WAIT;
         loop {
+            // Registered before looking, so that a change in between wakes us.
+            let changed = self.account.scope.changed.notified();
             let probe = match self.admit() {
                 Admission::Open => None,
                 Admission::Probe => Some(Probe(Arc::clone(&self.account), Arc::clone(&self.pool))),
                 Admission::Paused(wait) if Instant::now() + wait <= deadline => {
-                    tokio::time::sleep(wait).await;
+                    tokio::select! {
+                        biased;
+                        () = changed => {}
+                        () = tokio::time::sleep(wait) => {}
+                    }
                     continue;
                 }
                 Admission::Paused(reopens_in) | Admission::Troubled(reopens_in) => {
@@ -196,6 +202,10 @@ impl Gate {
 
     fn unless_paused(&self, admission: impl FnOnce(Instant) -> Admission) -> Admission {
         let now = Instant::now();
+        if let Some(at) = self.account.scope.lifted_at() {
+            lock(&self.account.pause).lift(at);
+            lock(&self.pool.breaker).lift(at);
+        }
         let left = lock(&self.account.pause).left(now).max(lock(&self.account.money).left(now));
         let left = self.scopes().map(|scope| scope.closed_for(now)).fold(left, Duration::max);
         if left.is_zero() { admission(now) } else { Admission::Paused(left) }

@@ -215,6 +215,7 @@ impl Drop for Ticket {
         if let Some(left) = self.left {
             let tokens = rates.iter_mut().zip(self.needs.into_iter().zip(left)).take(REQUESTS);
             tokens.for_each(|(rate, (need, left))| rate.settle(need, left));
+            rates.iter_mut().for_each(Rate::leave);
         }
         waiting.retain(|(number, _)| *number != self.number);
         if waiting.is_empty() {

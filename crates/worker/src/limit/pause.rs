@@ -30,6 +30,8 @@ pub(crate) struct Pause {
     began: Instant,
     /// Pauses with no success between.
     pauses: u32,
+    /// When it was last lifted; what a call that was sent before says is no news either.
+    lifted: Instant,
     /// Whether it was last found to be a long one.
     told: bool,
 }
@@ -37,7 +39,7 @@ pub(crate) struct Pause {
 impl Pause {
     /// None so far.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { until: now, began: now, pauses: 0, told: false }
+        Self { until: now, began: now, pauses: 0, lifted: now, told: false }
     }
 
     /// How long the limit still keeps the account from taking calls.
@@ -45,8 +47,18 @@ impl Pause {
         self.until.saturating_duration_since(now)
     }
 
+    /// Learns that somebody lifted it at `at`; told again, it is no news.
+    pub(crate) fn lift(&mut self, at: Instant) {
+        if at > self.lifted {
+            (self.until, self.began, self.pauses, self.lifted) = (at, at, 0, at);
+        }
+    }
+
     /// Learns of a 429 to a call sent at `sent`.
     pub(crate) fn met(&mut self, sent: Instant, retry_after: Option<Duration>, now: Instant) {
+        if sent < self.lifted {
+            return;
+        }
         // The other calls of the burst that met the limit extend its pause, but are no further sign of it.
         if sent >= self.began {
             self.pauses = self.pauses.saturating_add(1);
@@ -98,10 +110,12 @@ mod tests {
         Met(u64, u64, Option<u64>),
         /// A call sent at this second was within it.
         Within(u64),
+        /// Somebody lifts it at this second.
+        Lift(u64),
         /// At this second, so many are left.
         Left(u64, u64),
     }
-    use Step::{Left, Met, Within};
+    use Step::{Left, Lift, Met, Within};
 
     fn check(story: &[Step]) {
         let zero = Instant::now();
@@ -111,6 +125,7 @@ mod tests {
             match step {
                 Met(now, sent, asked) => pause.met(at(*sent), asked.map(Duration::from_secs), at(*now)),
                 Within(sent) => pause.within(at(*sent)),
+                Lift(now) => pause.lift(at(*now)),
                 Left(now, left) => assert_eq!(pause.left(at(*now)).as_secs(), *left, "step {index}"),
             }
         }
@@ -130,6 +145,13 @@ mod tests {
         check(&doubling.into_iter().chain([Within(7), Met(9, 9, None), Left(9, 1)]).collect::<Vec<_>>());
         let many = (0..40).map(|n| Met(n * 100, n * 100, None));
         check(&many.chain([Left(3_900, 60)]).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn somebody_lifts_it_once_and_what_was_sent_before_is_no_news() {
+        check(&[Met(1, 0, Some(3_600)), Lift(9), Left(9, 0), Met(10, 8, Some(3_600)), Left(10, 0)]);
+        check(&[Met(1, 1, None), Met(2, 2, None), Lift(3), Met(5, 4, Some(30)), Lift(3), Left(5, 30)]);
+        check(&[Met(1, 1, None), Met(2, 2, None), Lift(3), Met(5, 4, None), Left(5, 1)]);
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(super) struct Rate {
     limited: Option<Limited>,
     /// What calls took more or less than they were counted as.
     balance: Balance,
+    /// What who stands at the head still lacks of it.
+    lacks: u64,
     /// What was taken since this began.
     used: u64,
     /// The same when a lease was last asked for, and the rate in use since, in millionths a second.
@@ -70,6 +72,8 @@ pub(crate) struct Demand {
     pub(crate) burst: u64,
     /// What was used since this began.
     pub(crate) used: u64,
+    /// What who stands at the head still lacks; `None`: nobody lacks any.
+    pub(crate) lacks: Option<u64>,
 }
 
 impl Rate {
@@ -78,6 +82,7 @@ impl Rate {
         Self {
             limited: None,
             balance: Balance::default(),
+            lacks: 0,
             used: 0,
             asked: 0,
             in_use: 0,
@@ -138,7 +143,13 @@ impl Rate {
             }
         };
         self.used += before - *left;
+        self.lacks = *left;
         taken
+    }
+
+    /// Nobody waits for any of it.
+    pub(super) fn leave(&mut self) {
+        self.lacks = 0;
     }
 
     /// Whether what was taken may be used at `now`: the lease is not over.
@@ -161,7 +172,8 @@ impl Rate {
         let burst = self.limited.as_ref().map_or(1, |limited| limited.burst.get().into());
         // Room to grow by the half from beat to beat.
         let want = if is_pressed { ALL } else { self.in_use.max(newest) * 3 / 2 };
-        Demand { want, burst: largest + burst - 1, used: self.used }
+        let lacks = (self.lacks > 0).then_some(self.lacks);
+        Demand { want, burst: largest + burst - 1, used: self.used, lacks }
     }
 
     /// Whether it is limited to nothing.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use assay_common::config::Limits;
 use assay_common::limit::Dimension;
 use assay_store::ledger::ALL;
-use assay_store::{Answer, Ask, Profile, Said, Why};
+use assay_store::{Answer, Ask, Profile, Refusal, Said, Why};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -48,10 +48,13 @@ struct Told {
     offered: u64,
     /// What the provider said since the last renewal.
     said: BTreeMap<Dimension, Said>,
-    /// What the provider refused a call for since, and until when nobody calls.
-    refused: BTreeMap<Dimension, Instant>,
+    /// What the provider refused a call for since, until when nobody calls, and whether the provider said that it was this.
+    refused: BTreeMap<Dimension, (Instant, bool)>,
     /// Until when nobody calls, by the ledger.
     paused_until: Option<Instant>,
+    /// How often somebody has lifted what held calls back, by the ledger, and when this process heard of the last time.
+    resumed: Option<u64>,
+    lifted_at: Option<Instant>,
     /// The limits are too small for this process to send too.
     is_crowded: bool,
     /// What the limits of the ledger come to in one window.
@@ -159,6 +162,11 @@ impl Scope {
         if told.is_crowded { paused.max(Duration::from_secs(1)) } else { paused }
     }
 
+    /// When this process heard that somebody lifts what holds its calls back: what it was told before holds no more.
+    pub(super) fn lifted_at(&self) -> Option<Instant> {
+        self.told().lifted_at
+    }
+
     /// What one window allows of a rate, where that is limited.
     pub(super) fn in_window(&self, dimension: Dimension) -> Option<u64> {
         self.told().windows.get(&dimension).copied().or_else(|| self.limits.of_window(dimension))
@@ -195,20 +203,21 @@ impl Scope {
         }
     }
 
-    /// The provider has refused a call: nobody calls until `until`. What it says is used up is what it refused it for.
+    /// The provider has refused a call: nobody calls until `until`. What it says is used up is what it refused it for; where it
+    /// says nothing of that, the ledger knows what was nearest to it.
     pub(super) fn refused(&self, meters: &Meters, until: Instant) {
         if !self.is_leased {
             return;
         }
         let mut told = self.told();
         let used_up = RATES.into_iter().filter(|dimension| meter(meters, *dimension).remaining == Some(0));
-        let mut dimensions: Vec<_> = used_up.collect();
+        let mut dimensions: Vec<_> = used_up.map(|dimension| (dimension, true)).collect();
         if dimensions.is_empty() {
-            dimensions.push(Dimension::Requests);
+            dimensions.push((Dimension::Requests, false));
         }
-        for dimension in dimensions {
-            let last = told.refused.entry(dimension).or_insert(until);
-            *last = until.max(*last);
+        for (dimension, is_told) in dimensions {
+            let (last, was_told) = told.refused.entry(dimension).or_insert((until, is_told));
+            (*last, *was_told) = (until.max(*last), *was_told || is_told);
         }
     }
 
@@ -222,7 +231,7 @@ impl Scope {
         }
         told.has_changed = false;
         let (said, refused) = (std::mem::take(&mut told.said), std::mem::take(&mut told.refused));
-        let ask = |dimension, want, burst, acked, used| Ask {
+        let ask = |dimension, want, burst, acked, used, lacks| Ask {
             scope: self.name.clone(),
             dimension,
             configured: self.limits.of(dimension),
@@ -232,7 +241,11 @@ impl Scope {
             acked,
             used,
             said: said.get(&dimension).copied(),
-            refused: refused.get(&dimension).map(|until| until.saturating_duration_since(now)),
+            refused: refused.get(&dimension).map(|(until, is_told)| Refusal {
+                pause: until.saturating_duration_since(now),
+                is_told: *is_told,
+            }),
+            lacks,
         };
         let mut asks = Vec::new();
         for (dimension, demand) in RATES.into_iter().zip(demands) {
@@ -246,7 +259,9 @@ impl Scope {
                 let burst = demand.burst + u64::from(self.is_inner);
                 // Whoever is kept from sending does not even claim: he says that he would.
                 let want = demand.want.max(u64::from(told.is_crowded));
-                asks.push(ask(dimension, want, burst, acked, demand.used));
+                // A request lacks one at most, and says so by waiting.
+                let lacks = demand.lacks.filter(|_| dimension != Dimension::Requests);
+                asks.push(ask(dimension, want, burst, acked, demand.used, lacks));
             }
         }
         if self.names(Dimension::InFlight) {
@@ -254,7 +269,7 @@ impl Scope {
             if is_within {
                 told.places = told.offered;
             }
-            asks.push(ask(Dimension::InFlight, want, 0, told.places, held));
+            asks.push(ask(Dimension::InFlight, want, 0, told.places, held, None));
         }
         asks
     }
@@ -263,7 +278,7 @@ impl Scope {
     pub(super) fn follow(&self, answer: &Answer, until: Instant, now: Instant) {
         let (until, since) =
             (until.saturating_duration_since(self.began), now.saturating_duration_since(self.began));
-        let Answer { dimension, seq, amount, limit, paused_for, why, .. } = *answer;
+        let Answer { dimension, seq, amount, limit, paused_for, resumed, why, .. } = *answer;
         let mut told = self.told();
         if dimension.is_rate() {
             let lease = Lease { seq, amount, limit, why, until };
@@ -282,6 +297,13 @@ impl Scope {
             told.windows.insert(dimension, self.window(limit));
         }
         told.paused_until = (!paused_for.is_zero()).then(|| now + paused_for);
+        if told.resumed.replace(resumed).is_some_and(|known| known < resumed) {
+            told.lifted_at = Some(now);
+            // Those who were refused knew nothing of it.
+            told.refused.clear();
+            let name = &self.name;
+            tracing::info!(limit.scope = %name, "somebody lifts what holds the calls of {name} back");
+        }
         let known = told.why.get(&dimension).copied();
         if known != why {
             self.log(dimension, why);
@@ -310,8 +332,8 @@ impl Scope {
             if let Some(said) = ask.said {
                 told.said.entry(ask.dimension).or_insert(said);
             }
-            if let Some(pause) = ask.refused {
-                told.refused.entry(ask.dimension).or_insert(now + pause);
+            if let Some(Refusal { pause, is_told }) = ask.refused {
+                told.refused.entry(ask.dimension).or_insert((now + pause, is_told));
             }
         }
     }

@@ -10,6 +10,7 @@ use assay_common::usage::Usage;
 
 use super::{SPREAD, Work};
 use crate::limit::gate::Closed;
+use crate::limit::pause::LONGEST_WAIT;
 use crate::plan::Plan;
 use crate::provider::observation::{Answer, Observation, Reply};
 use crate::scorer::{Fault, Judged, score_output};
@@ -92,10 +93,10 @@ impl Work<'_> {
         }
     }
 
-    /// Waits in the store for the account to open.
+    /// Waits in the store for the account to open. Not for long at a time: nobody claims while it is shut, and somebody may open it.
     pub(crate) fn closed_out(self, closed: Closed) -> Settlement {
         let spread = SPREAD.mul_f64(self.pool.dice.draw());
-        self.parked(closed.reopens_in + spread)
+        self.parked(closed.reopens_in.min(LONGEST_WAIT) + spread)
     }
 
     pub(super) fn parked(self, wait: Duration) -> Settlement {

@@ -121,6 +121,7 @@ fn ask(dimension: Dimension, limit: u64) -> Ask {
         used: 0,
         said: None,
         refused: None,
+        lacks: None,
     }
 }
 
