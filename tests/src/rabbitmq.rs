@@ -24,9 +24,28 @@ pub fn vhost() -> String {
     format!("{broker}/{name}")
 }
 
+/// Has the queue of a pool forget the consumers whose tags begin so, on the broker that all tests share: nobody is told, and their
+/// channels live on. Says whether there was one.
+pub fn forget_consumers(vhost_url: &str, pool: &str, tags: &str) -> bool {
+    let (_, vhost) = vhost_url.rsplit_once('/').expect("the URL of a broker ends in its virtual host");
+    let forget = format!(
+        "begin {{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"{vhost}\">>, queue, <<\"assay.jobs.v1.{pool}\">>)), \
+         Ids = [{{element(2, C), element(1, C)}} || C <- rabbit_amqqueue:consumers(Q)], \
+         Meant = [Id || {{Tag, _}} = Id <- Ids, string:prefix(Tag, <<\"{tags}\">>) =/= nomatch], \
+         [{{ok, _, _}} = ra:process_command(amqqueue:get_pid(Q), rabbit_fifo:make_checkout(Id, cancel, #{{}})) || Id <- Meant], \
+         length(Meant) end."
+    );
+    ctl(&["eval", &forget]) != "0"
+}
+
+/// Runs `rabbitmqctl` on the broker that all tests share.
+fn ctl(arguments: &[&str]) -> String {
+    let nodes = env::var("ASSAY_TEST_NODES").expect("ASSAY_TEST_NODES is not set: run ./test.sh");
+    script("rabbitmq.sh", &Path::new(&nodes).join("rabbitmq"), &[&["ctl"], arguments].concat())
+}
+
 /// Many at once: a call of `rabbitmqctl` costs a second, whatever it does.
 fn make_vhosts() -> Vec<String> {
-    let nodes = env::var("ASSAY_TEST_NODES").expect("ASSAY_TEST_NODES is not set: run ./test.sh");
     let names: Vec<_> = (0..10).map(|_| format!("test-{}", Uuid::now_v7().simple())).collect();
     let quoted: Vec<_> = names.iter().map(|name| format!("<<\"{name}\">>")).collect();
     let all = "<<\".*\">>";
@@ -35,7 +54,7 @@ fn make_vhosts() -> Vec<String> {
          {all}, {all}, <<\"tests\">>) end || V <- [{}]].",
         quoted.join(", ")
     );
-    script("rabbitmq.sh", &Path::new(&nodes).join("rabbitmq"), &["ctl", "eval", &made]);
+    ctl(&["eval", &made]);
     names
 }
 

@@ -14,7 +14,7 @@ pub enum Health {
         /// In the broker's words.
         reason: Arc<str>,
     },
-    /// Unreachable; another attempt is under way or due within ten seconds.
+    /// Unreachable; another attempt is under way or due within four seconds.
     Down {
         /// When it was lost, or first tried.
         since: Instant,

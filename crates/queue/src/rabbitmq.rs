@@ -7,13 +7,14 @@
 //! - `link`: a supervised connection
 //! - `topology`: queues and their arguments; `message`: a hint on the wire
 //! - `publisher`: publish, depth, purge, delete
-//! - `subscription`: deliveries and their settlement
+//! - `subscription`: deliveries and their settlement; `quiet`: a consumer that the broker has forgotten
 
 mod backoff;
 mod dial;
 mod link;
 mod message;
 mod publisher;
+mod quiet;
 mod subscription;
 mod topology;
 

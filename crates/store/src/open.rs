@@ -1,9 +1,10 @@
 //! Opening a store: its connections and its schema.
 
 use std::fmt;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::PgConnectOptions;
@@ -35,9 +36,14 @@ pub struct Store(Arc<Inner>);
 struct Inner {
     pools: Arc<Pools>,
     url: StoreUrl,
+    /// How long a call waits for a connection.
+    patience: Duration,
     /// In a simulation alone.
     simulated: Option<Simulated>,
 }
+
+/// Less would be no news of a database that is only busy.
+const SHORTEST_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a newer schema says of the binaries that may work on it.
 pub(crate) const OLDEST: &str = "SELECT oldest FROM compatibility WHERE scope = 'store'";
@@ -67,15 +73,36 @@ impl Store {
     /// [`StoreError::NoStore`], [`StoreError::SchemaMissing`] and [`StoreError::SchemaMismatch`] say what to do;
     /// [`StoreError::Unreachable`] says where and why.
     pub async fn open(url: &StoreUrl, schema: Schema) -> Result<Self, StoreError> {
+        Self::open_with_patience(url, schema, ACQUIRE_TIMEOUT).await
+    }
+
+    /// The same for whoever waits no longer than `patience` in all for a store that is away: no call waits longer than half of that
+    /// for a connection to PostgreSQL, so that there is time to ask twice. A second is the least, ten are the most.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub async fn open_within(url: &StoreUrl, schema: Schema, patience: Duration) -> Result<Self, StoreError> {
+        let patience = (patience / 2).clamp(SHORTEST_PATIENCE, ACQUIRE_TIMEOUT);
+        Self::open_with_patience(url, schema, patience).await
+    }
+
+    async fn open_with_patience(
+        url: &StoreUrl,
+        schema: Schema,
+        patience: Duration,
+    ) -> Result<Self, StoreError> {
         let unreachable = |source| unreachable(url, source);
         let pools = match url {
             StoreUrl::Sqlite(path) => {
                 prepare_file(path, schema)?;
                 Pools::sqlite(path, schema == Schema::Migrate)
             }
-            StoreUrl::Postgres(text) => Pools::postgres(postgres_options(text).map_err(unreachable)?),
+            StoreUrl::Postgres(text) => {
+                Pools::postgres(postgres_options(text).map_err(unreachable)?, patience)
+            }
         };
-        let store = Self(Arc::new(Inner { pools: Arc::new(pools), url: url.clone(), simulated: None }));
+        let inner = Inner { pools: Arc::new(pools), url: url.clone(), patience, simulated: None };
+        let store = Self(Arc::new(inner));
         let opened = store.clone();
         joined(tokio::spawn(async move { opened.settle_schema(schema).await })).await?;
         Ok(store)
@@ -84,14 +111,15 @@ impl Store {
     /// The store of a simulation, on a database in memory.
     pub(crate) fn of_simulation(pools: Pools, simulated: Simulated) -> Self {
         let url = StoreUrl::Sqlite(":memory:".into());
-        Self(Arc::new(Inner { pools: Arc::new(pools), url, simulated: Some(simulated) }))
+        let (pools, simulated) = (Arc::new(pools), Some(simulated));
+        Self(Arc::new(Inner { pools, url, patience: ACQUIRE_TIMEOUT, simulated }))
     }
 
     /// The same store behind `seam`, where it has seams.
     pub(crate) fn with_seam(&self, seam: Arc<dyn Seam>) -> Self {
-        let Inner { pools, url, simulated } = &*self.0;
+        let Inner { pools, url, patience, simulated } = &*self.0;
         let simulated = simulated.as_ref().map(|simulated| simulated.behind(seam));
-        Self(Arc::new(Inner { pools: Arc::clone(pools), url: url.clone(), simulated }))
+        Self(Arc::new(Inner { pools: Arc::clone(pools), url: url.clone(), patience: *patience, simulated }))
     }
 
     /// What there is beside the database, in a simulation.
@@ -116,6 +144,12 @@ impl Store {
     /// Says which store it was that an error of the connection speaks of.
     pub(crate) fn placed(&self, error: StoreError) -> StoreError {
         match error {
+            StoreError::Database(sqlx::Error::PoolTimedOut)
+                if matches!(self.0.url, StoreUrl::Postgres(_)) =>
+            {
+                let why = format!("no connection within {} s", self.0.patience.as_secs());
+                unreachable(&self.0.url, sqlx::Error::Io(io::Error::new(ErrorKind::TimedOut, why)))
+            }
             StoreError::Database(
                 source @ (sqlx::Error::Io(_)
                 | sqlx::Error::Tls(_)

@@ -102,8 +102,9 @@ impl Pools {
         }
     }
 
-    /// A pool on the PostgreSQL database of `options`; connects on first use.
-    pub(crate) fn postgres(options: PgConnectOptions) -> Self {
+    /// A pool on the PostgreSQL database of `options`, whose connections nobody waits for longer than `patience`; connects on
+    /// first use.
+    pub(crate) fn postgres(options: PgConnectOptions, patience: Duration) -> Self {
         let options = options.options([
             // The server ends what hangs: a client that stopped waiting would leave the transaction open, and one that is frozen or
             // cut off in the midst of one would keep what it has locked from those who bury it.
@@ -117,8 +118,8 @@ impl Pools {
         let pool = |connections| {
             let pool = PgPoolOptions::new()
                 .max_connections(connections)
-                .acquire_timeout(ACQUIRE_TIMEOUT)
-                .acquire_slow_threshold(ACQUIRE_TIMEOUT);
+                .acquire_timeout(patience)
+                .acquire_slow_threshold(patience);
             pool.connect_lazy_with(options.clone())
         };
         Self::Postgres(Postgres { pool: pool(CONNECTIONS), pulse: pool(1) })

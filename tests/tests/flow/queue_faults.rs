@@ -1,5 +1,5 @@
-//! What a broker can do to the queue: be away, die, freeze, lose queues and connections, be full. Each test has a
-//! RabbitMQ node of its own, because it breaks it.
+//! What a broker can do to the queue: be away, die, freeze, lose queues, consumers and connections, be full. A test that breaks a
+//! RabbitMQ node has one of its own.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use assay_common::committed::Committed;
 use assay_common::id::RunId;
 use assay_common::job::Hint;
 use assay_queue::{Delivery, Health, Queue, QueueError, Subscription};
-use assay_tests::rabbitmq::Node;
+use assay_tests::rabbitmq::{Node, forget_consumers, vhost};
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
@@ -151,6 +151,36 @@ async fn waits_for_a_broker_that_is_away() {
     receive(&mut subscription, 1).await.ack(Committed::after_commit()).await.unwrap();
     publish(&queue, 2).await;
     receive(&mut subscription, 2).await.ack(Committed::after_commit()).await.unwrap();
+}
+
+/// The broker drops a consumer without a word: at first there is no other, then another has its hands full and hints wait. Either
+/// way nobody has to tell the subscription.
+#[tokio::test(flavor = "multi_thread")]
+async fn notices_that_the_broker_has_forgotten_its_consumer() {
+    let broker = vhost();
+    // Quiet is borne for half a heartbeat.
+    let queue = Queue::connect(&format!("{broker}?heartbeat=2").parse().unwrap(), "forgotten");
+    // It is not there while it is made anew.
+    let forget = async || {
+        while !forget_consumers(&broker, POOL, "forgotten") {
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let mut forgotten = queue.subscribe(POOL, 1).await.unwrap();
+    publish(&queue, 1).await;
+    receive(&mut forgotten, 1).await.ack(Committed::after_commit()).await.unwrap();
+    forget().await;
+    publish(&queue, 2).await;
+
+    let in_hand = receive(&mut forgotten, 2).await;
+    let others = Queue::connect(&broker.parse().unwrap(), "known");
+    let mut known = others.subscribe(POOL, 1).await.unwrap();
+    publish(&queue, 3).await;
+    let _in_other_hands = receive(&mut known, 3).await;
+    forget().await;
+    in_hand.ack(Committed::after_commit()).await.unwrap();
+    publish(&queue, 4).await;
+    receive(&mut forgotten, 4).await.ack(Committed::after_commit()).await.unwrap();
 }
 
 /// A broker that is there and silent is given up after two heartbeats, and taken back when it wakes.

@@ -19,7 +19,7 @@ pub(crate) struct RunArgs {
     /// Start a new run even if an unfinished one could be resumed
     #[arg(long)]
     pub(crate) new: bool,
-    /// How long the run may stand still while an account needs attention
+    /// How long the run may stand still while an account needs attention, and the store may be away
     #[arg(long, value_name = "DURATION", default_value = "60s")]
     pub(crate) patience: Span,
     /// Where hints wait; one process needs no broker, so ASSAY_QUEUE is for the processes of a fleet alone

@@ -79,7 +79,7 @@ Exit codes:
     RunNow {
         /// Its name
         name: String,
-        /// How long a run may stand still while an account needs attention
+        /// How long a run may stand still while an account needs attention, and the store may be away
         #[arg(long, value_name = "DURATION", default_value = "60s")]
         patience: Span,
     },

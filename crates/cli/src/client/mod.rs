@@ -134,7 +134,12 @@ impl Client {
     }
 
     fn silent(&self) -> ClientError {
-        ClientError::Silent { server: self.shown(), seconds: ANSWER_TIMEOUT.as_secs() }
+        self.silent_for(ANSWER_TIMEOUT)
+    }
+
+    /// What to say of a coordinator that has not answered for so long.
+    pub(crate) fn silent_for(&self, waited: Duration) -> ClientError {
+        ClientError::Silent { server: self.shown(), seconds: waited.as_secs() }
     }
 
     fn broken(&self, source: reqwest::Error) -> ClientError {

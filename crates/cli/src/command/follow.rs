@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use assay_common::id::RunId;
 use assay_coordinator::api::document::RunDocument;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::conclude::{exit_of, print};
 use super::files;
@@ -21,6 +21,8 @@ use crate::source::Source;
 /// The pauses between two looks: short at first, since small runs end soon.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// However little patience somebody has: a coordinator that takes so long for an answer may be busy, not away.
+const SHORTEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Follows the run, prints its report, and ends as `assay run` would.
 pub(crate) async fn call(
@@ -71,7 +73,11 @@ impl<'c> Follower<'c> {
     async fn follow(mut self, progress: &Progress) -> Result<RunDocument, Exit> {
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.client.run(self.run).await {
+            let asked = Instant::now();
+            let wait = self.away.map_or(self.patience, |since| self.patience.saturating_sub(since.elapsed()));
+            let wait = wait.max(SHORTEST_WAIT);
+            let looked = timeout(wait, self.client.run(self.run)).await;
+            match looked.unwrap_or_else(|_| Err(self.client.silent_for(wait))) {
                 Ok(document) => {
                     self.answered();
                     if matches!(&*document.entry.run.state, "completed" | "cancelled") {
@@ -80,7 +86,7 @@ impl<'c> Follower<'c> {
                     progress.show(&document.entry.counts, document.entry.run.jobs);
                     self.seen(&document)?;
                 }
-                Err(error) if error.may_pass() => self.missed(error)?,
+                Err(error) if error.may_pass() => self.missed(error, asked)?,
                 Err(error) => return Err(error.into()),
             }
             sleep(pause).await;
@@ -118,11 +124,11 @@ impl<'c> Follower<'c> {
         Err(Exit::Unfinished(anyhow!("{}\n{}", why.join("\n"), goes_on(self.run))))
     }
 
-    /// A coordinator that is away is waited for, as long as patience lasts.
-    fn missed(&mut self, error: ClientError) -> Result<(), Exit> {
+    /// A coordinator that is away, or has no answer since somebody asked, is waited for, as long as patience lasts.
+    fn missed(&mut self, error: ClientError, asked: Instant) -> Result<(), Exit> {
         let since = *self.away.get_or_insert_with(|| {
             warn(&[format!("warning: {error}; trying again")]);
-            Instant::now()
+            asked
         });
         if since.elapsed() < self.patience {
             return Ok(());

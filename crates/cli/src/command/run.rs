@@ -60,7 +60,7 @@ pub(crate) async fn call(settings: &Settings, args: &RunArgs) -> Result<Exit, Ex
     // Git takes its time, and the store does too.
     let asked = (args.source.clone(), args.suite.clone());
     let source = tokio::task::spawn_blocking(move || provenance(&asked.0, &asked.1));
-    let mut session = Session::open(settings, suite, keys).await?;
+    let mut session = Session::open(settings, suite, keys, args.patience.0).await?;
     let submit = tracing::info_span!("submit", run.suite = suite.name);
     let source = source.await.map_err(|error| Exit::Unfinished(anyhow::Error::new(error)))?;
     let begun = session.begin(&loaded, args.new, source).instrument(submit).await;

@@ -97,7 +97,7 @@ async fn sweep(settings: &Settings, store: Store, name: &str, patience: Duration
     let schedule = find(&store, name).await.map_err(exit)?;
     store.close().await;
     let keys = keys::resolve(settings, &schedule.suite)?;
-    let mut session = Session::open(settings, &schedule.suite, keys).await?;
+    let mut session = Session::open(settings, &schedule.suite, keys, patience).await?;
     let swept = swept(&mut session, &schedule, patience).await;
     let left = session.leave().await;
     let sweeps = swept?;

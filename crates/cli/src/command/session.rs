@@ -35,15 +35,20 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Opens the store and starts the worker, which gets ready while the suite is frozen and has nothing to do before
-    /// the run is driven.
-    pub(super) async fn open(settings: &Settings, suite: &Suite, keys: Keys) -> Result<Self, Exit> {
+    /// Opens the store, which may be away for `patience`, and starts the worker, which gets ready while the suite is frozen and has
+    /// nothing to do before the run is driven.
+    pub(super) async fn open(
+        settings: &Settings,
+        suite: &Suite,
+        keys: Keys,
+        patience: Duration,
+    ) -> Result<Self, Exit> {
         let clock = Clock::system();
         let mut rng = StdRng::try_from_rng(&mut SysRng)
             .context("cannot draw random numbers")
             .map_err(Exit::Unfinished)?;
         let lock = FileLock::take(&settings.store)?;
-        let store = Store::open(&settings.store, Schema::Migrate).await?;
+        let store = Store::open_within(&settings.store, Schema::Migrate, patience).await?;
         if lock.is_some() {
             // Whoever held this file before is gone: a resumed run starts at once.
             store.bury_all(clock.now()).await?;
@@ -71,7 +76,7 @@ impl Session {
         Ok(Self { environment, rng, shutdown, working, _lock: lock })
     }
 
-    /// Drives a run to its end. `patience` is how long it may stand still while an account needs attention.
+    /// Drives a run to its end. `patience` is how long it may stand still while an account needs attention, and the store be away.
     pub(super) async fn finish(&mut self, run: RunId, patience: Duration) -> Result<(), Exit> {
         let signals = tokio::spawn(stop_on_signals(self.shutdown.clone(), None, tell_stopping));
         let driver = Driver::load(self.environment.clone(), run, patience).await?;

@@ -8,7 +8,7 @@ use assay_common::id::RunId;
 use assay_store::{Mandate, Run, StoreError};
 use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt as _, SeedableRng as _};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::attention::Attention;
@@ -108,12 +108,13 @@ async fn rounds(
     };
     let (mut outage, mut undispatched) = (Outage::default(), Outage::default());
     while !stop.is_cancelled() {
+        let asked = Instant::now();
         let pause = match leader.round(&mut undispatched).await {
             Ok(pause) => {
                 outage.ends();
                 pause
             }
-            Err(error) if error.may_pass() => outage.goes_on(&error).1,
+            Err(error) if error.may_pass() => outage.goes_on(&error, asked).1,
             Err(error) => return Err(error),
         };
         tokio::select! {
@@ -172,7 +173,7 @@ impl Leader {
                 Ok(seen.pause)
             }
             // Everything else goes on while the queue is away.
-            Some(error) => Ok(undispatched.goes_on(&error.into()).1),
+            Some(error) => Ok(undispatched.goes_on(&error.into(), Instant::now()).1),
         }
     }
 }

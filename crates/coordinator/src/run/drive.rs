@@ -51,7 +51,8 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// Reads what the run needs. `patience` is how long it may stand still while an account needs attention.
+    /// Reads what the run needs. `patience` is how long it may stand still while an account needs attention, and how long the store
+    /// may be away.
     pub async fn load(environment: Environment, run: RunId, patience: Duration) -> Result<Self, DriveError> {
         let row = environment.store.run(run).await?.ok_or(DriveError::NoRun(run))?;
         let mut rounds = Rounds::new(environment, Mandate::Own, Dispatch::default());
@@ -82,6 +83,7 @@ impl Driver {
         let mut outage = Outage::default();
         let queue = self.rounds.environment().queue.clone();
         loop {
+            let asked = Instant::now();
             let pause = match self.look(stop, &mut watch).await {
                 Ok(Look::Ended(ended)) => return Ok(*ended),
                 Ok(Look::GoOn(pause)) => {
@@ -89,7 +91,7 @@ impl Driver {
                     pause
                 }
                 Err(error) if error.may_pass() && !stop.is_cancelled() => {
-                    let (lasted, pause) = outage.goes_on(&error);
+                    let (lasted, pause) = outage.goes_on(&error, asked);
                     if lasted >= self.patience {
                         return Err(error);
                     }

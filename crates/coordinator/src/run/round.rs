@@ -157,12 +157,13 @@ impl Rounds {
 pub(crate) struct Outage(Option<Instant>);
 
 impl Outage {
-    /// It goes on, or begins, with this error. Returns how long it has lasted, and how long to wait.
-    pub(crate) fn goes_on(&mut self, error: &DriveError) -> (Duration, Duration) {
+    /// It goes on, or begins, with this error, of what was asked at that moment. Returns how long it has lasted, and how long to
+    /// wait.
+    pub(crate) fn goes_on(&mut self, error: &DriveError, asked: Instant) -> (Duration, Duration) {
         let since = *self.0.get_or_insert_with(|| {
             let error = with_sources(error);
             tracing::warn!(%error, "cannot drive runs, trying again until it works: {error}");
-            Instant::now()
+            asked
         });
         (since.elapsed(), OUTAGE_PAUSE)
     }

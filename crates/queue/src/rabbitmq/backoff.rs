@@ -9,8 +9,8 @@ use rand::{RngExt as _, SeedableRng as _};
 
 /// The ceiling of the first pause; each failure doubles it.
 const FIRST: Duration = Duration::from_millis(100);
-/// The highest ceiling.
-const LONGEST: Duration = Duration::from_secs(10);
+/// The highest ceiling: five seconds after a broker is back, however long it was away, work goes on.
+const LONGEST: Duration = Duration::from_secs(4);
 
 /// The pauses between attempts.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Backoff {
         Self { failures: 0, rng: StdRng::seed_from_u64(hasher.finish()) }
     }
 
-    /// The next pause: anything up to a ceiling that doubles from 100 ms to 10 s.
+    /// The next pause: anything up to a ceiling that doubles from 100 ms to 4 s.
     pub(super) fn next(&mut self) -> Duration {
         let ceiling = FIRST.saturating_mul(1 << self.failures.min(20)).min(LONGEST);
         self.failures = self.failures.saturating_add(1);
@@ -48,17 +48,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_ten_seconds_and_start_again_after_a_lasting_success() {
+    fn pauses_grow_to_four_seconds_and_start_again_after_a_lasting_success() {
         let mut backoff = Backoff::new("a");
         let pauses: Vec<_> = (0..200).map(|_| backoff.next()).collect();
         for (failures, pause) in pauses.iter().enumerate() {
-            let ceiling = Duration::from_millis(100 << failures.min(7)).min(LONGEST);
+            let ceiling = Duration::from_millis(100 << failures.min(6)).min(Duration::from_secs(4));
             assert!(*pause <= ceiling, "{pause:?} after {failures} failures");
         }
-        assert!(pauses[10..].iter().any(|pause| *pause > Duration::from_secs(8)));
-        assert!(pauses[10..].iter().any(|pause| *pause < Duration::from_secs(2)));
-        backoff.worked_for(Duration::from_secs(9));
-        assert!((0..20).map(|_| backoff.next()).any(|pause| pause > Duration::from_secs(5)));
+        assert!(pauses[10..].iter().any(|pause| *pause > Duration::from_secs(3)));
+        assert!(pauses[10..].iter().any(|pause| *pause < Duration::from_secs(1)));
+        backoff.worked_for(Duration::from_secs(3));
+        assert!((0..20).map(|_| backoff.next()).any(|pause| pause > Duration::from_secs(2)));
         backoff.worked_for(LONGEST);
         assert!(backoff.next() <= FIRST);
     }

@@ -1,5 +1,5 @@
 //! The receiving end: a subscription is a task that consumes, hands deliveries out and settles them, and starts again
-//! on a new channel whenever its own ends.
+//! on a new channel whenever its own ends, or is of no use any more (`quiet`).
 //!
 //! Every hint handed out comes back to the task as exactly one settlement, and the task counts them: never more than
 //! `prefetch` are out, so both of its queues are bounded by it, and sending to them never waits.
@@ -18,6 +18,7 @@ use tokio::time::{Duration, Instant, sleep, timeout};
 
 use super::backoff::Backoff;
 use super::link::Link;
+use super::quiet::Quiet;
 use super::{message, topology};
 use crate::{Message, QueueError};
 
@@ -120,6 +121,13 @@ struct Reader {
     backoff: Backoff,
 }
 
+/// A consumer that works, on a channel of its own.
+struct Consuming {
+    channel: Channel,
+    consumer: Consumer,
+    quiet: Quiet,
+}
+
 /// Why a channel is no longer read.
 enum End {
     Unsubscribed,
@@ -137,10 +145,10 @@ impl Reader {
                 opened = self.open() => opened,
             };
             match opened {
-                Ok((channel, consumer)) => {
+                Ok(consuming) => {
                     told = false;
                     let since = Instant::now();
-                    let End::Lost(reason) = self.serve(&channel, consumer).await else { return };
+                    let End::Lost(reason) = self.serve(consuming).await else { return };
                     let Self { pool, .. } = &self;
                     tracing::info!(queue.pool = pool, error = %reason, "subscribing again to {pool}: {reason}");
                     self.backoff.worked_for(since.elapsed());
@@ -162,7 +170,7 @@ impl Reader {
 
     /// A new channel with a new consumer on it. Tags are new each time, so that what is left of an old one cannot be
     /// taken for it.
-    async fn open(&mut self) -> Result<(Channel, Consumer), QueueError> {
+    async fn open(&mut self) -> Result<Consuming, QueueError> {
         let connection = self.link.for_consuming().await?;
         self.generation += 1;
         let tag: ShortString = format!("{}.{}", self.tag, self.generation).into();
@@ -175,7 +183,7 @@ impl Reader {
             let consumer = channel
                 .basic_consume(queue, tag, BasicConsumeOptions::default(), FieldTable::default())
                 .await?;
-            lapin::Result::Ok((channel, consumer))
+            lapin::Result::Ok(Consuming { channel, consumer, quiet: Quiet::new(&connection) })
         };
         match timeout(ANSWER, opening).await {
             Ok(opened) => opened.map_err(|error| self.link.unavailable(error)),
@@ -183,22 +191,31 @@ impl Reader {
         }
     }
 
-    async fn serve(&mut self, channel: &Channel, mut consumer: Consumer) -> End {
+    async fn serve(&mut self, Consuming { channel, mut consumer, mut quiet }: Consuming) -> End {
         let subscriber = self.deliveries.clone();
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             tokio::select! {
                 biased;
                 () = subscriber.closed() => {
-                    self.wind_down(channel, consumer).await;
+                    self.wind_down(&channel, consumer).await;
                     return End::Unsubscribed;
                 }
-                _ = self.settlements.recv_many(&mut batch, BATCH) => self.settle(channel, &mut batch),
+                _ = self.settlements.recv_many(&mut batch, BATCH) => self.settle(&channel, &mut batch),
                 next = consumer.next(), if self.in_hand < self.prefetch => match next {
-                    Some(Ok(message)) => self.hand_out(channel, message),
+                    Some(Ok(message)) => {
+                        quiet.ends();
+                        self.hand_out(&channel, message);
+                    }
                     Some(Err(error)) => return End::Lost(error.to_string()),
                     None => return End::Lost("the broker cancelled the consumer".to_owned()),
                 },
+                // Whoever was sent nothing for so long does not miss anything in the moment that this takes.
+                () = quiet.lasts(), if self.in_hand < self.prefetch => {
+                    if let Err(reason) = quiet.look(&channel, &self.pool).await {
+                        return End::Lost(reason);
+                    }
+                }
             }
         }
     }

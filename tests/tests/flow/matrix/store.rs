@@ -4,32 +4,48 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use assay_store::Store;
+use assay_store::{Store, StoreUrl, create_database};
 use assay_tests::assay::{Ran, Workplace, binary};
-use assay_tests::fleet::{World, limit};
+use assay_tests::fleet::{World, ended, limit};
 use assay_tests::oracle::{assert_books, latest, store_of};
 use assay_tests::postgres::Server;
 use assay_tests::proxy::{Proxy, Weather};
 use assay_tests::rabbitmq;
 use assay_tests::scenes::{assert_says, provider};
+use fake_provider::FakeProvider;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-/// Calls in flight finish, their answers wait in the workers and are recorded when it is back.
+/// `assay run` over a database of its own on the server, with little patience; it and the folder in which it runs.
+async fn impatient(server: &Server, provider: &FakeProvider) -> (Child, Workplace) {
+    let place = Workplace::default();
+    place.provider(provider.base_url(), "in_flight = 1").sums(1_000, "");
+    let database = create_database(&server.url().parse().unwrap(), "impatient").await.unwrap();
+    let StoreUrl::Postgres(store) = database else { unreachable!("a database of PostgreSQL") };
+    (place.start(&["run", "suite.yaml", "--store", &store, "--patience", "2s"]), place)
+}
+
+/// Calls in flight finish, their answers wait in the workers and are recorded when it is back. Whoever has less patience
+/// says where nobody answers, after half of it as well, and how it goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn row_14_a_database_stopped_and_killed() {
     const JOBS: u32 = 2_000;
     let server = Server::start();
-    let provider = provider(50).await;
+    let (slow, provider) = (provider(100).await, provider(50).await);
     let mut world = World::between(server.url(), rabbitmq::vhost()).await;
     world.place.provider(provider.base_url(), "in_flight = 10").sums(JOBS, "");
+    let (laptop, _place) = impatient(&server, &slow).await;
     let coordinator = world.coordinator();
     let workers = [world.worker(), world.worker()];
     let run = world.submit_sums().await;
     world.done(run, 100).await;
+    world.calls(&slow, 1).await;
+    let id = run.to_string();
+    let watching = world.start_client(&["watch", &id, "--patience", "2s"]).await;
+    let mut impatient = Some([laptop, watching]);
     for breaks in [Server::stop, Server::kill] {
         assert!(!world.run(run).await.state.is_over(), "there is nothing left to miss");
         breaks(&server);
@@ -38,6 +54,15 @@ async fn row_14_a_database_stopped_and_killed() {
         sleep(Duration::from_secs(1)).await;
         let more = provider.bill().totals().calls - calls;
         assert!(more <= 20, "{more} calls that nobody can record");
+        if let Some([laptop, watching]) = impatient.take() {
+            let told = ended(laptop).await.expect(4).stderr;
+            let place = server.url().rsplit_once('@').unwrap().1.split('/').next().unwrap();
+            assert_says(&told, &["cannot reach the store postgres://", place, "no connection within 1 s"]);
+            assert_says(&told, &["is kept; the same command goes on with it"]);
+            let told = ended(watching).await.expect(4).stderr;
+            assert_says(&told, &[&format!("Run {id} goes on; `assay watch {id}` follows it again")]);
+            assert_says(&told, &["has not answered for 5 s"]);
+        }
         server.restart();
         world.until("the store is back", async || coordinator.readiness().await.0 == 200).await;
         let done = world.run(run).await.done();
