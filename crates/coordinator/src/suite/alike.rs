@@ -30,8 +30,7 @@ impl Judging<'_> {
             }
             Metric::PassRate | Metric::Latency(_) | Metric::CostPerCase => return metric.clone(),
         };
-        // At a threshold of 0 an answer passes whatever its score.
-        let decides = self.counts_trials() && self.threshold != Some(Millionths::ZERO);
+        let decides = self.counts_trials() && !self.passes_all();
         match (is_its, decides) {
             (true, true) => Metric::PassRate,
             (true, false) => Metric::MeanScore,
@@ -52,6 +51,11 @@ impl Judging<'_> {
             Metric::PassRate | Metric::Latency(_) | Metric::CostPerCase => false,
         };
         low == Metric::PassRate && by_all && of_all
+    }
+
+    /// Whether an answer passes whatever its score.
+    pub(super) fn passes_all(&self) -> bool {
+        self.threshold == Some(Millionths::ZERO)
     }
 
     /// Whether the pass rate is the share of trials that passed.

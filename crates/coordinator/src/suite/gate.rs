@@ -160,6 +160,12 @@ impl Loader<'_> {
         if matches!(metric, Metric::PassRate | Metric::MeanScore) && !offer.scored {
             let message = format!("nothing is scored: every answer would pass, and `{metric}` be 1");
             self.error(metric_node.at, message).hint = Some("add `score:` to judge answers".into());
+        } else if metric == Metric::PassRate && offer.judging.passes_all() {
+            let message = "at a `threshold` of 0 every answer would pass, and `pass_rate` be 1";
+            self.error(metric_node.at, message).hint = Some(
+                "demand a weighted score above 0, or leave `threshold` out: then all scorers have to pass"
+                    .into(),
+            );
         }
         if let (Metric::CostPerCase, Some(name)) = (&metric, offer.unpriced.first()) {
             let message = format!("the price of `{name}` is unknown: this rule is always inconclusive");

@@ -326,6 +326,22 @@ fn two_rules_keep_a_gate_from_passing_where_both_decide() {
     check("", [most, "max: 0.5, tier: advisory"], false);
 }
 
+#[test]
+fn a_threshold_that_everything_reaches_judges_nothing() {
+    let with = |rule: &str| {
+        told(&suite_with(
+            "",
+            &format!("threshold: 0\nscore: [{{type: contains, value: a}}]\ngate: {{rules: [{{{rule}}}]}}\n"),
+        ))
+    };
+    let told = with("metric: pass_rate, min: 0.5");
+    assert!(
+        told.contains("error: at a `threshold` of 0 every answer would pass, and `pass_rate` be 1"),
+        "{told}"
+    );
+    assert_eq!(with("metric: mean_score, min: 0.5"), "");
+}
+
 /// Where one scorer alone decides, its metric is the pass rate; where several do, none is passed less often than all.
 #[test]
 fn rules_on_one_number_under_two_names_contradict_each_other() {
@@ -355,6 +371,7 @@ fn rules_on_one_number_under_two_names_contradict_each_other() {
     check("", two, [rate, routing], true);
     check("", two, ["pass_rate, max: 0.5", "routing, min: 0.9"], false);
     check("threshold: 0.5\n", two, [rate, routing], false);
+    check("threshold: 0.5\n", one, [rate, routing], true);
     check("", one, [rate, "routing, max: 0.9"], false);
     check("", one, [rate, "routing, max: 0.5, slice: {lang: de}"], false);
 }

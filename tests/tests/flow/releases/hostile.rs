@@ -129,13 +129,12 @@ async fn a_name_is_one_line() {
         (&["prompt", "show", "two\nlines@7"], 2),
         (&["prompt", "show", "two\nlimes"], 2),
         (&["prompt", "history", "two\nlines"], 0),
-        (&["prompt", "verify", "prompts/1.md", "--channel", "production"], 0),
+        (&["prompt", "verify", "prompts/1.md", "--channel", "production", "--prompt", "two\nlines"], 0),
         (&["prompt", "rollback", "two\nlines", "--channel", "production", "--reason", "x"], 2),
         (&["incident", "open", "two\nlines", "--channel", "production", "--reason", "x"], 0),
         (&["incident", "list"], 0),
         (&["compare", "two\nlines@1", "two\nlines@2"], 2),
         (&["schedule", "show", "two\nlines"], 2),
-        (&["notify", "list"], 0),
         (&["review", "--week"], 0),
     ] {
         let ran = team.ann(arguments).expect(code);

@@ -33,6 +33,14 @@ async fn who_lists_the_ranges_tells_of_what_nobody_saw() {
         team.place.write("assay.toml", format!("[webhooks.chat]\nurl = \"{url}\"\n{chat}\n"));
     };
     elsewhere(2, None);
+    // Of what was never run nothing is known.
+    let unknown = ["range", "set", "rollback_rate", "--max", "0.5", "--prompt", "support"];
+    tokio::task::block_in_place(|| {
+        team.ann(&unknown).expect(0);
+        let listed = team.ann(&["range", "list"]).expect(0);
+        says(&listed.stdout, &["no signal is outside its range; 1 of 1 could not be measured"]);
+        team.ann(&["range", "remove", "rollback_rate", "--prompt", "support"]).expect(0);
+    });
     let set = ["range", "set", "pass_rate", "--min", "0.87", "--prompt", "support"];
     says(&tokio::task::block_in_place(|| team.ann(&set).expect(0)).stdout, &["it is 95.0 %, inside"]);
     elsewhere(1, None);

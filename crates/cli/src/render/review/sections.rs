@@ -96,11 +96,14 @@ pub(super) fn ranges(ranges: &[RangeEntry]) -> Section {
             range.set_by.clone(),
         ]
     };
-    let outside = ranges.iter().filter(|range| range.outside == Some(true)).count();
-    let said = match (ranges.len(), outside) {
-        (0, _) => "no range is set; `assay range set` says what is acceptable".to_owned(),
-        (_, 0) => "every signal is in its range".to_owned(),
-        (all, outside) => format!("{outside} of {all} signals are outside their range"),
+    let count = |state: Option<bool>| ranges.iter().filter(|range| range.outside == state).count();
+    let said = match (ranges.len(), count(Some(true)), count(None)) {
+        (0, ..) => "no range is set; `assay range set` says what is acceptable".to_owned(),
+        (_, 0, 0) => "every signal is in its range".to_owned(),
+        (all, 0, unknown) => {
+            format!("no signal is outside its range; {unknown} of {all} could not be measured")
+        }
+        (all, outside, _) => format!("{outside} of {all} signals are outside their range"),
     };
     Section {
         title: "Acceptable ranges",
