@@ -20,14 +20,16 @@ impl Releases {
     /// Sets one limit after the other; returns how those of the scope stand then.
     pub(crate) async fn set_limits(&self, config: &Config, asked: &SetArgs) -> Result<LimitsDocument, Exit> {
         let SetArgs { scope, reason, .. } = asked;
-        let mut standing = LimitsDocument::default();
+        let (mut standing, mut done) = (LimitsDocument::default(), Vec::new());
         for (kind, to) in asked.given() {
-            standing = match self {
+            let set = match self {
                 Self::Store(store) => {
-                    desk(store)?.set_limit(config, scope, kind, to, reason).await.map_err(exit)?
+                    desk(store)?.set_limit(config, scope, kind, to, reason).await.map_err(exit)
                 }
-                Self::Server(client) => client.set_limit(scope, kind, to, reason).await?,
+                Self::Server(client) => client.set_limit(scope, kind, to, reason).await.map_err(Exit::from),
             };
+            standing = set.map_err(|exit| after(&done, kind, exit))?;
+            done.push(kind.to_string());
         }
         Ok(standing)
     }
@@ -57,5 +59,15 @@ impl Releases {
             Self::Store(store) => desk(store)?.clear_limit(config, scope, kind, reason).await.map_err(exit),
             Self::Server(client) => Ok(client.clear_limit(scope, kind, reason).await?),
         }
+    }
+}
+
+/// Why a limit was not set, after those that were: they stay.
+fn after(done: &[String], kind: Kind, exit: Exit) -> Exit {
+    let stands = || format!("{} set, {kind} and what follows not", done.join(", "));
+    match exit {
+        Exit::Input(error) if !done.is_empty() => Exit::Input(error.context(stands())),
+        Exit::Unfinished(error) if !done.is_empty() => Exit::Unfinished(error.context(stands())),
+        exit => exit,
     }
 }

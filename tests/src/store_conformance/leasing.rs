@@ -7,13 +7,13 @@ use assay_common::id::{AuditId, MemberId};
 use assay_common::limit::Dimension;
 use assay_store::ledger::ALL;
 use assay_store::{
-    AccountProblem, Answer, Ask, AuditEntry, LimitRow, Mandate, NewJob, Profile, Refusal, Renewal, Said,
-    Store, StoreUrl, Why,
+    AccountProblem, Answer, Ask, AuditEntry, LimitRow, Mandate, NewJob, NewRun, Profile, Refusal, Renewal,
+    RunPool, Said, Store, StoreUrl, Why,
 };
 use serde_json::json;
 use uuid::Uuid;
 
-use super::fixture::{Fixture, NOW, jobs, member_id, open};
+use super::fixture::{Fixture, NOW, jobs, member_id, new_run, open, run_id};
 
 const TTL: Duration = Duration::from_secs(60);
 
@@ -174,11 +174,33 @@ pub async fn a_limit_is_set_and_cleared(place: StoreUrl) {
     assert_eq!((row.limit, row.set, row.learned, row.cut), (Some(600), None, None, None));
 }
 
+/// A request that is large beside what its worker may use a second is seen while it gathers its tokens.
+pub async fn who_gathers_tokens_is_seen(place: StoreUrl) {
+    let store = open(&place).await;
+    let gathers = async |lacks, acked| {
+        let asked = Ask { lacks, ..ask(Dimension::Tokens, Some(6_000), acked) };
+        let seq = renew(&store, member_id(1), vec![asked]).await.remove(0).seq;
+        let gathers = limit(&store, Dimension::Tokens).await.gathers;
+        (seq, gathers.map(|gathers| (gathers.tokens, gathers.wait.as_secs())))
+    };
+    let (seq, none) = gathers(None, 0).await;
+    assert_eq!(none, None);
+    let (seq, soon) = gathers(Some(200), seq).await;
+    assert_eq!(soon, None, "two seconds are not worth a word");
+    let (seq, late) = gathers(Some(900), seq).await;
+    assert_eq!(late, Some((900, 9)));
+    assert_eq!(gathers(None, seq).await.1, None);
+}
+
 /// A pause that somebody lifts is over for the account and its models, for all who have leases of it, once; and so is what its
 /// jobs were told to wait.
 pub async fn a_pause_is_lifted(place: StoreUrl) {
-    let fixture = Fixture::created(&place, 2).await;
+    let mut fixture = Fixture::created(&place, 2).await;
+    fixture.run = run_id(2);
     let (store, requests) = (&fixture.store, Dimension::Requests);
+    let pools = RunPool::all_of(&fixture.suite);
+    let run = NewRun { pools, ..new_run(fixture.run, fixture.suite.revision(), 2) };
+    store.create_run(run).await.unwrap();
     let account = fixture.suite.models[0].provider.clone();
     let asked = |scope: &str, refused| Ask { scope: scope.into(), refused, ..ask(requests, Some(600), 0) };
     let model = format!("{account}/m");

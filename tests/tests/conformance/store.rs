@@ -121,6 +121,7 @@ conforms!(
     leasing::a_lease_ends_by_itself,
     leasing::renewals_at_once_exceed_nothing,
     leasing::a_limit_is_set_and_cleared,
+    leasing::who_gathers_tokens_is_seen,
     leasing::a_pause_is_lifted,
 );
 

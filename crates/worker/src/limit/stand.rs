@@ -93,6 +93,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_the_first_still_lacks_is_told() {
+        let account = Account::new();
+        let lacks = || account.line.demand(account.began.elapsed())[TOKENS].lacks;
+        assert_eq!(lacks(), None);
+        let (first, second) = (account.pass(540), account.pass(10));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let left = lacks().unwrap_or(0);
+        assert!((320..=345).contains(&left), "{left}");
+        assert_eq!((first.await.unwrap(), second.await.unwrap(), lacks()), (5, 6, None));
+        let third = account.pass(540);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        third.abort();
+        assert!(third.await.is_err());
+        assert_eq!(lacks(), None, "who gives up lacks nothing");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn who_gives_up_leaves_his_tokens_to_the_next() {
         let account = Account::new();
         let (first, second) = (account.pass(500), account.pass(60));
