@@ -7,6 +7,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+case ${1:-} in
+  -h | --help)
+    sed -n '2,/^set/s/^# \{0,1\}//p' tests/chaos.sh
+    exit
+    ;;
+esac
 tests/services/postgres.sh require
 tests/services/rabbitmq.sh require
 # The user `postgres` must be able to walk to it, which it is not in a home folder.

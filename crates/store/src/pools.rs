@@ -358,8 +358,7 @@ macro_rules! writing {
                 }
             }
         });
-        let task = async { $crate::pools::joined(tokio::spawn(write)).await };
-        $crate::seam::carried_out($store, false, task).await.map_err(|error| $store.placed(error))
+        $crate::seam::written($store, write).await.map_err(|error| $store.placed(error))
     }};
 }
 
@@ -390,8 +389,7 @@ macro_rules! stating {
                 }
             }
         });
-        let task = async { $crate::pools::joined(tokio::spawn(write)).await };
-        $crate::seam::carried_out($store, false, task).await.map_err(|error| $store.placed(error))
+        $crate::seam::written($store, write).await.map_err(|error| $store.placed(error))
     }};
 }
 

@@ -17,7 +17,7 @@ use tokio::task::unconstrained;
 
 use crate::error::StoreError;
 use crate::open::{MIGRATOR, Store};
-use crate::pools::Pools;
+use crate::pools::{Pools, joined};
 
 /// A point that every transaction comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,6 +125,18 @@ pub(crate) async fn carried_out<T>(
     let done = simulated.at_once(work);
     simulated.passes(Point::Answered, reads).await?;
     done
+}
+
+/// Carries out a write, in a task of its own: a caller that stops waiting does not end it. In a simulation nobody can stop waiting
+/// in the middle of it, and each of its statements would cost two more wake-ups of threads.
+pub(crate) async fn written<T: Send + 'static>(
+    store: &Store,
+    write: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    match store.simulation() {
+        Some(_) => carried_out(store, false, write).await,
+        None => joined(tokio::spawn(write)).await,
+    }
 }
 
 /// The leader's lock of a simulated store, as PostgreSQL has it.

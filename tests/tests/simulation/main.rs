@@ -25,7 +25,9 @@ mod provider;
 mod world;
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -38,6 +40,8 @@ use world::{Gates, Report, play};
 
 /// Seeds of a run that nobody asked more of.
 const SEEDS: u64 = 200;
+/// Seeds after which it says how far it is.
+const PORTION: usize = 1_000;
 
 /// Plays one seed. The database does its work in `aside`.
 fn simulate(seed: u64, aside: &Handle) -> Report {
@@ -52,22 +56,28 @@ fn simulate_plan(plan: Plan, aside: &Handle) -> Report {
 /// Plays the plans of these numbers on every core; returns their reports in the order of the numbers, a panic as one.
 fn simulate_all(numbers: &[u64], plan: impl Fn(u64) -> Plan + Sync) -> Vec<(u64, Report)> {
     let cores = thread::available_parallelism().map_or(1, usize::from).min(numbers.len());
+    let next = AtomicUsize::new(0);
     thread::scope(|scope| {
-        let plan = &plan;
-        let play_share = |core: usize| {
+        let play_share = || {
             let aside = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-            let share = numbers.iter().skip(core).step_by(cores);
-            let play = |number: &u64| {
+            let mut share = Vec::new();
+            // Some take ten times as long as others: whoever is done takes the next.
+            while let Some(number) = numbers.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let played = catch_unwind(AssertUnwindSafe(|| simulate_plan(plan(*number), aside.handle())));
-                (*number, played.unwrap_or_else(|_| Report::of_panic()))
-            };
-            share.map(play).collect::<Vec<_>>()
+                share.push((*number, played.unwrap_or_else(|_| Report::of_panic())));
+            }
+            share
         };
-        let cores: Vec<_> = (0..cores).map(|core| scope.spawn(move || play_share(core))).collect();
+        let cores: Vec<_> = (0..cores).map(|_| scope.spawn(play_share)).collect();
         let mut all: Vec<_> = cores.into_iter().flat_map(|core| core.join().unwrap()).collect();
         all.sort_by_key(|(number, _)| *number);
         all
     })
+}
+
+/// Says something on stderr, also where the output of a test that passes is kept back.
+fn say(what: &str) {
+    std::io::stderr().write_all(format!("{what}\n").as_bytes()).unwrap();
 }
 
 fn number(variable: &str) -> Option<u64> {
@@ -83,25 +93,31 @@ fn every_seed_holds_every_invariant() {
         }
         None => (0..number("SEEDS").unwrap_or(SEEDS)).collect(),
     };
-    let began = Instant::now();
-    let reports = simulate_all(&seeds, Plan::draw);
-    let minutes = began.elapsed().as_secs_f64() / 60.0;
+    let (began, count) = (Instant::now(), seeds.len());
+    let (mut reports, mut failed) = (Vec::with_capacity(count), Vec::new());
+    for portion in seeds.chunks(PORTION) {
+        let played = simulate_all(portion, Plan::draw);
+        for (seed, Report { wrong, .. }) in played.iter().filter(|(_, report)| !report.wrong.is_empty()) {
+            say(&format!(
+                "seed {seed} (replay it with SEED={seed} RUST_LOG=debug):\n  {}",
+                wrong.join("\n  ")
+            ));
+            failed.push(*seed);
+        }
+        reports.extend(played);
+        let (done, pace) = (reports.len(), reports.len() as f64 * 60.0 / began.elapsed().as_secs_f64());
+        let left = (count - done) as f64 / pace;
+        say(&format!("{done} of {count} seeds, {pace:.0} seeds a minute, {left:.0} minutes to go"));
+    }
     let calls: usize = reports.iter().map(|(_, report)| report.calls).sum();
-    let (count, pace) = (seeds.len(), seeds.len() as f64 / minutes);
-    println!("{count} seeds with {calls} calls, {pace:.0} seeds a minute");
     let gates =
-        |say: fn(&Gates) -> usize| reports.iter().map(|(_, report)| say(&report.gates)).sum::<usize>();
+        |said: fn(&Gates) -> usize| reports.iter().map(|(_, report)| said(&report.gates)).sum::<usize>();
     let gates = [gates(|gates| gates.stopped), gates(|gates| gates.topped_up), gates(|gates| gates.verdicts)];
-    println!("gates ended {} runs, had {} go on, and left {} verdicts", gates[0], gates[1], gates[2]);
-    assert!(seeds.len() < 100 || gates.iter().all(|say| *say > 0), "gates had no say: {gates:?}");
-    let wrong = reports.iter().filter(|(_, report)| !report.wrong.is_empty());
-    let failed: Vec<_> = wrong
-        .map(|(seed, Report { wrong, .. })| {
-            println!("seed {seed} (replay it with SEED={seed} RUST_LOG=debug):");
-            wrong.iter().for_each(|what| println!("  {what}"));
-            seed
-        })
-        .collect();
+    let [ended, went_on, verdicts] = gates;
+    say(&format!(
+        "{calls} calls; gates ended {ended} runs, had {went_on} go on, and left {verdicts} verdicts"
+    ));
+    assert!(count < 100 || gates.iter().all(|said| *said > 0), "gates had no say: {gates:?}");
     assert!(failed.is_empty(), "{} of {count} seeds failed: {failed:?}", failed.len());
 }
 

@@ -90,6 +90,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::run::window;
 
     fn run(n: u128) -> RunId {
         RunId::new(Uuid::from_u128(n))
@@ -131,6 +132,54 @@ mod tests {
     fn every_priority_has_a_weight() {
         let weights = [Priority::Interactive, Priority::Normal, Priority::Sweep].map(weight);
         assert_eq!(weights, [10, 3, 1]);
+    }
+
+    /// Rounds of a tenth of a second in one pool whose workers take what is first in line, over a sweep and an urgent run that comes
+    /// when a fifth of it is done. Returns how many jobs end from then on until the urgent run is over, and the window.
+    fn overtaken(sweep: u64, urgent: u64, prefetch: usize, jobs_a_round: usize) -> (u64, u64) {
+        let window = window::size(prefetch as u64, 10.0 * jobs_a_round as f64);
+        let mut turns = RoundRobin::default();
+        let (mut left, mut done) = ([sweep, 0], [0, 0]);
+        let mut ended_before = None;
+        // Hints that are out, in their order. Workers have the first of them in their hands.
+        let mut line = VecDeque::new();
+        loop {
+            let wanted = [(1, weight(Priority::Sweep), left[0]), (2, weight(Priority::Interactive), left[1])];
+            let waiting = line.len().saturating_sub(prefetch) as u64;
+            for (who, hints) in turns.share(&demands(&wanted), window - waiting) {
+                let who = usize::from(who == run(2));
+                left[who] -= hints;
+                line.extend((0..hints).map(|_| who));
+            }
+            for who in line.drain(..jobs_a_round.min(line.len())) {
+                done[who] += 1;
+                if done[1] == urgent {
+                    return (done[0] + done[1] - ended_before.unwrap_or(0), window);
+                }
+            }
+            if done[0] >= sweep / 5 && ended_before.is_none() {
+                (ended_before, left[1]) = (Some(done[0]), urgent);
+            }
+        }
+    }
+
+    /// It waits for what is out when it comes (the window, and what workers have in their hands), for its own jobs, and for a job of the
+    /// sweep in each of its turns.
+    #[test]
+    fn an_urgent_run_of_200_waits_for_the_window_alone_behind_a_sweep_of_50_000() {
+        let check = |sweep: u64, prefetch: usize, jobs_a_round: usize, window: u64| {
+            let (ended, held) = overtaken(sweep, 200, prefetch, jobs_a_round);
+            assert_eq!(held, window);
+            assert!(
+                ended <= window + prefetch as u64 + 200 + 20,
+                "{ended} jobs, with {window} in the window"
+            );
+        };
+        check(50_000, 20, 1, 128);
+        check(50_000, 128, 20, 1_128);
+        check(50_000, 600, 100, 5_600);
+        // However long it is.
+        check(1_000_000, 128, 20, 1_128);
     }
 
     proptest! {
