@@ -78,7 +78,8 @@ impl Settings {
 /// The nearest assay.toml upward from the working folder.
 fn nearest() -> Result<Option<PathBuf>, anyhow::Error> {
     let here = std::env::current_dir().context("cannot tell the working folder")?;
-    Ok(here.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file()))
+    // Whatever has its name is it, also what cannot be read: nobody is to run without the limits that he has written down.
+    Ok(here.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.symlink_metadata().is_ok()))
 }
 
 fn read(path: &Path) -> Result<Config, anyhow::Error> {

@@ -245,7 +245,7 @@ impl Config {
         for (model, price) in &config.prices {
             if price.exact().is_none() {
                 return Err(ConfigError::Meaning(format!(
-                    "[prices.\"{model}\"]: a price is US dollars for a million tokens, 0 or more"
+                    "[prices.\"{model}\"]: a price is US dollars for a million tokens: 0 or more, and less than nine billion"
                 )));
             }
         }

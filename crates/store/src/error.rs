@@ -60,8 +60,11 @@ pub enum StoreError {
         /// The processes that are known to hold the lock, with the names of their programs.
         holders: Vec<(u32, String)>,
     },
-    /// The SQLite file was there, and is not any more.
-    #[error("{} is not there any more; put it back", path.display())]
+    /// The SQLite file was there, and is not any more. What this process still has open of it is gone with the process.
+    #[error(
+        "{} was removed while it was in use: put a copy of it back, or begin anew with the same command",
+        path.display()
+    )]
     Removed {
         /// Where it was.
         path: PathBuf,
@@ -87,8 +90,12 @@ pub enum StoreError {
         /// The store.
         path: PathBuf,
     },
-    /// A file beside the store could not be made or read.
-    #[error("cannot use {}", path.display())]
+    /// A file of the store, or one beside it, could not be made or read.
+    #[error(
+        "cannot use {}: a store is a file, in a folder, that this user may read and write; name another with --store \
+         sqlite:PATH",
+        path.display()
+    )]
     File {
         /// The file or folder.
         path: PathBuf,
@@ -175,7 +182,6 @@ impl StoreError {
             Self::Unreachable { .. }
                 | Self::Unwritable { .. }
                 | Self::Busy { .. }
-                | Self::Removed { .. }
                 | Self::Database(_)
                 | Self::NotJoined { .. }
         )

@@ -19,6 +19,7 @@ const TRIES: u32 = 1_000;
 pub struct FileLock {
     /// Open for as long as the lock is held. The file stays when the lock goes: removing it would race with the next.
     _file: File,
+    path: PathBuf,
 }
 
 impl FileLock {
@@ -31,6 +32,12 @@ impl FileLock {
             StoreUrl::Sqlite(database) => Self::take_file(database).map(Some),
             StoreUrl::Postgres(_) => Ok(None),
         }
+    }
+
+    /// Takes the file away too: beside what turned out to be no store nobody waits for it.
+    pub fn remove(self) {
+        // A file that cannot be removed is in nobody's way.
+        let _ = std::fs::remove_file(&self.path);
     }
 
     /// Whether somebody holds the lock of a SQLite store.
@@ -63,7 +70,7 @@ impl FileLock {
         file.set_len(0).map_err(unusable)?;
         file.rewind().map_err(unusable)?;
         writeln!(file, "{}", std::process::id()).map_err(unusable)?;
-        Ok(Self { _file: file })
+        Ok(Self { _file: file, path })
     }
 }
 

@@ -224,6 +224,10 @@ fn of_file(url: &StoreUrl, error: &sqlx::Error) -> Option<StoreError> {
             "14" if path().is_dir() => {
                 Some(StoreError::NoDatabase { path: path(), what: "a folder, not a SQLite file" })
             }
+            "11" => Some(StoreError::NoDatabase {
+                path: path(),
+                what: "damaged, and has to be put back from a copy",
+            }),
             "26" => Some(StoreError::NoDatabase { path: path(), what: "no SQLite database" }),
             _ => None,
         },
@@ -268,12 +272,24 @@ async fn refuse_foreign(path: &Path, url: &StoreUrl) -> Result<(), StoreError> {
     }
 }
 
+/// The bytes of the smallest SQLite database: one page (<https://www.sqlite.org/fileformat.html#pages>).
+const SMALLEST_DATABASE: u64 = 512;
+
 /// Makes the folder of the file, or demands the file.
 fn prepare_file(path: &Path, schema: Schema) -> Result<(), StoreError> {
-    match schema {
-        Schema::Require if path.exists() => Ok(()),
-        Schema::Require => Err(StoreError::NoStore { path: path.to_owned() }),
-        Schema::Migrate => make_folder_of(path),
+    match std::fs::metadata(path) {
+        // SQLite would take it for an empty database, and write over it.
+        Ok(found) if found.is_file() && (1..SMALLEST_DATABASE).contains(&found.len()) => {
+            Err(StoreError::NoDatabase { path: path.to_owned(), what: "no SQLite database" })
+        }
+        Ok(_) => Ok(()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            match schema {
+                Schema::Require => Err(StoreError::NoStore { path: path.to_owned() }),
+                Schema::Migrate => make_folder_of(path),
+            }
+        }
+        Err(source) => Err(StoreError::File { path: path.to_owned(), source }),
     }
 }
 
@@ -397,8 +413,14 @@ mod tests {
         std::fs::write(&notes, "these are notes and no database, for more than a hundred bytes\n".repeat(2))
             .unwrap();
         std::fs::create_dir(&sub).unwrap();
+        let short = folder.path().join("short.txt");
+        std::fs::write(&short, "x").unwrap();
         for schema in [Schema::Migrate, Schema::Require] {
-            for (path, what) in [(&notes, "no SQLite database"), (&sub, "a folder, not a SQLite file")] {
+            for (path, what) in [
+                (&notes, "no SQLite database"),
+                (&short, "no SQLite database"),
+                (&sub, "a folder, not a SQLite file"),
+            ] {
                 let error = Store::open(&StoreUrl::Sqlite(path.clone()), schema).await.unwrap_err();
                 let expected =
                     format!("{} is {what}; name another file with --store sqlite:PATH", path.display());
@@ -406,5 +428,6 @@ mod tests {
                 assert!(!error.may_pass());
             }
         }
+        assert_eq!(std::fs::read(&short).unwrap(), b"x");
     }
 }

@@ -50,6 +50,16 @@ async fn wrong_input_is_refused_before_anything_happens() {
         &["assay.toml", "line 2"],
     );
     check(&|place| _ = place.write("assay.toml", ""), run, &["fake", "provider"]);
+    // What has its name is not passed over, whatever it is.
+    check(
+        &|place| {
+            let path = place.path().join("assay.toml");
+            std::fs::remove_file(&path).unwrap();
+            std::os::unix::fs::symlink("nowhere", path).unwrap();
+        },
+        run,
+        &["cannot read", "assay.toml"],
+    );
     check(
         &|place| {
             let toml = "[providers.fake]\nkind = \"openai\"\nbase_url = \"http://127.0.0.1:1/v1\"\napi_key_env = \"NO_SUCH_KEY\"\n";
@@ -114,6 +124,22 @@ fn readers_never_create_a_store() {
         assert!(ran.stderr.contains(".db"), "{}", ran.stderr);
     }
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn nothing_stays_beside_a_file_that_is_no_store() {
+    let place = Workplace::default();
+    place.write(
+        "suite.yaml",
+        "suite: s\nprompts: [{name: p, text: hi}]\nmodels: [echo/e]\ncases: [{vars: {}, id: a}]\n",
+    );
+    place.write("short", "x").write("notes", "no database, and longer than a header of one\n".repeat(20));
+    for file in ["short", "notes"] {
+        let ran = place.assay(&["run", "suite.yaml", "--store", &format!("sqlite:{file}")]).expect(4);
+        assert!(ran.stderr.contains("no SQLite database; name another file"), "{}", ran.stderr);
+    }
+    assert_eq!(std::fs::read(place.path().join("short")).unwrap(), b"x");
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 3);
 }
 
 #[test]

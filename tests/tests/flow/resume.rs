@@ -87,6 +87,19 @@ async fn interrupted_it_records_what_is_in_flight_and_pays_nothing_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn it_ends_when_its_store_is_removed_and_nothing_can_be_recorded() {
+    let provider = provider(50).await;
+    let place = Workplace::default();
+    place.provider(provider.base_url(), "in_flight = 10").sums(20_000, "");
+    let child = place.start(&["run", "suite.yaml", "--json"]);
+    until(&provider, 50).await;
+    std::fs::remove_dir_all(place.path().join(".assay")).unwrap();
+    let ran = assay_tests::assay::Ran::from(child.wait_with_output().unwrap()).expect(4);
+    assert_eq!(ran.stdout, "");
+    assert!(ran.stderr.contains("assay.db was removed while it was in use"), "{}", ran.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_run_is_asked_for_by_name() {
     let provider = provider(20).await;
     let place = Workplace::default();

@@ -141,9 +141,14 @@ impl Session {
         signals.abort();
         progress.end();
         let ended = ended.map_err(|error| kept(&error))?;
-        if !matches!(worked, Ok(Ok(()))) {
-            let told = Again::WithoutNew.told(ended.run(), Stop::AtOnce);
-            return Err(lost(&worker_failed(worked), &told));
+        match &ended {
+            _ if matches!(worked, Ok(Ok(()))) => {}
+            // Everything is recorded; whoever comes next clears up after it.
+            Ended::Finished(_) => warn(&[format!("{:#}", worker_failed(worked))]),
+            Ended::Interrupted(run) | Ended::NeedsAttention(run, _) => {
+                let told = Again::WithoutNew.told(run, Stop::AtOnce);
+                return Err(lost(&worker_failed(worked), &told));
+            }
         }
         let report = report.transpose().map_err(|error| lost(&error.into(), &over(begun.run)))?;
         Ok((ended, report))

@@ -13,7 +13,7 @@ use assay_coordinator::reasons::{Caller, Reason, of_account};
 use assay_coordinator::run::{Driver, Ended};
 use assay_coordinator::{Environment, Timings};
 use assay_queue::Queue;
-use assay_store::{AccountProblem, FileLock, Run, RunPool, RunState, Schema, Store};
+use assay_store::{AccountProblem, FileLock, Run, RunPool, RunState, Schema, Store, StoreError};
 use assay_worker::{Keys, PoolSpec, Serve, Shutdown, WorkerError};
 use rand::rngs::{StdRng, SysRng};
 use rand::{RngExt as _, SeedableRng as _};
@@ -47,8 +47,14 @@ impl Session {
         let mut rng = StdRng::try_from_rng(&mut SysRng)
             .context("cannot draw random numbers")
             .map_err(Exit::Unfinished)?;
-        let lock = FileLock::take(&settings.store)?;
-        let store = Store::open_within(&settings.store, Schema::Migrate, patience).await?;
+        let mut lock = FileLock::take(&settings.store)?;
+        let opened = Store::open_within(&settings.store, Schema::Migrate, patience).await;
+        let store = opened.inspect_err(|error| {
+            // Nothing stays beside a file that is something else.
+            if matches!(error, StoreError::Foreign { .. } | StoreError::NoDatabase { .. }) {
+                lock.take().map_or((), FileLock::remove);
+            }
+        })?;
         if lock.is_some() {
             // Whoever held this file before is gone: a resumed run starts at once.
             store.bury_all(clock.now()).await?;

@@ -23,8 +23,8 @@ use crate::args::{Args, LogFormat};
 use crate::exit::Exit;
 
 /// What is logged when nobody says: what somebody should look at. lapin tells of each failure several times; the queue
-/// tells of it once.
-const DEFAULT_FILTER: &str = "warn,lapin=off";
+/// tells of it once. sqlx shows the whole text of a statement that a slow database took a second for.
+const DEFAULT_FILTER: &str = "warn,lapin=off,sqlx::query=error";
 /// The same for a process that nobody watches.
 const FLEET_FILTER: &str = "info,lapin=off,sqlx=warn";
 

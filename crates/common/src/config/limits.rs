@@ -177,17 +177,17 @@ impl Config {
         warnings
     }
 
-    /// Models of a provider that have limits of their own and are none of `asked`, each with the one of those that may be meant.
-    pub fn limits_of_others<'a>(
+    /// Models of a provider that have limits of their own and are none of `asked`, each with the one of those that seems meant.
+    pub fn misnamed_limits<'a>(
         &'a self,
         provider: &str,
         asked: &[&'a str],
-    ) -> Vec<(&'a str, Option<&'a str>)> {
+    ) -> Vec<(&'a str, &'a str)> {
         let Some(provider) = self.providers.get(provider) else { return Vec::new() };
         // Who has limits of his own is named as he is meant.
         let unlimited = || asked.iter().copied().filter(|model| !provider.models.contains_key(*model));
         let others = provider.models.keys().map(String::as_str).filter(|model| !asked.contains(model));
-        others.map(|model| (model, nearest(model, unlimited()))).collect()
+        others.filter_map(|model| Some((model, nearest(model, unlimited())?))).collect()
     }
 }
 
@@ -313,16 +313,16 @@ mod tests {
     }
 
     #[test]
-    fn limits_of_a_model_that_nobody_asks_are_found_with_what_may_be_meant() {
+    fn limits_of_a_model_are_found_that_seem_meant_for_another() {
         let model = |name: &str| format!("\n[providers.x.models.\"{name}\".limits]\nin_flight = 5");
         let config = Config::parse(&(local("") + &model("large") + &model("smal") + &model("mini"))).unwrap();
-        let check = |asked: &[&str], expected: &[(&str, Option<&str>)]| {
-            assert_eq!(config.limits_of_others("x", asked), expected, "{asked:?}");
+        let check = |asked: &[&str], expected: &[(&str, &str)]| {
+            assert_eq!(config.misnamed_limits("x", asked), expected, "{asked:?}");
         };
         check(&["large", "smal", "mini"], &[]);
-        check(&["large", "small"], &[("mini", None), ("smal", Some("small"))]);
-        check(&["large"], &[("mini", None), ("smal", None)]);
-        assert!(config.limits_of_others("y", &["large"]).is_empty());
+        check(&["large", "small"], &[("smal", "small")]);
+        check(&["large"], &[]);
+        assert!(config.misnamed_limits("y", &["large"]).is_empty());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use assay_common::model::{Model, Sampling};
 use assay_common::score::Millionths;
 
 use super::diagnostic::Severity;
-use super::hint::{did_you_mean, quoted_list};
+use super::hint::did_you_mean;
 use super::load::{Lack, Loader};
 use super::yaml::Node;
 
@@ -188,7 +188,7 @@ pub(super) fn impossible(model: &Model, config: &Config) -> Vec<Impossible> {
     found
 }
 
-/// Limits of models of an account that a suite uses and that it does not ask.
+/// Limits of a model that a suite does not ask, and that seem meant for one that it does.
 pub(crate) struct Unasked {
     pub(super) provider: String,
     pub(crate) message: String,
@@ -202,8 +202,8 @@ impl Unasked {
     }
 }
 
-/// What assay.toml limits by itself of the accounts of `models` and is none of them: it is of no use to this suite, and may be
-/// meant for one of them.
+/// What assay.toml limits by itself of the accounts of `models`, is none of them, and seems meant for one of them. Others are the
+/// business of other suites.
 pub(crate) fn unasked<'m>(models: impl Iterator<Item = &'m Model>, config: &Config) -> Vec<Unasked> {
     let mut asked = BTreeMap::<_, Vec<_>>::new();
     for Model { provider, model, .. } in models {
@@ -212,25 +212,11 @@ pub(crate) fn unasked<'m>(models: impl Iterator<Item = &'m Model>, config: &Conf
     let mut unasked = Vec::new();
     for (provider, models) in asked {
         let table = |model: &str| format!("[providers.{provider}.models.\"{model}\".limits]");
-        let (meant, others): (Vec<_>, Vec<_>) =
-            config.limits_of_others(provider, &models).into_iter().partition(|(_, near)| near.is_some());
-        unasked.extend(meant.into_iter().filter_map(|(model, near)| {
-            Some(Unasked {
-                provider: provider.to_owned(),
-                message: format!("assay.toml has {}, and this suite asks no such model", table(model)),
-                hint: format!("did you mean {}?", table(near?)),
-            })
+        unasked.extend(config.misnamed_limits(provider, &models).into_iter().map(|(model, meant)| Unasked {
+            provider: provider.to_owned(),
+            message: format!("assay.toml has {}, and this suite asks no such model", table(model)),
+            hint: format!("did you mean {}?", table(meant)),
         }));
-        let names: Vec<_> = others.iter().map(|(model, _)| *model).collect();
-        if !names.is_empty() {
-            let message = format!(
-                "assay.toml limits {} of `{provider}` apart, which this suite does not ask",
-                quoted_list(&names, "and")
-            );
-            let hint =
-                "the limits of the account hold for the models that it asks, unless they have their own";
-            unasked.push(Unasked { provider: provider.to_owned(), message, hint: hint.to_owned() });
-        }
     }
     unasked
 }

@@ -55,27 +55,57 @@ impl Extraction {
     }
 }
 
-/// The last number: digits, with commas between groups of three, a fraction and a sign where they belong to it.
+/// The last number: digits, with commas between groups of three, a fraction, a sign and a power of ten where they belong to it.
 fn last_number(text: &str) -> Option<&str> {
     let bytes = text.as_bytes();
     let end = bytes.iter().rposition(u8::is_ascii_digit)? + 1;
-    let digits_before = |at: usize| bytes[..at].iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let alphanumeric_before = |at: usize| at > 0 && bytes[at - 1].is_ascii_alphanumeric();
+    let with_power = power_at(bytes, end).map(|power| start_of(bytes, power));
+    // `a1e5` is a name.
+    let start = with_power
+        .filter(|start| !alphanumeric_before(bytes, *start))
+        .unwrap_or_else(|| start_of(bytes, end));
+    let signed = start > 0 && bytes[start - 1] == b'-' && !alphanumeric_before(bytes, start - 1);
+    Some(&text[start - usize::from(signed)..end])
+}
 
-    let mut start = end - digits_before(end);
+/// Where the power of ten begins that ends at `end`: at its `e`, behind a digit.
+fn power_at(bytes: &[u8], end: usize) -> Option<usize> {
+    let digits = end - digits_before(bytes, end);
+    let signed = digits > 0 && matches!(bytes[digits - 1], b'+' | b'-');
+    let mark = (digits - usize::from(signed)).checked_sub(1)?;
+    (matches!(bytes[mark], b'e' | b'E') && digits_before(bytes, mark) > 0).then_some(mark)
+}
+
+/// Where the digits, commas and point begin that end at `end`, behind a digit.
+fn start_of(bytes: &[u8], end: usize) -> usize {
+    let mut start = end - digits_before(bytes, end);
     let mut group = end - start;
     let point = start.wrapping_sub(1);
-    if start > 0 && bytes[point] == b'.' && (digits_before(point) > 0 || !alphanumeric_before(point)) {
-        group = digits_before(point);
+    if start > 0
+        && bytes[point] == b'.'
+        && (digits_before(bytes, point) > 0 || !alphanumeric_before(bytes, point))
+    {
+        group = digits_before(bytes, point);
         start = point - group;
     }
     // Groups of three after commas: `1,234` is one number, `1,2` are two.
-    while group == 3 && start > 1 && bytes[start - 1] == b',' && (1..=3).contains(&digits_before(start - 1)) {
-        group = digits_before(start - 1);
+    while group == 3
+        && start > 1
+        && bytes[start - 1] == b','
+        && (1..=3).contains(&digits_before(bytes, start - 1))
+    {
+        group = digits_before(bytes, start - 1);
         start -= 1 + group;
     }
-    let signed = start > 0 && bytes[start - 1] == b'-' && !alphanumeric_before(start - 1);
-    Some(&text[start - usize::from(signed)..end])
+    start
+}
+
+fn digits_before(bytes: &[u8], at: usize) -> usize {
+    bytes[..at].iter().rev().take_while(|byte| byte.is_ascii_digit()).count()
+}
+
+fn alphanumeric_before(bytes: &[u8], at: usize) -> bool {
+    at > 0 && bytes[at - 1].is_ascii_alphanumeric()
 }
 
 #[cfg(test)]
@@ -108,6 +138,13 @@ mod tests {
         number("x = 0.25%", "0.25");
         number("v1.2.3", "2.3");
         number("½ of 10 is 5…", "5");
+        number("y 12 and -3.5e2 end", "-3.5e2");
+        number("about 6.02E+23 of them", "6.02E+23");
+        number("1,234e-3", "1,234e-3");
+        number("job a1e5", "5");
+        number("step e5", "5");
+        number("1e", "1");
+        number("2-e3", "3");
         check(Extract::LastNumber, "none", Err("no number"));
         check(Extract::LastNumber, "", Err("no number"));
     }
