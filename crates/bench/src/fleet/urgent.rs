@@ -1,7 +1,7 @@
 //! An urgent run behind a sweep: how long it takes, and how long it may.
 //!
-//! It waits for what is in the window before it, for its own jobs and for nothing else of the sweep: with H hints in the window
-//! and so many jobs a second, (jobs + H) / rate and the longest call.
+//! It waits for what is out when it comes (the window, and what workers hold), for its own jobs, and for a job of the sweep in each of
+//! its turns: together, divided by the rate, and the longest call.
 
 use std::fmt::Write as _;
 
@@ -19,6 +19,8 @@ use crate::workload::{Workload, write_cases};
 
 /// Cases of the urgent run.
 const URGENT: u64 = 200;
+/// Its jobs in one of its turns, in which the sweep has one.
+const TURN: u64 = 10;
 /// How long the provider takes for each call.
 const LATENCY_MS: u64 = 100;
 /// Of the sweep, one part in so many is done before the urgent run comes.
@@ -43,6 +45,8 @@ pub(crate) struct Overtaken {
     pub(crate) beside: u64,
     /// The widest that the window may have been.
     pub(crate) window: u64,
+    /// The most that workers may have held beside it.
+    pub(crate) held: u64,
     /// The longest that the urgent run may take, in seconds.
     pub(crate) bound_s: f64,
 }
@@ -85,12 +89,12 @@ pub(crate) async fn measure(binaries: &Binaries, plan: &Plan) -> anyhow::Result<
     let jobs = (swept + done(&urgent)?).saturating_sub(before);
     let jobs_per_s = jobs as f64 / took_s;
     let in_flight = u64::from(plan.in_flight);
-    let in_advance = u64::from(plan.workers) * (2 * in_flight + BATCH + in_flight.max(BATCH));
+    let held = u64::from(plan.workers) * (2 * in_flight + BATCH + in_flight.max(BATCH));
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a rate is positive, and far from the largest number"
     )]
-    let window = in_advance + (pace.max(jobs_per_s) * SECONDS_AHEAD).ceil() as u64;
+    let window = held + (pace.max(jobs_per_s) * SECONDS_AHEAD).ceil() as u64;
     let longest_call_s = LATENCY_MS as f64 / 1_000.0;
     Ok(Overtaken {
         sweep: plan.cases,
@@ -99,23 +103,24 @@ pub(crate) async fn measure(binaries: &Binaries, plan: &Plan) -> anyhow::Result<
         jobs_per_s,
         beside: jobs.saturating_sub(URGENT),
         window,
-        bound_s: (URGENT + window) as f64 / jobs_per_s + longest_call_s,
+        held,
+        bound_s: (URGENT + URGENT / TURN + window + held) as f64 / jobs_per_s + longest_call_s,
     })
 }
 
 /// What a person reads.
 pub(crate) fn table(overtaken: &Overtaken) -> String {
-    let Overtaken { sweep, urgent, took_s, jobs_per_s, beside, window, bound_s } = overtaken;
-    let mut text = format!("| {:<45} | {:>12} |\n", "jobs: sweep, urgent", format!("{sweep}, {urgent}"));
-    let _ = writeln!(text, "|{}|{}:|", "-".repeat(47), "-".repeat(13));
+    let Overtaken { sweep, urgent, took_s, jobs_per_s, beside, window, held, bound_s } = overtaken;
+    let mut text = format!("| {:<47} | {:>12} |\n", "jobs: sweep, urgent", format!("{sweep}, {urgent}"));
+    let _ = writeln!(text, "|{}|{}:|", "-".repeat(49), "-".repeat(13));
     for (name, value) in [
         ("jobs/s of both", format!("{jobs_per_s:.0}")),
-        ("window (hints)", window.to_string()),
+        ("out before it (hints): window, held by workers", format!("{window}, {held}")),
         ("done of the sweep beside the urgent run", beside.to_string()),
         ("the urgent run took (s)", format!("{took_s:.2}")),
-        ("it may take (jobs + window) / rate + call (s)", format!("{bound_s:.2}")),
+        ("it may take (1.1 jobs + out) / rate + call (s)", format!("{bound_s:.2}")),
     ] {
-        let _ = writeln!(text, "| {name:<45} | {value:>12} |");
+        let _ = writeln!(text, "| {name:<47} | {value:>12} |");
     }
     text
 }
