@@ -51,8 +51,10 @@ impl Session {
         let opened = Store::open_within(&settings.store, Schema::Migrate, patience).await;
         let store = opened.inspect_err(|error| {
             // Nothing stays beside a file that is something else.
-            if matches!(error, StoreError::Foreign { .. } | StoreError::NoDatabase { .. }) {
-                lock.take().map_or((), FileLock::remove);
+            if matches!(error, StoreError::Foreign { .. } | StoreError::NoDatabase { .. })
+                && let Some(lock) = lock.take()
+            {
+                lock.remove();
             }
         })?;
         if lock.is_some() {

@@ -178,11 +178,7 @@ impl Config {
     }
 
     /// Models of a provider that have limits of their own and are none of `asked`, each with the one of those that seems meant.
-    pub fn misnamed_limits<'a>(
-        &'a self,
-        provider: &str,
-        asked: &[&'a str],
-    ) -> Vec<(&'a str, &'a str)> {
+    pub fn misnamed_limits<'a>(&'a self, provider: &str, asked: &[&'a str]) -> Vec<(&'a str, &'a str)> {
         let Some(provider) = self.providers.get(provider) else { return Vec::new() };
         // Who has limits of his own is named as he is meant.
         let unlimited = || asked.iter().copied().filter(|model| !provider.models.contains_key(*model));
