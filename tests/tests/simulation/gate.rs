@@ -21,7 +21,7 @@ pub(crate) fn draw(chance: &Chance) -> Gate {
 }
 
 /// A gate on the pass rate, which draws so many cases at most where it draws more.
-fn on_pass_rate(stop_early: bool, max_cases: Option<u64>, percent: i64) -> Gate {
+pub(crate) fn on_pass_rate(stop_early: bool, max_cases: Option<u64>, percent: i64) -> Gate {
     Gate {
         confidence: Millionths(800_000),
         stop_early,

@@ -162,6 +162,34 @@ fn a_job_that_kills_is_found_out() {
     }
 }
 
+/// A run whose gate wants more goes on with more when it is resumed, whenever it was paused: also while its last jobs were called.
+#[test]
+fn a_pause_takes_nothing_from_a_gate_that_wants_more() {
+    let gate = gate::on_pass_rate(false, Some(12), 75);
+    let mut suite = Suite { gate: Some(gate), ..plan::smallest() };
+    suite.dataset.cases = 12;
+    let plan = |millis| {
+        let events = vec![(Duration::from_millis(millis), Event::Pause(0))];
+        let (suites, weather, trouble) = (vec![suite.clone()], Weather::default(), Duration::from_secs(3));
+        Plan {
+            fleet: Fleet::Of(1, 1),
+            suites,
+            weather,
+            events,
+            trouble,
+            fatal: None,
+            doom: None,
+            ..Plan::draw(5)
+        }
+    };
+    let moments: Vec<u64> = (0..60).map(|moment| moment * 50).collect();
+    let played = simulate_all(&moments, plan);
+    for (millis, report) in &played {
+        assert_eq!(report.wrong, [""; 0], "paused after {millis} ms");
+    }
+    assert!(played.iter().any(|(_, report)| report.gates.topped_up > 0), "no gate wanted more");
+}
+
 /// What a seed finds it finds again: the same things happen at the same moments.
 #[test]
 fn a_seed_replays_exactly() {

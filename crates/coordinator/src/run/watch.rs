@@ -62,7 +62,7 @@ impl Watch {
         self.suite.gate.as_ref().is_some_and(|gate| gate.stop_early)
     }
 
-    /// One look at a running run: reads what is new, and ends the run or gives it more where that is due. Returns whether
+    /// One look at a run that goes on: reads what is new, and ends the run or gives it more where that is due. Returns whether
     /// the run is to go on although all its jobs are done.
     pub(crate) async fn look(
         &mut self,
@@ -71,11 +71,12 @@ impl Watch {
         run: &Run,
     ) -> Result<bool, StoreError> {
         let all_done = run.expanded && run.done() >= run.planned;
-        if run.state != RunState::Running {
-            return Ok(false);
-        }
-        if all_done {
-            return self.look_back(environment, mandate, run).await;
+        match run.state {
+            RunState::Running | RunState::Paused if all_done => {
+                return self.look_back(environment, mandate, run).await;
+            }
+            RunState::Running => {}
+            _ => return Ok(false),
         }
         if self.is_due(run) {
             self.read(environment, run).await?;
@@ -112,7 +113,8 @@ impl Watch {
         Ok(true)
     }
 
-    /// Everything planned was seen: gives the run more if its gate could use it and there is more.
+    /// Everything planned was seen: gives the run more if its gate could use it and there is more. One that is paused gets it when it
+    /// goes on.
     async fn conclude(
         &self,
         environment: &Environment,
@@ -123,6 +125,9 @@ impl Watch {
         let Some(planned) = self.suite.topped_up(run.planned).filter(|_| undecided) else {
             return Ok(false);
         };
+        if run.state == RunState::Paused {
+            return Ok(true);
+        }
         let product = self.suite.product();
         let cases = (run.planned / product.jobs_per_case().max(1)).min(product.cases);
         let place = product.place(run.planned.saturating_sub(1));
