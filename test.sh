@@ -36,7 +36,7 @@ export ASSAY_TEST_AMQP
 export ASSAY_TEST_NODES=$scratch
 
 # Many tests wait for processes more than they compute.
-export RUST_TEST_THREADS=${RUST_TEST_THREADS:-3}
+export RUST_TEST_THREADS=${RUST_TEST_THREADS:-4}
 status=0
 cargo test --workspace --locked --no-fail-fast "$@" 2>&1 | tee "$scratch/log" || status=$?
 

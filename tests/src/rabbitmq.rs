@@ -65,10 +65,15 @@ pub struct Node {
     url: String,
 }
 
-/// The broker that tests break one after the other: starting one costs seconds. Whoever fails leaves none behind.
+/// One of two brokers that tests break one after the other: starting one costs seconds. Whoever fails leaves none behind.
 pub async fn breakable() -> Breakable {
-    static NODE: tokio::sync::Mutex<Option<Node>> = tokio::sync::Mutex::const_new(None);
-    let mut node = NODE.lock().await;
+    static ONE: tokio::sync::Mutex<Option<Node>> = tokio::sync::Mutex::const_new(None);
+    static OTHER: tokio::sync::Mutex<Option<Node>> = tokio::sync::Mutex::const_new(None);
+    let mut node = tokio::select! {
+        biased;
+        node = ONE.lock() => node,
+        node = OTHER.lock() => node,
+    };
     if node.is_none() {
         *node = Some(tokio::task::spawn_blocking(Node::start).await.expect("a node"));
     }
