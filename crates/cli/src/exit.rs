@@ -81,7 +81,9 @@ impl From<StoreError> for Exit {
     fn from(error: StoreError) -> Self {
         match error {
             // A path that was mistyped, or that something else is in the way of.
-            StoreError::NoFolder { .. } | StoreError::NotAFolder { .. } => Self::input(error),
+            StoreError::NoFolder { .. } | StoreError::NotAFolder { .. } | StoreError::NoText => {
+                Self::input(error)
+            }
             error => Self::unfinished(error),
         }
     }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::gate::Tier;
+
 /// What a gate, a version or a rule comes to. Ordered from best to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -51,6 +53,16 @@ pub struct VersionVerdict {
     pub rules: Vec<RuleVerdict>,
 }
 
+impl VersionVerdict {
+    /// What holds up a version that no rule does: nothing that decides has passed it.
+    pub fn lack(&self) -> Option<&'static str> {
+        let mut deciding = self.rules.iter().filter(|rule| rule.tier != Tier::Advisory);
+        let is_told = |rule: &RuleVerdict| rule.tier == Tier::Critical || rule.outcome == Decision::Pass;
+        let lacks = self.outcome == Decision::Inconclusive && !deciding.any(is_told);
+        lacks.then_some("no critical or supporting rule has passed it")
+    }
+}
+
 /// The verdict of one rule on one candidate and model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RuleVerdict {
@@ -63,7 +75,7 @@ pub struct RuleVerdict {
     /// The cases it looked at, by tag; null when it looked at all.
     pub slice: Option<BTreeMap<String, String>>,
     /// critical, supporting or advisory.
-    pub tier: crate::gate::Tier,
+    pub tier: Tier,
     /// What it came to.
     pub outcome: Decision,
     /// The measured number, in the metric's unit; a difference or a ratio for comparisons.

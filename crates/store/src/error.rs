@@ -165,6 +165,9 @@ pub enum StoreError {
     /// A row holds what this version cannot read.
     #[error("a row of the store cannot be read: {0}")]
     Unreadable(String),
+    /// What was asked for has a name that no text of the database can be.
+    #[error("no name holds the character NUL (U+0000), and this one does")]
+    NoText,
     /// The process is ending: the transaction was given up and changed nothing.
     #[error("the store is closing")]
     Closing,

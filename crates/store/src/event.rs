@@ -118,7 +118,9 @@ pub(crate) fn of_release(release: &Release) -> Option<Event> {
         visible_line(&release.released_by)
     );
     let kind = format!("release.{}", kind.word());
-    Some(Event::new(&kind, &format!("{prompt}\0{channel}\0{seq}"), release.released_at, summary, data))
+    // With its moment: another store counts its releases too, and may tell the same people.
+    let key = format!("{prompt}\0{channel}\0{seq}\0{}", release.released_at.0);
+    Some(Event::new(&kind, &key, release.released_at, summary, data))
 }
 
 /// Something happened to an incident. That the same was noticed again is told to nobody.

@@ -18,7 +18,7 @@ use crate::row::{json, parsed, to_json, whole};
 use crate::suspect::{convict, is_convicted};
 use crate::url::StoreUrl;
 
-pub(crate) const SQL: &[&str] = &[JOIN, BEAT, MEMBERS, FORGET, FREE, FORGET_ALL, FREE_ALL];
+pub(crate) const SQL: &[&str] = &[JOIN, BEAT, MEMBERS, FORGET, FREE, FORGET_ALL, RELEASE_ALL, FREE_ALL];
 
 /// One process that can hold claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,6 +216,7 @@ impl Store {
 }
 
 const FORGET_ALL: &str = "DELETE FROM members";
+const RELEASE_ALL: &str = "DELETE FROM leases";
 
 const FREE_ALL: &str = "
     UPDATE jobs SET state = 'pending', member = NULL, not_before = $1, crash_claims = crash_claims + 1,
@@ -225,10 +226,12 @@ const FREE_ALL: &str = "
     RETURNING run_id, crash_claims";
 
 impl Store {
-    /// Buries every member, for whoever has become the only owner of the store. Returns how many jobs were freed.
+    /// Buries every member, for whoever has become the only owner of the store: they are known to be gone, so what they had of any limit
+    /// is free at once. Returns how many jobs were freed.
     pub async fn bury_all(&self, now: Micros) -> Result<u64, StoreError> {
         writing!(self, |conn| {
             sqlx::query(FORGET_ALL).execute(&mut *conn).await?;
+            sqlx::query(RELEASE_ALL).execute(&mut *conn).await?;
             let query = sqlx::query_as(FREE_ALL).bind(given_back_at(now));
             let freed: Vec<(String, i64)> = query.fetch_all(&mut *conn).await?;
             close_returned!(conn, freed, now);

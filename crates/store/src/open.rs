@@ -159,6 +159,7 @@ impl Store {
             StoreError::Database(source) if is_unwritable(&source) => {
                 StoreError::Unwritable { url: self.0.url.to_string(), source }
             }
+            StoreError::Database(source) if is_no_text(&source) => StoreError::NoText,
             StoreError::Database(source) => of_file(&self.0.url, &source).unwrap_or(source.into()),
             error => error,
         }
@@ -233,6 +234,11 @@ fn of_file(url: &StoreUrl, error: &sqlx::Error) -> Option<StoreError> {
         },
         _ => None,
     }
+}
+
+/// Whether a value has a NUL, which no text of PostgreSQL holds (`character_not_in_repertoire`). What is stored is rid of them before.
+fn is_no_text(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).as_deref() == Some("22021")
 }
 
 /// Whether a database has no room to write: SQLite's full disk and failed write, PostgreSQL's full disk.

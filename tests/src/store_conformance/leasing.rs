@@ -192,6 +192,21 @@ pub async fn who_gathers_tokens_is_seen(place: StoreUrl) {
     assert_eq!(gathers(None, seq).await.1, None);
 }
 
+/// Whoever becomes the only owner of a store knows that all before him are gone: what they had of any limit is his at once.
+pub async fn an_only_owner_has_all_at_once(place: StoreUrl) {
+    let store = open(&place).await;
+    let asks = || vec![ask(Dimension::Requests, Some(600), 0), ask(Dimension::InFlight, Some(5), 0)];
+    let amounts = async |member| {
+        let answers = renew(&store, member_id(member), asks()).await;
+        answers.into_iter().map(|answer| answer.amount).collect::<Vec<_>>()
+    };
+    let all = [Some(Profile::default().rate(600, 1)), Some(5)];
+    assert_eq!(amounts(1).await, all);
+    assert_eq!(amounts(2).await, [Some(0); 2]);
+    store.bury_all(NOW).await.unwrap();
+    assert_eq!(amounts(3).await, all);
+}
+
 /// A pause that somebody lifts is over for the account and its models, for all who have leases of it, once; and so is what its
 /// jobs were told to wait.
 pub async fn a_pause_is_lifted(place: StoreUrl) {

@@ -123,6 +123,7 @@ conforms!(
     leasing::a_limit_is_set_and_cleared,
     leasing::who_gathers_tokens_is_seen,
     leasing::a_pause_is_lifted,
+    leasing::an_only_owner_has_all_at_once,
 );
 
 /// One process owns a SQLite file at a time, and the next is told who does.

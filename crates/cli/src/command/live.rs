@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::anyhow;
 use assay_coordinator::suite::{Live, Place, asked_of, live_places};
 use assay_store::{Schema, Store, StoreError};
 
@@ -39,8 +38,8 @@ pub(crate) async fn in_store(settings: &Settings, suite: &Path) -> Result<Live, 
 
 async fn found(releases: &Releases, asked: Vec<Place>) -> Result<Live, Exit> {
     let prompts = releases.prompts().await?;
-    let mut live = Live::default();
-    for place in live_places(asked, &prompts).map_err(|why| Exit::Input(anyhow!(why)))? {
+    let mut live = Live::looked_up(&asked, &prompts);
+    for place in live_places(asked, &prompts) {
         let version = releases.pull(&place.0, &place.1).await?;
         live.insert(place, version.version, version.body);
     }

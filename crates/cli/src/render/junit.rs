@@ -70,7 +70,7 @@ fn version(version: &VersionVerdict) -> Vec<TestCase> {
     let told = cases.iter().any(|case| matches!(case.status, TestCaseStatus::NonSuccess { .. }));
     if version.outcome != Decision::Pass && !told {
         let undecided = version.rules.iter().filter(|rule| rule.outcome == Decision::Inconclusive);
-        let mut reasons: Vec<_> = undecided.map(|rule| &*rule.reason).collect();
+        let mut reasons: Vec<_> = undecided.map(|rule| &*rule.reason).chain(version.lack()).collect();
         reasons.dedup();
         let mut status = TestCaseStatus::non_success(kind(version.outcome));
         status.set_type(version.outcome.word()).set_message(&*visible(&reasons.join("; ")));

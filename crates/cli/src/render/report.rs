@@ -152,6 +152,9 @@ fn verdict(verdict: &Verdict) -> String {
         for rule in &version.rules {
             let _ = writeln!(text, "  {} {}", mark(rule.outcome), visible_line(&self::rule(rule)));
         }
+        if let Some(lack) = version.lack() {
+            let _ = writeln!(text, "  {} {lack}", mark(Decision::Inconclusive));
+        }
     }
     let _ = writeln!(text, "Verdict: {}\n", coloured(verdict.outcome));
     text

@@ -191,6 +191,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             full @ StoreError::Unwritable { .. } => Self::Full(full),
+            StoreError::NoText => Self::BadRequest(error.to_string()),
             error => Self::Store(error),
         }
     }

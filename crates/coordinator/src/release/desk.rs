@@ -194,15 +194,31 @@ impl<'s> Desk<'s> {
         }
     }
 
-    /// What a rollback from `live` returns to.
+    /// What a rollback from `live` returns to: what was live before it, and is not what this rollback or those just before it
+    /// take off.
     async fn before(&self, live: &Release) -> Result<Release, ReleaseError> {
-        let before = match live.previous {
-            Some(seq) => self.store.nth_release(&live.prompt, &live.channel, seq).await?,
+        let nth = |seq| self.store.nth_release(&live.prompt, &live.channel, seq);
+        let mut off = vec![live.digest.clone()];
+        let mut last = live.clone();
+        while last.kind == ReleaseKind::Rollback
+            && let Some(before) = nth(last.seq - 1).await?
+        {
+            off.push(before.digest.clone());
+            last = before;
+        }
+        let mut before = match live.previous {
+            Some(seq) => nth(seq).await?,
             None => None,
         };
+        while let Some(release) = before.take_if(|release| off.contains(&release.digest)) {
+            before = match release.previous {
+                Some(seq) => nth(seq).await?,
+                None => None,
+            };
+        }
         before.ok_or_else(|| {
             ReleaseError::State(format!(
-                "nothing to roll back to: no version was live on {} before {} ({})",
+                "nothing to roll back to: no version that was not taken off itself was live on {} before {} ({})",
                 live.channel,
                 named_live(live),
                 told(live)

@@ -199,6 +199,7 @@ fn rules_that(verdict: &Verdict, decision: Decision) -> Vec<String> {
     rules
         .filter(|rule| rule.outcome == decision && rule.tier != Tier::Advisory)
         .map(|rule| format!("{} on {}: {}", rule.name, rule.model_label, rule.reason))
+        .chain(verdict.evidence.lack().filter(|_| decision == Decision::Inconclusive).map(str::to_owned))
         .collect()
 }
 

@@ -103,7 +103,7 @@ impl Loader<'_> {
             && !gate.rules.is_empty()
         {
             let at = first.get("tier").unwrap_or(first).at;
-            self.warning(at, "every rule is advisory: this gate passes whatever they say").hint =
+            self.warning(at, "every rule is advisory: this gate never decides").hint =
                 Some("make one of them critical or supporting".into());
         }
         gate

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use assay_common::nearest::nearest;
 use assay_common::prompt::PromptBody;
-use assay_common::visible::visible_line;
 
 use super::folder::Found;
 use super::load::MAX_SUITE_BYTES;
@@ -19,16 +18,36 @@ pub type Place = (String, String);
 
 /// The versions that are live where a suite asks for one. What is not in it is not live.
 #[derive(Clone, Debug, Default)]
-pub struct Live(BTreeMap<Place, (i64, PromptBody)>);
+pub struct Live {
+    versions: BTreeMap<Place, (i64, PromptBody)>,
+    /// Channels that nobody has, each with the one that seems meant.
+    meant: BTreeMap<String, String>,
+}
 
 impl Live {
+    /// Of the places that a suite asks for, before the versions are added: which channels seem misspelt.
+    pub fn looked_up(asked: &[Place], prompts: &[PromptDocument]) -> Self {
+        let live = prompts.iter().flat_map(|prompt| &prompt.live);
+        let channels: Vec<&str> = live.map(|live| live.channel.as_str()).chain(USUAL).collect();
+        let unknown = asked.iter().filter(|(_, channel)| !channels.contains(&channel.as_str()));
+        let meant = unknown.filter_map(|(_, channel)| {
+            Some((channel.clone(), nearest(channel, channels.iter().copied())?.to_owned()))
+        });
+        Self { versions: BTreeMap::new(), meant: meant.collect() }
+    }
+
     /// Adds the number and the content of a version.
     pub fn insert(&mut self, place: Place, number: i64, body: PromptBody) {
-        self.0.insert(place, (number, body));
+        self.versions.insert(place, (number, body));
     }
 
     pub(super) fn get(&self, prompt: &str, channel: &str) -> Option<&(i64, PromptBody)> {
-        self.0.get(&(prompt.to_owned(), channel.to_owned()))
+        self.versions.get(&(prompt.to_owned(), channel.to_owned()))
+    }
+
+    /// The channel that is meant by one that nobody has.
+    pub(super) fn meant(&self, channel: &str) -> Option<&str> {
+        self.meant.get(channel).map(String::as_str)
     }
 }
 
@@ -42,32 +61,10 @@ pub fn asked_of(path: &Path) -> Vec<Place> {
 }
 
 /// Which of the places that a suite asks for have something live, among the prompts that are known.
-///
-/// # Errors
-/// For a person: a channel that is near to one that is there, and none itself.
-pub fn live_places(asked: Vec<Place>, prompts: &[PromptDocument]) -> Result<Vec<Place>, String> {
-    let live =
-        |prompt: &PromptDocument, channel: &str| prompt.live.iter().any(|live| live.channel == channel);
-    let channels: Vec<&str> = prompts
-        .iter()
-        .flat_map(|prompt| &prompt.live)
-        .map(|live| live.channel.as_str())
-        .chain(USUAL)
-        .collect();
-    let mut found = Vec::new();
-    for (name, channel) in asked {
-        if !channels.contains(&channel.as_str())
-            && let Some(near) = nearest(&channel, channels.iter().copied())
-        {
-            return Err(format!(
-                "the prompt `{}` asks for the channel `{}`; did you mean `{near}`?",
-                visible_line(&name),
-                visible_line(&channel)
-            ));
-        }
-        if prompts.iter().any(|prompt| prompt.name == name && live(prompt, &channel)) {
-            found.push((name, channel));
-        }
-    }
-    Ok(found)
+pub fn live_places(asked: Vec<Place>, prompts: &[PromptDocument]) -> Vec<Place> {
+    let is_live = |(name, channel): &Place| {
+        let named = prompts.iter().filter(|prompt| prompt.name == *name);
+        named.flat_map(|prompt| &prompt.live).any(|live| live.channel == *channel)
+    };
+    asked.into_iter().filter(is_live).collect()
 }

@@ -93,6 +93,11 @@ impl Loader<'_> {
             if let Some((channel, written)) = channel
                 && self.live.get(name, written).is_none()
             {
+                if let Some(near) = self.live.meant(written) {
+                    self.error(channel.at, format!("there is no channel `{written}`")).hint =
+                        Some(format!("did you mean `{near}`?"));
+                    continue;
+                }
                 self.warning(
                     channel.at,
                     format!("nothing of `{name}` is live on {written}: this entry is left out"),

@@ -115,7 +115,7 @@ error: no case has all of these tags
   |
   = help: each of them alone has cases; a rule on no case can never decide
 
-warning: every rule is advisory: this gate passes whatever they say
+warning: every rule is advisory: this gate never decides
  --> suite.yaml:8:71
   |
 8 |     - {metric: pass_rate, min: 0.5, slice: {lang: de, tier: 2}, tier: advisory}
@@ -126,7 +126,7 @@ warning: every rule is advisory: this gate passes whatever they say
 1 error: nothing was run
 "#);
     assert_snapshot!(told(&suite_with("", "gate: {rules: [{metric: pass_rate, min: 0.5, tier: advisory}]}\n")), @r#"
-warning: every rule is advisory: this gate passes whatever they say
+warning: every rule is advisory: this gate never decides
  --> suite.yaml:7:52
   |
 7 | gate: {rules: [{metric: pass_rate, min: 0.5, tier: advisory}]}

@@ -91,28 +91,36 @@ fn a_run_that_is_not_fit_to_be_judged_is_inconclusive() {
     assert_eq!(nothing_decides.outcome(), Inconclusive);
 }
 
+/// A rule that passes wherever a tenth of the answers does.
+fn sure() -> Rule {
+    Rule { name: "sure".into(), estimand: Estimand::Suite, ..rule("pass_rate", Bound::Min, 0.1) }
+}
+
 #[test]
 fn tiers_weigh_rules() {
-    let check = |tier: Tier, decision: Decision, expected: Decision| {
+    // Beside a rule that passes, and alone.
+    let check = |tier: Tier, decision: Decision, expected: [Decision; 2]| {
         let (amount, estimand) = match decision {
             Pass => (0.5, Estimand::Suite),
             Fail => (1.0, Estimand::Suite),
             Inconclusive => (0.5, Estimand::Population),
         };
         let judged = Rule { tier, estimand, ..rule("pass_rate", Bound::Min, amount) };
-        let run = Run::new(suite(1, vec![judged]), &["+-"]);
-        assert_eq!(run.first_rule().outcome, decision);
-        assert_eq!(run.outcome(), expected, "{tier:?} {decision:?}");
+        for (rules, expected) in [vec![judged.clone(), sure()], vec![judged]].into_iter().zip(expected) {
+            let run = Run::new(suite(1, rules), &["+-"]);
+            assert_eq!(run.first_rule().outcome, decision);
+            assert_eq!(run.outcome(), expected, "{tier:?} {decision:?}");
+        }
     };
-    check(Tier::Critical, Pass, Pass);
-    check(Tier::Critical, Fail, Fail);
-    check(Tier::Critical, Inconclusive, Inconclusive);
-    check(Tier::Supporting, Pass, Pass);
-    check(Tier::Supporting, Fail, Fail);
-    check(Tier::Supporting, Inconclusive, Pass);
-    check(Tier::Advisory, Pass, Pass);
-    check(Tier::Advisory, Fail, Pass);
-    check(Tier::Advisory, Inconclusive, Pass);
+    check(Tier::Critical, Pass, [Pass, Pass]);
+    check(Tier::Critical, Fail, [Fail, Fail]);
+    check(Tier::Critical, Inconclusive, [Inconclusive, Inconclusive]);
+    check(Tier::Supporting, Pass, [Pass, Pass]);
+    check(Tier::Supporting, Fail, [Fail, Fail]);
+    check(Tier::Supporting, Inconclusive, [Pass, Inconclusive]);
+    check(Tier::Advisory, Pass, [Pass, Inconclusive]);
+    check(Tier::Advisory, Fail, [Pass, Inconclusive]);
+    check(Tier::Advisory, Inconclusive, [Pass, Inconclusive]);
 }
 
 /// What is not there is no uncertainty: a rule that decides tolerates none of it, one that does not shows it.
@@ -123,7 +131,7 @@ fn what_is_missing_passes_no_rule_that_decides() {
             for (tier, expected) in
                 [(Tier::Critical, critical), (Tier::Supporting, supporting), (Tier::Advisory, advisory)]
             {
-                let of = suite(answers.len(), vec![Rule { tier, ..judged.clone() }]);
+                let of = suite(answers.len(), vec![Rule { tier, ..judged.clone() }, sure()]);
                 let verdict = Run::new(of, answers).with(|row| row.latency_us = None).verdict();
                 let rule = &verdict.versions[0].rules[0];
                 assert_eq!((rule.outcome, rule.reason.as_str()), (Inconclusive, reason), "{tier:?}");

@@ -102,6 +102,23 @@ async fn a_life_through_a_coordinator() {
     .await;
 }
 
+/// What was taken off is nothing to roll back to, although it was live before as well.
+#[test]
+fn a_rollback_returns_to_nothing_that_was_just_taken_off() {
+    let team = Team::new(&[]);
+    team.judges(1, None, 0);
+    team.judges(2, Some(1), 0);
+    for version in ["support@1", "support@2", "support@1", "support@2"] {
+        let promote =
+            ["prompt", "promote", version, "--channel", "production", "--override", "--reason", "x"];
+        team.ann(&promote).expect(0);
+    }
+    let rollback = ["prompt", "rollback", "support", "--channel", "production", "--reason", "bad"];
+    says(&team.ann(&rollback).expect(0).stdout, &["support@1 (", "is live on production again"]);
+    let further = [&rollback[..], &["--from", "1"]].concat();
+    says(&team.ann(&further).expect(2).stderr, &["nothing to roll back to", "was not taken off itself"]);
+}
+
 /// Of two who roll back the same, one succeeds and the other is told by whom. Who says what is to go goes one further back, and
 /// never forward to what was taken off.
 #[test]

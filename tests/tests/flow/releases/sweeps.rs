@@ -171,7 +171,11 @@ async fn what_is_wrong_with_a_schedule_is_named() {
     check(&["schedule", "pause", "t"], 2, &["there is no schedule `t`", "did you mean `s`?"]);
     // A suite that asks for what is live under a name that is near.
     with("{name: p, channel: producton}, {name: p, text: '{{ x }}!'}");
-    check(&["run", "suite.yaml"], 2, &["the channel `producton`", "did you mean `production`?"]);
+    check(
+        &["run", "suite.yaml"],
+        2,
+        &["there is no channel `producton`", "suite.yaml:", "did you mean `production`?"],
+    );
     // Another prompt has nothing to be swept.
     with("{name: q, text: '{{ x }}'}");
     let other = [&daily[..], &["--channel", "production", "--name", "q"]].concat();

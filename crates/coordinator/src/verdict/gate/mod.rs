@@ -115,12 +115,16 @@ pub fn judge(
         blame::doubt(&mut examined);
         let rules: Vec<_> =
             examined.into_iter().map(|examined| judge_rule(gate, aggregate, examined, complete)).collect();
-        // Also without a rule that decides, a run that is not fit to be judged passes nothing.
+        // A run that is not fit to be judged passes nothing, and nothing passes for want of a rule that says so.
+        let passes = |(rule, _): &(RuleVerdict, Decision)| {
+            rule.tier != Tier::Advisory && rule.outcome == Decision::Pass
+        };
         let unfit = (0..).zip(&aggregate.variants).any(|(index, _)| {
             suite.variant(index).prompt == prompt
                 && guard::objection(gate, aggregate, index, None, complete).is_some()
         });
-        let least = if unfit { Decision::Inconclusive } else { Decision::Pass };
+        let fit = !unfit && rules.iter().any(passes);
+        let least = if fit { Decision::Pass } else { Decision::Inconclusive };
         VersionVerdict {
             prompt: suite.prompts[prompt].name.clone(),
             label: suite.prompts[prompt].label.clone(),

@@ -74,8 +74,14 @@ fn least_units(suite: &Suite, gate: &Gate) -> u64 {
 
 /// The first rule to fail settles a version, else the last one that was waited for.
 fn stand<'e>(gate: &Gate, rules: impl Iterator<Item = &'e Evidence>) -> Standing {
-    let deciding = rules.filter(|evidence| gate.rules[evidence.rule].tier != Tier::Advisory);
+    let deciding: Vec<_> =
+        rules.filter(|evidence| gate.rules[evidence.rule].tier != Tier::Advisory).collect();
+    let passed = |evidence: &&Evidence| {
+        evidence.looks.as_ref().is_some_and(|looks| looks.decision() == Some(Decision::Pass))
+    };
+    let any_passed = deciding.iter().any(passed);
     let standings: Vec<_> = deciding
+        .into_iter()
         .map(|evidence| match &evidence.looks {
             None => Standing::Waiting,
             Some(looks) => match looks.decision() {
@@ -102,7 +108,13 @@ fn stand<'e>(gate: &Gate, rules: impl Iterator<Item = &'e Evidence>) -> Standing
         (Standing::Open, _) | (_, Standing::Open) => Standing::Open,
         _ => Standing::Waiting,
     });
-    last.unwrap_or(Standing::Waiting)
+    match last {
+        // What is only tolerated passes nothing by itself.
+        Some(Standing::Settled(Decision::Pass, units)) if !any_passed => {
+            Standing::Settled(Decision::Inconclusive, units)
+        }
+        last => last.unwrap_or(Standing::Waiting),
+    }
 }
 
 /// Whether nothing but its scores stands in the way of a verdict.
