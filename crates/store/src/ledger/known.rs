@@ -183,11 +183,13 @@ impl Known {
             return;
         }
         let measured = self.pace.rate();
-        // Where little was used the refusal says little of how much may be.
-        let allowed = self.rate(configured, profile, 1);
-        let rate = allowed.map_or(measured, |allowed| measured.clamp(allowed / 10, allowed));
-        let least = if self.limit(configured).is_some() { LEAST } else { LEAST_OF_UNKNOWN };
-        let rate = (rate - rate / 10).max(least);
+        let used = self.rate(configured, profile, 1).map_or(measured, |allowed| measured.min(allowed));
+        // Where little was used the refusal says little of how much may be. A tenth of what is left of the limit would be less with
+        // each refusal.
+        let tenth = |limit| (profile.rate(limit, 1) / 10).max(LEAST);
+        let of_unknown = || self.cut.map_or(0, |cut| cut.rate / 10).max(LEAST_OF_UNKNOWN);
+        let least = self.limit(configured).map_or_else(of_unknown, tenth);
+        let rate = (used - used / 10).max(least);
         self.cut = Some(Cut { rate, at: resumes, cut_at: now });
     }
 
@@ -327,6 +329,21 @@ mod tests {
         check(30, 3, 0.70..0.80);
         check(5, 3, 0.70..0.80);
         check(30, 60, 0.05..0.15);
+    }
+
+    #[test]
+    fn many_cuts_leave_a_tenth_of_the_limit() {
+        let (mut known, profile) = (Known::default(), Profile::default());
+        let full = rate_of(&known);
+        for second in (0..60).step_by(6) {
+            known.refused(Some(600), profile, at(second), at(second + 1));
+        }
+        let left = rate_of(&known) / full;
+        assert!((0.0999..0.1001).contains(&left), "{left}");
+        // The provider's own word of the limit counts as much.
+        known.learned = Some(Learned { limit: 300, at: at(60) });
+        known.refused(Some(600), profile, at(66), at(67));
+        assert!((0.0499..0.0501).contains(&(rate_of(&known) / full)));
     }
 
     #[test]
