@@ -118,8 +118,13 @@ fn entry(row: LimitRow, here: Option<u64>, members: &HashMap<MemberId, Member>) 
         .collect();
     let mut why: Vec<_> = row.why.iter().map(ToString::to_string).collect();
     why.extend(row.gathers.map(|Gathers { tokens, wait }| {
+        let remedy = match dimension {
+            Dimension::Tokens | Dimension::OutputTokens => ": set `max_tokens`, or lower it",
+            _ => "",
+        };
         format!(
-            "a request waits for about {tokens} more tokens, {} s at what its worker may use; those behind it wait too",
+            "a request waits for about {tokens} more tokens, {} s at what its worker may use; those behind it wait \
+             too{remedy}",
             wait.as_secs()
         )
     }));

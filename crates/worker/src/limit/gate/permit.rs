@@ -88,9 +88,12 @@ impl Gate {
         if self.scopes().all(|scope| scope.line.is_open()) {
             return Default::default();
         }
+        let window = |dimension| self.scopes().filter_map(|scope| scope.in_window(dimension)).min();
+        let [both, answers] = [Dimension::Tokens, Dimension::OutputTokens].map(window);
         let estimator = lock(&self.pool.estimator);
-        let estimate = |accounting| estimator.estimate(size.bytes, size.max_tokens, accounting);
-        (estimate(Accounting::Reserved), estimate(Accounting::Produced))
+        let estimate =
+            |accounting, window| estimator.estimate(size.bytes, size.max_tokens, accounting, window);
+        (estimate(Accounting::Reserved, both), estimate(Accounting::Produced, answers))
     }
 
     /// Looks at the last moment before a call: a permit that is old, or whose lease is over, is taken anew, unless limits have

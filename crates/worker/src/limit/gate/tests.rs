@@ -217,3 +217,16 @@ async fn who_stands_in_line_leaves_it_when_a_limit_becomes_too_low_for_him() {
     );
     assert_eq!(small.await.unwrap(), Ok(()), "who stood behind him goes on");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_any_length_is_not_waited_for_as_if_it_were_the_longest() {
+    let limits = Limits { tokens_per_minute: std::num::NonZeroU64::new(10), ..in_flight(5) };
+    let gate = gate(limits, None);
+    let size = Size { bytes: 16, max_tokens: None };
+    // Five tokens of a prompt and one of an answer, where four thousand would take hours.
+    for _ in 0..3 {
+        let entered = gate.enter(Attempt::First, size, Micros(1));
+        let entered = tokio::time::timeout(Duration::from_secs(60), entered).await;
+        assert!(entered.is_ok_and(|entered| entered.is_ok()));
+    }
+}
