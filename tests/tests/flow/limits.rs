@@ -216,4 +216,5 @@ async fn limits_that_may_not_be_meant_so_are_told() {
     let set = ["limits", "set", "fake/small", "--requests-per-minute", "7000", "--reason", "r"];
     let set = place.assay(&set).expect(0).stdout;
     assert!(set.contains("it is more than the 6000 of its account `fake`, which is what counts"), "{set}");
+    assert!(set.contains("no worker serves this model now"), "{set}");
 }
