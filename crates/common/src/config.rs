@@ -172,6 +172,15 @@ pub const MOST_USD_PER_DAY: f64 = 1e9;
 
 /// Tokens of an answer that are set aside for where a model has no `max_tokens`.
 pub const ASSUMED_MAX_TOKENS: u32 = 4_096;
+/// An answer without `max_tokens` is assumed to take no more than this part of a window: were it taken for all of one, hardly any
+/// call would go.
+const ASSUMED_PART: u64 = 10;
+
+/// Tokens that an answer is assumed to take of a limit where a model has no `max_tokens`; `window`: what the limit allows in one.
+pub fn assumed_answer(window: Option<u64>) -> u64 {
+    let assumed = u64::from(ASSUMED_MAX_TOKENS);
+    window.map_or(assumed, |window| assumed.min(window / ASSUMED_PART))
+}
 
 /// A price as people write it: US dollars for 10⁶ tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

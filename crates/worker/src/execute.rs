@@ -146,10 +146,6 @@ async fn prepare(pool: &Pool, mut granted: Granted) -> Result<Result<Ready, Give
     let attempt = if grant.tries.counted == 0 { Attempt::First } else { Attempt::Again };
     let max_tokens = (*planned).as_ref().ok().and_then(|plan| plan.model(grant.variant).sampling.max_tokens);
     let size = Size { bytes: prompt.bytes(), max_tokens };
-    if let Err(too_large) = pool.gate.fits(size) {
-        let settlement = Work::new(pool, grant).failed(ErrorKind::TooLarge, too_large.to_string(), None);
-        return Ok(Err(settled(granted, settlement)));
-    }
     // What others have by now must take nothing from the account's rate: whoever was frozen comes back with all his claims.
     if !is_held(pool, granted.joined, run).await {
         return Ok(Err(unstarted(granted)));
@@ -172,9 +168,9 @@ async fn prepare(pool: &Pool, mut granted: Granted) -> Result<Result<Ready, Give
             assay_common::crash_point!(Permitted);
             Ok(Ok(Ready { granted, planned, turn: Turn::Ask(prompt, pass) }))
         }
-        Err(closed) => {
+        Err(barred) => {
             pool.gate.hear_pause(&pool.environment.store, &pool.environment.clock).await;
-            let settlement = Work::new(pool, grant).closed_out(closed);
+            let settlement = Work::new(pool, grant).barred(barred);
             Ok(Err(settled(granted, settlement)))
         }
     }

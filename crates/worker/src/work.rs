@@ -73,7 +73,7 @@ impl<'w> Work<'w> {
                 return Ok(Some(self.parked(Duration::ZERO)));
             }
             if let Some(Err(closed)) = slot.as_ref().map(|pass| pool.gate.look_again(pass)) {
-                return Ok(Some(self.closed_out(closed)));
+                return Ok(Some(self.barred(closed.into())));
             }
             let reserved = match self.set_aside(plan, prompt, purse).await {
                 Some(Purchase::Unlimited) => false,
@@ -89,7 +89,10 @@ impl<'w> Work<'w> {
                     () = pool.alive.closes(grant.key.run), if !reserved => {
                         return Ok(Some(self.parked(Duration::ZERO)));
                     }
-                    () = pool.gate.refresh(pass) => {}
+                    fresh = pool.gate.refresh(pass) => if let Err(too_large) = fresh {
+                        self.unsent(reserved);
+                        return Ok(Some(self.barred(too_large.into())));
+                    },
                 }
             }
             let asked = self.ask(plan, &question, slot.as_ref(), reserved).await?;
@@ -125,10 +128,6 @@ impl<'w> Work<'w> {
                 Step::Park(wait) => return Ok(Some(self.parked(wait))),
                 Step::Again(wait) => wait,
             };
-            // What the provider has said meanwhile may leave no room for it.
-            if let Err(too_large) = pool.gate.fits(size) {
-                return Ok(Some(self.failed(ErrorKind::TooLarge, too_large.to_string(), None)));
-            }
             let counts = self.tally.tries.counted > 0;
             let attempt = if counts { Attempt::Again } else { Attempt::First };
             *slot = None;
@@ -143,7 +142,7 @@ impl<'w> Work<'w> {
             };
             *slot = match entered {
                 Ok(pass) => Some(pass),
-                Err(closed) => return Ok(Some(self.closed_out(closed))),
+                Err(barred) => return Ok(Some(self.barred(barred))),
             };
         }
     }

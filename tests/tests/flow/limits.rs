@@ -205,9 +205,16 @@ async fn limits_that_may_not_be_meant_so_are_told() {
         assert!(told.contains("suite.yaml:6") && told.contains(meant), "{told}");
         assert!(!told.contains("large"), "other suites may ask it: {told}");
     }
+    write(&place, &provider, "limits = { tokens_per_minute = 4000 }");
+    let suite = std::fs::read_to_string(place.path().join("suite.yaml")).unwrap();
+    let endless = suite.replace("    max_tokens: 8\n", "");
+    let told = place.write("suite.yaml", endless).assay(&["validate", "suite.yaml"]).expect(0).stderr;
+    let parts = ["warning", "suite.yaml:6", "4000 tokens in one window", "help: set `max_tokens`"];
+    assert!(parts.iter().all(|part| told.contains(part)), "{told}");
     let limits = "limits = { requests_per_minute = 6000 }\n";
     write(&place, &provider, &format!("{limits}{}", own("small")));
     let set = ["limits", "set", "fake/small", "--requests-per-minute", "7000", "--reason", "r"];
     let set = place.assay(&set).expect(0).stdout;
     assert!(set.contains("it is more than the 6000 of its account `fake`, which is what counts"), "{set}");
+    assert!(set.contains("no worker serves this model now"), "{set}");
 }

@@ -22,7 +22,7 @@ use super::{Api, body, random};
 use crate::estimate::{Estimate, estimate, sample, unpayable};
 use crate::run::begin::{Draw, new_run};
 use crate::run::extent::sights;
-use crate::suite::{Objection, admit, owned, unasked};
+use crate::suite::{Objection, admit, doubts, owned};
 
 /// The header under which a submission may be sent again.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -60,8 +60,8 @@ pub(super) async fn submit(
         return Err(ApiError::Suite(vec![objection]));
     }
     let sights = sights(store, &suite).await?;
-    let unasked = unasked(suite.models.iter(), &api.environment.config);
-    let warnings: Vec<_> = unasked.into_iter().map(|unasked| unasked.told()).collect();
+    let doubts = doubts(suite.models.iter(), &api.environment.config);
+    let warnings: Vec<_> = doubts.into_iter().map(|doubt| doubt.told()).collect();
     let owned =
         owned(&suite, |action, name, detail| api.entry(&submitter.name, action, name.to_owned(), detail))?;
     let revision = store.freeze_suite_by(suite.clone(), owned, api.now()).await?;

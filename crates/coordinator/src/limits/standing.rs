@@ -25,6 +25,7 @@ pub async fn standing(store: &Store, config: &Config, now: Micros) -> Result<Lim
     limits.extend(written.into_iter().map(unused));
     limits.sort_by(|one, other| (&one.scope, one.dimension).cmp(&(&other.scope, other.dimension)));
     hold_to_accounts(&mut limits);
+    name_unserved(&mut limits);
     let (caps, mut set) = (caps(config), store.caps().await?);
     let mut days = store.spending(now).await?;
     let called: BTreeSet<_> = days.iter().map(|day| day.account.clone()).collect();
@@ -53,6 +54,19 @@ fn hold_to_accounts(limits: &mut [LimitEntry]) {
             entry
                 .why
                 .push(format!("it is more than the {most} of its account `{account}`, which is what counts"));
+        }
+    }
+}
+
+/// Says of each model whose limits no worker uses why nothing is granted: where others of its account are used, or somebody has
+/// set it. Where nobody works at all that goes without saying.
+fn name_unserved(limits: &mut [LimitEntry]) {
+    let is_served = |entry: &&LimitEntry| !entry.leases.is_empty();
+    let served: BTreeSet<_> = limits.iter().filter(is_served).map(|entry| entry.scope.clone()).collect();
+    for entry in limits.iter_mut().filter(|entry| !served.contains(&entry.scope)) {
+        let Some((account, _)) = entry.scope.split_once('/') else { continue };
+        if served.contains(account) || entry.set.is_some() {
+            entry.why.push("no worker serves this model now".to_owned());
         }
     }
 }
@@ -118,8 +132,13 @@ fn entry(row: LimitRow, here: Option<u64>, members: &HashMap<MemberId, Member>) 
         .collect();
     let mut why: Vec<_> = row.why.iter().map(ToString::to_string).collect();
     why.extend(row.gathers.map(|Gathers { tokens, wait }| {
+        let remedy = match dimension {
+            Dimension::Tokens | Dimension::OutputTokens => ": set `max_tokens`, or lower it",
+            _ => "",
+        };
         format!(
-            "a request waits for about {tokens} more tokens, {} s at what its worker may use; those behind it wait too",
+            "a request waits for about {tokens} more tokens, {} s at what its worker may use; those behind it wait \
+             too{remedy}",
             wait.as_secs()
         )
     }));

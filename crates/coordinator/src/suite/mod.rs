@@ -51,7 +51,7 @@ pub use diagnostic::{Diagnostic, Problems, Severity};
 pub use freeze::{FreezeError, LoadedFiles, owned};
 pub use live::{Live, Place, asked_of, live_places};
 pub use load::{Lack, Loaded, load, load_structure, load_with};
-pub(crate) use models::unasked;
+pub(crate) use models::doubts;
 pub use prompts::read_prompt;
 pub use schema::json_schema;
 pub use upload::{

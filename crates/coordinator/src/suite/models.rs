@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use assay_common::config::{Config, Provider, ProviderKind};
+use assay_common::config::{ASSUMED_MAX_TOKENS, Config, Limits, Provider, ProviderKind, assumed_answer};
 use assay_common::limit::Dimension;
 use assay_common::model::{Model, Sampling};
 use assay_common::score::Millionths;
@@ -114,10 +114,8 @@ impl Loader<'_> {
                 self.error(entry.node.at, message).hint = Some(hint);
             }
         }
-        for Unasked { provider, message, hint } in unasked(models.iter().map(|entry| &entry.model), config) {
-            if let Some(first) = models.iter().find(|entry| entry.model.provider == provider) {
-                self.warning(first.node.at, message).hint = Some(hint);
-            }
+        for Doubt { model, message, hint } in doubts(models.iter().map(|entry| &entry.model), config) {
+            self.warning(models[model].node.at, message).hint = Some(hint);
         }
     }
 
@@ -169,11 +167,9 @@ pub(super) fn impossible(model: &Model, config: &Config) -> Vec<Impossible> {
             hint: price_of(&name),
         });
     }
-    let own = provider.models.get(&model.model).map(|own| (format!("model `{}`", model.model), own.limits));
-    let scopes = [Some((format!("account `{account}`"), provider.limits)), own];
     // The longest answer counts where a provider reserves it when it admits a request.
     let answer = u64::from(model.sampling.max_tokens.unwrap_or_default());
-    for (whose, limits) in scopes.into_iter().flatten() {
+    for (whose, limits) in limits_of(model, &provider) {
         if let Some(most) = limits.of_window(Dimension::Tokens).filter(|most| answer > *most) {
             found.push(Impossible {
                 message: format!(
@@ -188,37 +184,77 @@ pub(super) fn impossible(model: &Model, config: &Config) -> Vec<Impossible> {
     found
 }
 
-/// Limits of a model that a suite does not ask, and that seem meant for one that it does.
-pub(crate) struct Unasked {
-    pub(super) provider: String,
+/// The limits that a call of a model has to keep to, each with whose they are.
+fn limits_of(model: &Model, provider: &Provider) -> impl Iterator<Item = (String, Limits)> {
+    let of_account = (format!("account `{}`", model.provider), provider.limits);
+    let own = provider.models.get(&model.model).map(|own| (format!("model `{}`", model.model), own.limits));
+    std::iter::once(of_account).chain(own)
+}
+
+/// What works, and yet may not be meant so.
+pub(crate) struct Doubt {
+    /// The place among those asked of the model at which it is told.
+    pub(super) model: usize,
     pub(crate) message: String,
     pub(crate) hint: String,
 }
 
-impl Unasked {
+impl Doubt {
     /// In a line.
     pub(crate) fn told(self) -> String {
         format!("warning: {}; {}", self.message, self.hint)
     }
 }
 
-/// What assay.toml limits by itself of the accounts of `models`, is none of them, and seems meant for one of them. Others are the
-/// business of other suites.
-pub(crate) fn unasked<'m>(models: impl Iterator<Item = &'m Model>, config: &Config) -> Vec<Unasked> {
-    let mut asked = BTreeMap::<_, Vec<_>>::new();
-    for Model { provider, model, .. } in models {
-        asked.entry(provider.as_str()).or_default().push(model.as_str());
+/// What is doubtful in the limits that assay.toml has for `models`.
+pub(crate) fn doubts<'m>(models: impl Iterator<Item = &'m Model>, config: &Config) -> Vec<Doubt> {
+    let models: Vec<_> = models.collect();
+    let endless = models.iter().enumerate().filter_map(|(at, model)| endless(at, model, config));
+    unasked(&models, config).into_iter().chain(endless).collect()
+}
+
+/// Limits of a model that the suite does not ask, and that seem meant for one that it does. Others are the business of other
+/// suites.
+fn unasked(models: &[&Model], config: &Config) -> Vec<Doubt> {
+    let mut asked = BTreeMap::<_, (usize, Vec<_>)>::new();
+    for (at, Model { provider, model, .. }) in models.iter().enumerate() {
+        asked.entry(provider.as_str()).or_insert((at, Vec::new())).1.push(model.as_str());
     }
     let mut unasked = Vec::new();
-    for (provider, models) in asked {
+    for (provider, (first, models)) in asked {
         let table = |model: &str| format!("[providers.{provider}.models.\"{model}\".limits]");
-        unasked.extend(config.misnamed_limits(provider, &models).into_iter().map(|(model, meant)| Unasked {
-            provider: provider.to_owned(),
+        unasked.extend(config.misnamed_limits(provider, &models).into_iter().map(|(model, meant)| Doubt {
+            model: first,
             message: format!("assay.toml has {}, and this suite asks no such model", table(model)),
             hint: format!("did you mean {}?", table(meant)),
         }));
     }
     unasked
+}
+
+/// Answers that may be longer than all that a window allows, since nobody says how long they may be.
+fn endless(at: usize, model: &Model, config: &Config) -> Option<Doubt> {
+    let provider = config.provider(&model.provider).filter(Provider::is_remote)?;
+    if model.sampling.max_tokens.is_some() {
+        return None;
+    }
+    let narrow = limits_of(model, &provider).find_map(|(whose, limits)| {
+        let of_answers = [Dimension::Tokens, Dimension::OutputTokens].into_iter();
+        let mut windows = of_answers.filter_map(|dimension| Some((dimension, limits.of_window(dimension)?)));
+        windows
+            .find(|(_, most)| *most < u64::from(ASSUMED_MAX_TOKENS))
+            .map(|(dimension, most)| (whose, dimension, most))
+    });
+    narrow.map(|(whose, dimension, most)| Doubt {
+        model: at,
+        message: format!(
+            "`{}` has no `max_tokens`, and the {whose} allows {most} {dimension} in one window: an answer is taken for {} of \
+             them, and may need more than there are",
+            model.name(),
+            assumed_answer(Some(most))
+        ),
+        hint: "set `max_tokens` to what answers need".into(),
+    })
 }
 
 /// How to make the price of a model known.

@@ -38,6 +38,11 @@ impl Profile {
         u128::from(limit) * u128::from(MILLION) * u128::from(self.length_us.max(1)) / MINUTE_US
     }
 
+    /// What a number of a minute comes to in one window, in whole.
+    pub(crate) fn of_window(self, number: u64) -> u64 {
+        u64::try_from(self.allowed(number) / u128::from(MILLION)).unwrap_or(u64::MAX)
+    }
+
     /// The rate, in millionths a second, at which senders with such `bursts` in all keep to `limit` a minute.
     pub fn rate(self, limit: u64, bursts: u64) -> u64 {
         let allowed = self.allowed(limit);

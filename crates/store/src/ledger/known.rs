@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::headroom::{MILLION, Profile};
 use super::pace::Pace;
-use super::spent::Spent;
+use super::spent::{REMEMBERED_US, Spent};
 
 /// One cut follows another after this at the soonest, however often the provider refuses; and a cut rate grows by a step as
 /// often. Microseconds.
@@ -98,10 +98,10 @@ pub struct Stranger {
     pub at: Micros,
 }
 
-/// What a provider said of a limit with a reply.
+/// What a provider said of a limit with a reply: numbers of a minute, over whatever window it counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Said {
-    /// What it is, in one window.
+    /// What it is, a minute.
     pub limit: Option<u64>,
     /// What is left of it.
     pub remaining: Option<u64>,
@@ -183,11 +183,13 @@ impl Known {
             return;
         }
         let measured = self.pace.rate();
-        // Where little was used the refusal says little of how much may be.
-        let allowed = self.rate(configured, profile, 1);
-        let rate = allowed.map_or(measured, |allowed| measured.clamp(allowed / 10, allowed));
-        let least = if self.limit(configured).is_some() { LEAST } else { LEAST_OF_UNKNOWN };
-        let rate = (rate - rate / 10).max(least);
+        let used = self.rate(configured, profile, 1).map_or(measured, |allowed| measured.min(allowed));
+        // Where little was used the refusal says little of how much may be. A tenth of what is left of the limit would be less with
+        // each refusal.
+        let tenth = |limit| (profile.rate(limit, 1) / 10).max(LEAST);
+        let of_unknown = || self.cut.map_or(0, |cut| cut.rate / 10).max(LEAST_OF_UNKNOWN);
+        let least = self.limit(configured).map_or_else(of_unknown, tenth);
+        let rate = (used - used / 10).max(least);
         self.cut = Some(Cut { rate, at: resumes, cut_at: now });
     }
 
@@ -219,11 +221,7 @@ impl Known {
 
     /// Learns from what the provider said; `bursts`: what may be under way.
     pub(crate) fn heard(&mut self, said: Said, profile: Profile, bursts: u64, now: Micros) {
-        let minute = |limit: u64| {
-            let minute = u128::from(limit) * 60 * u128::from(MILLION) / u128::from(profile.length_us.max(1));
-            u64::try_from(minute).unwrap_or(u64::MAX)
-        };
-        if let Some(limit) = said.limit.filter(|limit| *limit > 0).map(minute) {
+        if let Some(limit) = said.limit.filter(|limit| *limit > 0) {
             let holds = |learned: Learned| (0..SAID_HOLDS_US).contains(&(now.0 - learned.at.0));
             if self.learned.is_none_or(|learned| limit <= learned.limit || !holds(learned)) {
                 self.learned = Some(Learned { limit, at: now });
@@ -233,6 +231,7 @@ impl Known {
         if let (Some(limit), Some(remaining)) = (said.limit, said.remaining)
             && self.stranger.is_none_or(due)
         {
+            let [limit, remaining] = [limit, remaining].map(|number| profile.of_window(number));
             let seen = self.estimate(limit, remaining, said.reset_us, profile, bursts, now);
             let before = self.stranger.map_or(0, |stranger| stranger.rate);
             let rate = (before * (ESTIMATES - 1) + seen) / ESTIMATES;
@@ -240,7 +239,7 @@ impl Known {
         }
     }
 
-    /// What somebody else may use, in millionths a second: what is gone of the limit and was not used here.
+    /// What somebody else may use, in millionths a second: what is gone of a window's limit and was not used here.
     fn estimate(
         &self,
         limit: u64,
@@ -264,6 +263,9 @@ impl Known {
                 return u64::try_from(full * missing / u128::from(low.max(1))).unwrap_or(u64::MAX);
             }
         };
+        if counted_us > REMEMBERED_US {
+            return 0;
+        }
         let ours = self.spent.over(counted_us, now.0);
         let theirs = gone.saturating_sub(ours).saturating_sub(limit / TOLERATED + bursts);
         let rate = u128::from(theirs) * u128::from(MILLION).pow(2) / u128::from(counted_us.max(1));
@@ -330,6 +332,21 @@ mod tests {
     }
 
     #[test]
+    fn many_cuts_leave_a_tenth_of_the_limit() {
+        let (mut known, profile) = (Known::default(), Profile::default());
+        let full = rate_of(&known);
+        for second in (0..60).step_by(6) {
+            known.refused(Some(600), profile, at(second), at(second + 1));
+        }
+        let left = rate_of(&known) / full;
+        assert!((0.0999..0.1001).contains(&left), "{left}");
+        // The provider's own word of the limit counts as much.
+        known.learned = Some(Learned { limit: 300, at: at(60) });
+        known.refused(Some(600), profile, at(66), at(67));
+        assert!((0.0499..0.0501).contains(&(rate_of(&known) / full)));
+    }
+
+    #[test]
     fn an_unknown_limit_is_learned_from_a_refusal() {
         let (mut known, profile) = (Known::default(), Profile::default());
         assert_eq!(known.rate(None, profile, 10), None);
@@ -386,6 +403,30 @@ mod tests {
         check(5, 0, Window::Fixed, 3.0..=5.0);
         check(9, 500, Window::Bucket, 0.0..=0.0);
         check(9, 30, Window::Bucket, 4.0..=5.5);
+    }
+
+    #[test]
+    fn what_the_provider_says_are_numbers_of_a_minute_whatever_its_window() {
+        let check = |seconds: u64, window, ours: u64, remaining, expected: std::ops::RangeInclusive<f64>| {
+            let mut known = Known::default();
+            let profile = Profile { window, length_us: seconds * MILLION };
+            for second in 0..120 {
+                known.spent.add(ours, at(second).0);
+                let said = Said { limit: Some(1_200), remaining: Some(remaining), reset_us: Some(0) };
+                known.heard(said, profile, 10, at(second));
+            }
+            assert_eq!(known.limit(Some(1_200)), Some(1_200));
+            let strangers = known.stranger.map_or(0.0, |stranger| stranger.rate as f64 / 1e6);
+            assert!(expected.contains(&strangers), "{seconds} s {window:?} {ours} {remaining}: {strangers}");
+        };
+        // Of 200 in ten seconds 180 are gone, all of them used here: it says so as 120 of 1,200.
+        check(10, Window::Sliding, 18, 120, 0.0..=0.0);
+        check(10, Window::Fixed, 18, 120, 0.0..=0.0);
+        check(10, Window::Sliding, 5, 0, 12.0..=15.0);
+        check(10, Window::Bucket, 5, 60, 9.0..=11.0);
+        check(180, Window::Sliding, 0, 600, 8.0..=10.0);
+        // Nobody here remembers what he used five minutes ago.
+        check(300, Window::Sliding, 0, 600, 0.0..=0.0);
     }
 
     #[test]

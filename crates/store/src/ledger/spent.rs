@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 const STEP_US: i64 = 5_000_000;
 /// Steps that are kept: a few minutes, which is longer than windows are.
 const STEPS: i64 = 48;
+/// What was used longer ago than this, in microseconds, is forgotten.
+pub(super) const REMEMBERED_US: u64 = (STEPS * STEP_US).unsigned_abs();
 
 /// What was used, by step: its number, and how much. Old steps are forgotten.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -26,7 +26,7 @@ use assay_common::config::{DEFAULT_IN_FLIGHT, Limits};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-pub(crate) use self::pass::{Closed, Pass, Size};
+pub(crate) use self::pass::{Barred, Closed, Pass, Size};
 use self::pool::{Pool, Probe};
 use super::breaker::Admission;
 use super::lease::Leases;
@@ -114,10 +114,11 @@ impl Gate {
     }
 
     /// Waits for the right to make a call: for a slot and the rate as long as it takes, for a closed door only as long as a
-    /// job may wait inside the process.
-    pub(crate) async fn enter(&self, attempt: Attempt, size: Size, wall: Micros) -> Result<Pass, Closed> {
+    /// job may wait inside the process, and for what can never be not at all.
+    pub(crate) async fn enter(&self, attempt: Attempt, size: Size, wall: Micros) -> Result<Pass, Barred> {
         let deadline = Instant::now() + LONGEST_WAIT;
         loop {
+            self.fits(size)?;
             // Registered before looking, so that a change in between wakes us.
             let changed = self.account.scope.changed.notified();
             let probe = match self.admit() {
@@ -132,7 +133,7 @@ impl Gate {
                     continue;
                 }
                 Admission::Paused(reopens_in) | Admission::Troubled(reopens_in) => {
-                    return Err(Closed { reopens_in });
+                    return Err(Closed { reopens_in }.into());
                 }
             };
             // A probe is what everybody waits for.
@@ -143,6 +144,7 @@ impl Gate {
             let standing = async { (self.slots().await, self.permit(size).await) };
             let (slots, taken) = tokio::select! {
                 biased;
+                too_large = self.outgrown(size) => return Err(too_large.into()),
                 stood = standing => stood,
                 () = self.closes(), if probe.is_none() => continue,
             };

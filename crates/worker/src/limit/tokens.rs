@@ -7,7 +7,7 @@
 //!                                    └──── Balance: credit or debt ◄──── settle ───────┘
 //! ```
 
-use assay_common::config::ASSUMED_MAX_TOKENS;
+use assay_common::config::assumed_answer;
 use assay_common::usage::Usage;
 
 /// Before anything is learned a token is 16/5 = 3.2 bytes: fewer than in English prose, so that the first calls are no surprise.
@@ -88,10 +88,18 @@ impl Estimator {
         Self { counted: PRIOR_TOKENS, guessed: PRIOR_TOKENS, answers: Vec::new(), next: 0, usual: None }
     }
 
-    /// What a request is expected to be counted as: its prompt has so many bytes, and its answer may have `max_tokens`.
-    pub(crate) fn estimate(&self, bytes: u64, max_tokens: Option<u32>, accounting: Accounting) -> Tokens {
+    /// What a request is expected to be counted as: its prompt has so many bytes, and its answer may have `max_tokens`. `window`:
+    /// what one allows of what its answer counts for, where that is limited.
+    pub(crate) fn estimate(
+        &self,
+        bytes: u64,
+        max_tokens: Option<u32>,
+        accounting: Accounting,
+        window: Option<u64>,
+    ) -> Tokens {
         let input = u128::from(guess(bytes)) * u128::from(self.counted) / u128::from(self.guessed.max(1));
-        let most = u64::from(max_tokens.unwrap_or(ASSUMED_MAX_TOKENS));
+        let input = u64::try_from(input).unwrap_or(u64::MAX).max(1);
+        let most = max_tokens.map_or_else(|| assumed(input, accounting, window), u64::from);
         let output = match accounting {
             Accounting::Reserved => most,
             Accounting::Produced => self.usual.map_or(most, |usual| match max_tokens {
@@ -99,7 +107,7 @@ impl Estimator {
                 None => usual,
             }),
         };
-        Tokens { input: u64::try_from(input).unwrap_or(u64::MAX).max(1), output }
+        Tokens { input, output }
     }
 
     /// Learns from an answer to a prompt of so many bytes.
@@ -160,6 +168,16 @@ impl Balance {
     }
 }
 
+/// What an answer is taken for that may be of any length: never more than a window has room for beside its prompt, or no wait
+/// would do.
+fn assumed(prompt: u64, accounting: Accounting, window: Option<u64>) -> u64 {
+    let assumed = assumed_answer(window);
+    match (accounting, window) {
+        (Accounting::Reserved, Some(window)) => assumed.min(window.saturating_sub(prompt)),
+        _ => assumed,
+    }
+}
+
 fn guess(bytes: u64) -> u64 {
     (bytes.saturating_mul(5)).div_ceil(BYTES_OF_FIVE)
 }
@@ -180,8 +198,9 @@ mod tests {
     #[test]
     fn a_prompt_is_guessed_and_then_known() {
         let mut estimator = Estimator::new();
-        let input =
-            |estimator: &Estimator, bytes| estimator.estimate(bytes, Some(1), Accounting::Reserved).input;
+        let input = |estimator: &Estimator, bytes| {
+            estimator.estimate(bytes, Some(1), Accounting::Reserved, None).input
+        };
         assert_eq!((input(&estimator, 0), input(&estimator, 320), input(&estimator, 321)), (1, 100, 101));
         // A provider to whom a token is four bytes.
         for bytes in (400..4_000).step_by(36) {
@@ -196,7 +215,8 @@ mod tests {
     #[test]
     fn what_was_learned_fades_and_lies_are_bounded() {
         let mut estimator = Estimator::new();
-        let input = |estimator: &Estimator| estimator.estimate(320, Some(1), Accounting::Reserved).input;
+        let input =
+            |estimator: &Estimator| estimator.estimate(320, Some(1), Accounting::Reserved, None).input;
         (0..500).for_each(|_| estimator.learn(320, &usage(50, 0)));
         assert_eq!(input(&estimator), 50);
         (0..500).for_each(|_| estimator.learn(320, &usage(200, 0)));
@@ -213,9 +233,9 @@ mod tests {
     fn an_answer_is_its_limit_or_as_long_as_nine_of_ten() {
         let mut estimator = Estimator::new();
         let check = |estimator: &Estimator, max_tokens, accounting, expected| {
-            assert_eq!(estimator.estimate(1, max_tokens, accounting).output, expected);
+            assert_eq!(estimator.estimate(1, max_tokens, accounting, None).output, expected);
         };
-        let assumed = u64::from(ASSUMED_MAX_TOKENS);
+        let assumed = assumed_answer(None);
         check(&estimator, Some(200), Accounting::Produced, 200);
         check(&estimator, None, Accounting::Produced, assumed);
         (1..=7).for_each(|n| estimator.learn(1, &usage(1, n)));
@@ -227,6 +247,30 @@ mod tests {
         check(&estimator, None, Accounting::Reserved, assumed);
         (0..128).for_each(|_| estimator.learn(1, &usage(1, 9_000)));
         check(&estimator, None, Accounting::Produced, 9_000);
+    }
+
+    #[test]
+    fn an_answer_of_any_length_is_taken_for_what_windows_have_room_for() {
+        let mut estimator = Estimator::new();
+        let check = |estimator: &Estimator, prompt: u64, window, expected: [u64; 2]| {
+            let estimate =
+                |accounting| estimator.estimate(prompt * 16 / 5, None, accounting, Some(window)).output;
+            assert_eq!(
+                [Accounting::Reserved, Accounting::Produced].map(estimate),
+                expected,
+                "{prompt} {window}"
+            );
+        };
+        check(&estimator, 100, 2_000_000, [4_096; 2]);
+        check(&estimator, 100, 40_000, [4_000; 2]);
+        check(&estimator, 100, 4_097, [409; 2]);
+        check(&estimator, 5, 10, [1; 2]);
+        check(&estimator, 950, 1_000, [50, 100]);
+        check(&estimator, 2_000, 1_000, [0, 100]);
+        (0..8).for_each(|_| estimator.learn(320, &usage(100, 300)));
+        check(&estimator, 100, 1_000, [100, 300]);
+        let said = |accounting| estimator.estimate(320, Some(900), accounting, Some(1_000)).output;
+        assert_eq!([Accounting::Reserved, Accounting::Produced].map(said), [900, 300], "what is said holds");
     }
 
     #[test]

@@ -110,6 +110,23 @@ impl Work<'_> {
         Ok(Ok((class, observation, latency_us)))
     }
 
+    /// Writes down that the call for which money was set aside is not made: that alone gives it back.
+    pub(super) fn unsent(&mut self, reserved: bool) {
+        if reserved {
+            self.calls.push(Call {
+                attempt: self.grant.attempt,
+                started_at: self.pool.environment.clock.now(),
+                duration_us: 0,
+                class: Class::Unsent.word().into(),
+                status: None,
+                usage: Usage::default(),
+                cost: Some(NanoUsd(0)),
+                billed: Some(false),
+                frees: true,
+            });
+        }
+    }
+
     /// Whether a call was billed, and what it cost. What never left this process was not, and costs what the price
     /// table says of its tokens.
     fn bill(

@@ -9,7 +9,7 @@ use assay_common::outcome::{ErrorKind, Outcome};
 use assay_common::usage::Usage;
 
 use super::{SPREAD, Work};
-use crate::limit::gate::Closed;
+use crate::limit::gate::{Barred, Closed};
 use crate::limit::pause::LONGEST_WAIT;
 use crate::plan::Plan;
 use crate::provider::observation::{Answer, Observation, Reply};
@@ -93,10 +93,16 @@ impl Work<'_> {
         }
     }
 
-    /// Waits in the store for the account to open. Not for long at a time: nobody claims while it is shut, and somebody may open it.
-    pub(crate) fn closed_out(self, closed: Closed) -> Settlement {
-        let spread = SPREAD.mul_f64(self.pool.dice.draw());
-        self.parked(closed.reopens_in.min(LONGEST_WAIT) + spread)
+    /// Ends where no limit has room for its call; else it waits in the store for the account to open. Not for long at a time:
+    /// nobody claims while it is shut, and somebody may open it.
+    pub(crate) fn barred(self, barred: Barred) -> Settlement {
+        match barred {
+            Barred::Closed(Closed { reopens_in }) => {
+                let spread = SPREAD.mul_f64(self.pool.dice.draw());
+                self.parked(reopens_in.min(LONGEST_WAIT) + spread)
+            }
+            Barred::TooLarge(too_large) => self.failed(ErrorKind::TooLarge, too_large.to_string(), None),
+        }
     }
 
     pub(super) fn parked(self, wait: Duration) -> Settlement {

@@ -50,6 +50,27 @@ pub(crate) struct Closed {
     pub(crate) reopens_in: Duration,
 }
 
+/// Why no pass is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Barred {
+    /// The door is shut for longer than a job may wait before it.
+    Closed(Closed),
+    /// No wait would make room.
+    TooLarge(TooLarge),
+}
+
+impl From<Closed> for Barred {
+    fn from(closed: Closed) -> Self {
+        Self::Closed(closed)
+    }
+}
+
+impl From<TooLarge> for Barred {
+    fn from(too_large: TooLarge) -> Self {
+        Self::TooLarge(too_large)
+    }
+}
+
 /// A request that no window of a limit has room for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(

@@ -18,7 +18,7 @@ const FRESH: Duration = Duration::from_millis(100);
 
 impl Gate {
     /// Whether a window of every limit has room for a request of this size: no wait would make more.
-    pub(crate) fn fits(&self, size: Size) -> Result<(), TooLarge> {
+    pub(super) fn fits(&self, size: Size) -> Result<(), TooLarge> {
         let (reserved, produced) = self.estimate(size);
         // Where nothing is said of the answer, it is the provider's to say how much it may be.
         let answer = size.max_tokens.map_or(0, u64::from);
@@ -34,6 +34,19 @@ impl Gate {
             }
         }
         Ok(())
+    }
+
+    /// Waits until a limit has become so low that no window has room for a request of this size: who stands in line for it would
+    /// stand there for ever, and everybody behind him.
+    pub(super) async fn outgrown(&self, size: Size) -> TooLarge {
+        loop {
+            // Registered before looking, so that a change in between wakes us.
+            let changed = self.account.scope.changed.notified();
+            if let Err(too_large) = self.fits(size) {
+                return too_large;
+            }
+            changed.await;
+        }
     }
 
     /// Waits for places in flight.
@@ -75,17 +88,29 @@ impl Gate {
         if self.scopes().all(|scope| scope.line.is_open()) {
             return Default::default();
         }
+        let window = |dimension| self.scopes().filter_map(|scope| scope.in_window(dimension)).min();
+        let [both, answers] = [Dimension::Tokens, Dimension::OutputTokens].map(window);
         let estimator = lock(&self.pool.estimator);
-        let estimate = |accounting| estimator.estimate(size.bytes, size.max_tokens, accounting);
-        (estimate(Accounting::Reserved), estimate(Accounting::Produced))
+        let estimate =
+            |accounting, window| estimator.estimate(size.bytes, size.max_tokens, accounting, window);
+        (estimate(Accounting::Reserved, both), estimate(Accounting::Produced, answers))
     }
 
-    /// Looks at the last moment before a call: a permit that is old, or whose lease is over, is taken anew.
-    pub(crate) async fn refresh(&self, pass: &mut Pass) {
+    /// Looks at the last moment before a call: a permit that is old, or whose lease is over, is taken anew, unless limits have
+    /// become too low for it meanwhile.
+    pub(crate) async fn refresh(&self, pass: &mut Pass) -> Result<(), TooLarge> {
         while !self.is_fresh(pass) {
-            self.leased().await;
-            pass.taken = self.permit(pass.size).await;
+            let taken = async {
+                self.leased().await;
+                self.permit(pass.size).await
+            };
+            pass.taken = tokio::select! {
+                biased;
+                too_large = self.outgrown(pass.size) => return Err(too_large),
+                taken = taken => taken,
+            };
         }
+        Ok(())
     }
 
     fn is_fresh(&self, pass: &Pass) -> bool {

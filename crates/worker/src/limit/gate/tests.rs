@@ -1,5 +1,8 @@
 //! The door, on paused time: who passes at once, who waits, who is sent back to the store.
 
+use assay_common::limit::Dimension;
+use assay_store::Answer;
+
 use super::super::breaker::Evidence;
 use super::*;
 use crate::provider::observation::Class;
@@ -57,7 +60,7 @@ async fn short_pauses_are_waited_for_and_long_ones_are_not() {
     learn(&gate, Class::RateLimited, Some(30));
     assert_eq!(
         gate.enter(Attempt::First, Size::default(), Micros(1)).await.err(),
-        Some(Closed { reopens_in: Duration::from_secs(30) })
+        Some(Closed { reopens_in: Duration::from_secs(30) }.into())
     );
     assert!(!gate.has_room());
     assert_eq!(gate.room().await, usize::MAX);
@@ -135,7 +138,7 @@ async fn what_exceeds_the_retries_of_a_minute_comes_back_later_but_for_a_probe()
         assert!(gate.enter(Attempt::Again, Size::default(), Micros(1)).await.is_ok());
     }
     let closed = gate.enter(Attempt::Again, Size::default(), Micros(1)).await.err();
-    assert_eq!(closed, Some(Closed { reopens_in: Duration::from_secs(1) }));
+    assert_eq!(closed, Some(Closed { reopens_in: Duration::from_secs(1) }.into()));
     assert!(at_once(&gate).await.is_some(), "what was never asked goes on");
     learn(&gate, Class::Transient, None);
     assert_eq!(gate.pool.trouble().map(|trouble| trouble.kind), Some("retries"));
@@ -171,4 +174,59 @@ async fn a_request_that_no_window_has_room_for_does_not_stand_in_line() {
     check("tokens_per_minute = 6000\nwindow_length = \"1s\"", None, (640, None), Some("the 100 that"));
     check("requests_per_minute = 1", Some("tokens_per_minute = 10"), (64, None), Some("that a/m allows"));
     check("requests_per_minute = 1", None, (1 << 40, Some(u32::MAX)), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_stands_in_line_leaves_it_when_a_limit_becomes_too_low_for_him() {
+    let limits = Limits { tokens_per_minute: std::num::NonZeroU64::new(1_000), ..in_flight(5) };
+    let leases = Leases::new();
+    let account = Arc::new(Account::new("a", &limits, Some(&leases)));
+    let gate = Arc::new(Gate::new(account, "a/m".into(), None, Some(&leases)));
+    let lease = |seq, amount, limit| {
+        let of = |dimension, amount, limit| Answer {
+            scope: "a".into(),
+            dimension,
+            seq,
+            amount: Some(amount),
+            limit: Some(limit),
+            paused_for: Duration::ZERO,
+            resumed: 0,
+            why: None,
+        };
+        let now = Instant::now();
+        leases.follow(
+            &[of(Dimension::Tokens, amount, limit), of(Dimension::InFlight, 5, 5)],
+            now + Duration::from_secs(3_600),
+            now,
+        );
+    };
+    // One token a second: the first waits for nearly a quarter of an hour.
+    lease(1, 1_000_000, 1_000);
+    let [large, small] = [800, 10].map(|max_tokens| {
+        let gate = Arc::clone(&gate);
+        let size = Size { bytes: 32, max_tokens: Some(max_tokens) };
+        tokio::spawn(async move { gate.enter(Attempt::First, size, Micros(1)).await.map(drop) })
+    });
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(!large.is_finished() && !small.is_finished());
+    lease(2, 1_000_000, 30);
+    let refused = large.await.unwrap();
+    assert!(
+        matches!(&refused, Err(Barred::TooLarge(why)) if why.to_string().contains("810 tokens, more than the 30")),
+        "{refused:?}"
+    );
+    assert_eq!(small.await.unwrap(), Ok(()), "who stood behind him goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_any_length_is_not_waited_for_as_if_it_were_the_longest() {
+    let limits = Limits { tokens_per_minute: std::num::NonZeroU64::new(10), ..in_flight(5) };
+    let gate = gate(limits, None);
+    let size = Size { bytes: 16, max_tokens: None };
+    // Five tokens of a prompt and one of an answer, where four thousand would take hours.
+    for _ in 0..3 {
+        let entered = gate.enter(Attempt::First, size, Micros(1));
+        let entered = tokio::time::timeout(Duration::from_secs(60), entered).await;
+        assert!(entered.is_ok_and(|entered| entered.is_ok()));
+    }
 }
