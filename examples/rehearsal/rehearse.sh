@@ -23,7 +23,10 @@ quoted() { printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")"; }
 again() {
     [ -z "${ASSAY:-}" ] || printf 'ASSAY=%s ' "$(quoted "$ASSAY")"
     [ -z "${REHEARSAL:-}" ] || printf 'REHEARSAL=%s ' "$(quoted "$REHEARSAL")"
-    quoted "$0"
+    case $0 in
+        */*) quoted "$0" ;;
+        *) printf 'sh '; quoted "$0" ;;
+    esac
     printf ' %s' "$1"
 }
 

@@ -168,5 +168,7 @@ pub(crate) fn of_account(account: &str, problem: &AccountProblem) -> Event {
     let AccountProblem { kind, detail, since } = problem;
     let data = json!({"account": account, "problem": kind, "detail": detail});
     let key = format!("{account}\0{kind}\0{}", since.0);
-    Event::new("attention.account", &key, *since, format!("{account} needs attention: {detail}"), data)
+    // What is no account has a name that none can have: `/broker`.
+    let what = account.strip_prefix('/').map_or_else(|| account.to_owned(), |what| format!("the {what}"));
+    Event::new("attention.account", &key, *since, format!("{what} needs attention: {detail}"), data)
 }

@@ -14,10 +14,10 @@ use crate::source::Source;
 pub(crate) async fn call(settings: &Settings, suite: Option<String>, runs: u32) -> Result<Exit, Exit> {
     let source = Source::open(settings).await?;
     let none = || match &suite {
-        Some(suite) => {
-            Exit::Input(anyhow!("no run of a suite called `{suite}` is over yet; `assay status` lists runs"))
-        }
-        None => Exit::Input(anyhow!("no run is over yet; start one with `assay run SUITE`")),
+        Some(suite) => Exit::Input(anyhow!(
+            "no run of a suite called `{suite}` that is over has its results; `assay status` lists runs"
+        )),
+        None => Exit::Input(anyhow!("no run that is over has its results; start one with `assay run SUITE`")),
     };
     let ledger: flakes::Ledger = source.ledger(suite.clone(), runs).await?.ok_or_else(none)?;
     let mut out = anstream::stdout().lock();
