@@ -10,7 +10,7 @@ use assay_common::trace::Tracer;
 use assay_coordinator::api::hosts::Hosts;
 use assay_coordinator::api::{router, token};
 use assay_coordinator::suite::{Loaded, Outgoing, load_structure};
-use assay_coordinator::{Environment, Timings};
+use assay_coordinator::{Environment, Silences, Timings};
 use assay_queue::Queue;
 use assay_store::{AuditEntry, Schema, Scope, Store, StoreUrl, Token};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -57,6 +57,7 @@ impl Api {
             config: Arc::new(Config::parse(config).unwrap()),
             timings: Timings::default(),
             tracer: Tracer::default(),
+            silences: Silences::default(),
         };
         let listener = TcpListener::bind(address).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());

@@ -89,7 +89,10 @@ impl Source {
         let mut run = steer(store, id, action, reason, entry).await.map_err(|error| match error {
             SteerError::Store(error) => error.into(),
             SteerError::NoRun(id) => no_run(id),
-            wrong => Exit::input(wrong),
+            wrong => match wrong.hint() {
+                Some(hint) => Exit::Input(anyhow!("{wrong}\n  help: {hint}")),
+                None => Exit::input(wrong),
+            },
         })?;
         if action == Action::Cancel
             && let Some(over) = store.finish(Mandate::Own, id, now).await?

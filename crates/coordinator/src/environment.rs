@@ -9,6 +9,8 @@ use assay_common::trace::Tracer;
 use assay_queue::Queue;
 use assay_store::Store;
 
+use crate::silences::Silences;
+
 /// The handles that a coordinator's loops share. Clones are cheap.
 #[derive(Clone, Debug)]
 pub struct Environment {
@@ -24,6 +26,8 @@ pub struct Environment {
     pub timings: Timings,
     /// Where spans go.
     pub tracer: Tracer,
+    /// Who does not beat, as far as this process has watched.
+    pub silences: Silences,
 }
 
 /// How long is waited before what gave no sign is taken for gone. Time-outs are configuration: a test scales them down.

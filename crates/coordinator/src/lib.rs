@@ -17,7 +17,7 @@
 //! - [`compare`]: what changed between two runs, or two versions of a prompt
 //!
 //! and beside it [`api`]: how others ask for all this over HTTP; [`steer`]: a run stopped, paused, resumed or asked again;
-//! [`plot`]: pictures of numbers; [`reasons`]: why it stands still, and what to do; [`prune`]: what is removed of it after a time; `unique`: JSON without doubled keys.
+//! [`plot`]: pictures of numbers; [`reasons`]: why it stands still, and what to do; [`prune`]: what is removed of it after a time; `silences`: who does not beat; `unique`: JSON without doubled keys.
 //!
 //! **Invariant:** nothing here talks to a provider; workers and coordinator meet only in the store and the queue.
 
@@ -39,9 +39,11 @@ pub mod report;
 pub mod review;
 pub mod run;
 pub mod schedule;
+mod silences;
 pub mod steer;
 pub mod suite;
 mod unique;
 pub mod verdict;
 
 pub use environment::{Environment, Timings};
+pub use silences::Silences;

@@ -2,12 +2,15 @@
 //! same.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use assay_common::clock::Micros;
+use assay_common::id::MemberId;
 use assay_common::suite::Suite;
 use assay_store::{AccountProblem, Member, Run, RunState, Store, StoreError, StoreUrl, Suspect};
 use serde::{Deserialize, Serialize};
 
+use crate::environment::Environment;
 use crate::fleet::{BROKER, UNSERVED};
 use crate::limits::resume_command;
 use crate::report::civil;
@@ -63,6 +66,8 @@ pub enum ReasonKind {
     Retries,
     /// Jobs whose workers died run alone, one after the other.
     Suspect,
+    /// Jobs are in the hands of a worker that no longer beats.
+    Held,
     /// Every open job waits for its next try.
     Waiting,
     /// Its deadline has passed.
@@ -78,10 +83,10 @@ impl ReasonKind {
 }
 
 /// Who asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asker {
+#[derive(Clone, Copy, Debug)]
+pub enum Asker<'a> {
     /// A coordinator, of its own store.
-    Coordinator,
+    Coordinator(&'a Environment),
     /// Somebody with the store in his hands.
     Reader,
 }
@@ -100,7 +105,7 @@ pub async fn reasons(
     store: &Store,
     suite: &Suite,
     run: &Run,
-    asker: Asker,
+    asker: Asker<'_>,
     now: Micros,
 ) -> Result<Vec<Reason>, StoreError> {
     let mut reasons = Vec::new();
@@ -127,13 +132,15 @@ pub async fn reasons(
         StoreUrl::Postgres(_) => Caller::Fleet,
     };
     reasons.extend(problems.map(|(account, problem)| of_account(&account, problem, caller)));
+    // Before who lives is looked at, which takes a moment: who claims in it has shown that he lives.
+    let holders = store.holders(run.id).await?;
     let members = match asker {
-        Asker::Reader if reasons.is_empty() && run.state == RunState::Running => {
-            store.living_members().await?
-        }
-        _ => store.members().await?,
+        // Beside whatever else is wrong: where nobody leads, the dead still stand in the store.
+        Asker::Reader => store.living_members().await?,
+        Asker::Coordinator(_) => store.members().await?,
     };
     reasons.extend(nobody(&members, store.url(), asker));
+    reasons.extend(held(&holders, &members, store.url(), asker));
     reasons.extend(suspected(&store.suspects(run.id).await?));
     reasons.extend(waiting(store, run, now).await?);
     Ok(reasons)
@@ -256,17 +263,18 @@ fn remedy(name: &str, trouble: &str, caller: Caller) -> (ReasonKind, String) {
 }
 
 /// Who is missing. A store in a file is for one `assay run`, others need a coordinator and workers.
-fn nobody(members: &[Member], url: &StoreUrl, asker: Asker) -> Vec<Reason> {
+fn nobody(members: &[Member], url: &StoreUrl, asker: Asker<'_>) -> Vec<Reason> {
+    let from_outside = matches!(asker, Asker::Reader);
     let is_there = |kind: &str| members.iter().any(|member| member.kind == kind);
     let reason = |kind, detail: &str, hint: &str| Reason {
         kind,
         detail: detail.to_owned(),
         hint: Some(hint.to_owned()),
     };
-    if asker == Asker::Reader && is_there(RUN) {
+    if from_outside && is_there(RUN) {
         return Vec::new();
     }
-    if asker == Asker::Reader && matches!(url, StoreUrl::Sqlite(_)) {
+    if from_outside && matches!(url, StoreUrl::Sqlite(_)) {
         let hint = "the same `assay run SUITE` goes on with it";
         return vec![reason(ReasonKind::NoWorker, "nobody runs it", hint)];
     }
@@ -283,11 +291,54 @@ fn nobody(members: &[Member], url: &StoreUrl, asker: Asker) -> Vec<Reason> {
         };
         missing.push(reason(ReasonKind::NoWorker, detail, hint));
     }
-    if asker == Asker::Reader && !is_there(COORDINATOR) {
+    if from_outside && !is_there(COORDINATOR) {
         let hint = "start one with `assay coordinator` on the same store and queue";
         missing.push(reason(ReasonKind::NoCoordinator, "no coordinator is alive", hint));
     }
     missing
+}
+
+/// A worker that has not beaten for so long is more than busy.
+const SILENT: Duration = Duration::from_secs(3);
+
+/// How many of its jobs wait until a worker that does not beat is taken for dead. A reader has watched two beats; of a file he
+/// knows whether anybody has it, and whoever has it next frees them at once.
+fn held(holders: &[(MemberId, u64)], living: &[Member], url: &StoreUrl, asker: Asker<'_>) -> Option<Reason> {
+    let (silent, until): (Vec<_>, _) = match asker {
+        Asker::Coordinator(Environment { silences, timings, .. }) => {
+            let silences = silences.of_at_least(SILENT);
+            let silent: Vec<_> = holders.iter().filter(|(id, _)| silences.contains_key(id)).collect();
+            let shortest = silent.iter().filter_map(|(id, _)| silences.get(id)).min()?;
+            let left = timings.dead_after.saturating_sub(*shortest);
+            let until = format!(
+                "not beaten for {} s; they are free again within {} s",
+                shortest.as_secs(),
+                left.as_secs().max(1)
+            );
+            (silent, until)
+        }
+        Asker::Reader if matches!(url, StoreUrl::Sqlite(_)) => return None,
+        Asker::Reader => {
+            let is_silent = |id: &MemberId| living.iter().all(|member| member.id != *id);
+            let until = "not beaten for 2 s; they are free again 30 s after the last beat, unless a coordinator's \
+                         --dead-after says otherwise";
+            (holders.iter().filter(|(id, _)| is_silent(id)).collect(), until.to_owned())
+        }
+    };
+    let jobs: u64 = silent.iter().map(|(_, jobs)| jobs).sum();
+    let are = if jobs == 1 { "1 job is".to_owned() } else { format!("{jobs} jobs are") };
+    let who = match silent.len() {
+        0 => return None,
+        1 => "a worker that has".to_owned(),
+        workers => format!("{workers} workers that have"),
+    };
+    Some(Reason {
+        kind: ReasonKind::Held,
+        detail: format!("{are} held by {who} {until}"),
+        hint: Some(
+            "nothing: it goes on by itself; a call that was in flight there is asked again".to_owned(),
+        ),
+    })
 }
 
 /// Which jobs run alone, and why.
@@ -346,6 +397,25 @@ mod tests {
         check(&[suspect(7, false)], Some(alone));
         let several = "2 jobs were running when a worker died, 2 times: job 9 (case `c9`) runs alone now";
         check(&[suspect(7, false), suspect(9, true)], Some(several));
+    }
+
+    #[test]
+    fn whoever_does_not_beat_is_said_to_hold_what_he_has() {
+        let url: StoreUrl = "postgres://localhost/assay".parse().unwrap();
+        let id = |n| MemberId::new(uuid::Uuid::from_u128(n));
+        let check = |holders: &[(u128, u64)], expected: Option<&str>| {
+            let holders: Vec<_> = holders.iter().map(|(n, jobs)| (id(*n), *jobs)).collect();
+            let reason = held(&holders, &[], &url, Asker::Reader);
+            let told = reason.map(|reason| reason.detail);
+            assert_eq!(
+                told.as_deref().and_then(|told| told.split_once(" not ")).map(|(who, _)| who),
+                expected
+            );
+        };
+        check(&[], None);
+        check(&[(1, 1)], Some("1 job is held by a worker that has"));
+        check(&[(1, 2), (2, 1)], Some("3 jobs are held by 2 workers that have"));
+        assert_eq!(held(&[(id(1), 1)], &[], &StoreUrl::Sqlite("a.db".into()), Asker::Reader), None);
     }
 
     #[test]

@@ -46,6 +46,31 @@ pub enum SteerError {
     },
 }
 
+/// What to do with a run that stands so, where it cannot be steered any more.
+pub(crate) fn hint_of(state: &str) -> Option<&'static str> {
+    match state {
+        "cancelled" | "cancelling" => Some(
+            "a run that was cancelled keeps what it has and does not go on: start its suite anew, with `assay run SUITE` \
+             or `assay submit SUITE`",
+        ),
+        "completed" => Some(
+            "it is over, and `assay status RUN` has its report: start its suite anew, with `assay run SUITE --new` or \
+             `assay submit SUITE`",
+        ),
+        _ => None,
+    }
+}
+
+impl SteerError {
+    /// What to do, where that can be told.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::WrongState { state, .. } => hint_of(state),
+            Self::Store(_) | Self::NoRun(_) | Self::NothingErrored { .. } => None,
+        }
+    }
+}
+
 impl Action {
     /// What the audit calls it.
     pub fn word(self) -> &'static str {

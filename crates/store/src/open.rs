@@ -291,11 +291,21 @@ fn prepare_file(path: &Path, schema: Schema) -> Result<(), StoreError> {
         Ok(_) => Ok(()),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             match schema {
-                Schema::Require => Err(StoreError::NoStore { path: path.to_owned() }),
+                Schema::Require => Err(missing(path)),
                 Schema::Migrate => make_folder_of(path),
             }
         }
         Err(source) => Err(StoreError::File { path: path.to_owned(), source }),
+    }
+}
+
+/// What is not there of a file that has to be: the folder it is said to be in, or the file alone.
+fn missing(path: &Path) -> StoreError {
+    let path = path.to_owned();
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir());
+    match folder.filter(|folder| folder.file_name().is_none_or(|name| name != DEFAULT_FOLDER)) {
+        Some(folder) => StoreError::NoFolder { folder: folder.to_owned(), path },
+        None => StoreError::NoStore { path },
     }
 }
 

@@ -1,14 +1,15 @@
 //! Standing: whether anything of a run can move at once, and when the next part of it can.
 
 use assay_common::clock::Micros;
-use assay_common::id::RunId;
+use assay_common::id::{MemberId, RunId};
 
 use crate::error::StoreError;
 use crate::finish::HAS_RUNNING;
 use crate::open::Store;
 use crate::pools::{Durability, reading, writing};
+use crate::row::{parsed, whole};
 
-pub(crate) const SQL: &[&str] = &[HAS_FRESH, TOUCH];
+pub(crate) const SQL: &[&str] = &[HAS_FRESH, HOLDERS, TOUCH];
 
 /// What a run waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +37,21 @@ impl Store {
         })?;
         let next_due = self.next_due(run).await?;
         Ok(Standing { running: running.is_some(), fresh: fresh.is_some(), next_due })
+    }
+}
+
+const HOLDERS: &str = "SELECT member, COUNT(*) FROM jobs WHERE run_id = $1 AND state = 'running' GROUP BY member ORDER BY member";
+
+impl Store {
+    /// Which members hold jobs of `run`, and how many each.
+    pub async fn holders(&self, run: RunId) -> Result<Vec<(MemberId, u64)>, StoreError> {
+        let rows: Vec<(String, i64)> = reading!(self, |conn| {
+            Ok(sqlx::query_as(HOLDERS).bind(run.to_string()).fetch_all(&mut *conn).await?)
+        })?;
+        let holder = |(member, jobs): (String, i64)| {
+            Ok((parsed(&member, "jobs.member")?, whole(jobs, "jobs of a member")?))
+        };
+        rows.into_iter().map(holder).collect()
     }
 }
 

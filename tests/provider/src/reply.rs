@@ -39,6 +39,7 @@ pub(crate) fn reply(decision: Decision<'_>, completion: &Completion<'_>) -> Resp
         Reaction::Hang | Reaction::Close | Reaction::Reset => Response::default(),
         Reaction::Cut => halved(&completion.json(&Parts::default()), true),
         Reaction::Stall => halved(&completion.json(&Parts::default()), false),
+        Reaction::Drip => dripped(completion.json(&Parts::default())),
         Reaction::TruncatedJson => {
             let mut body = completion.json(&Parts::default());
             body.truncate(body.len() / 2);
@@ -162,6 +163,19 @@ fn verbatim(status: u16, headers: &[(String, String)], body: &str) -> Response {
             response.headers_mut().append(name, value);
         }
     }
+    response
+}
+
+/// A body of announced length, a byte at a time: it never stops coming, and takes half a minute.
+fn dripped(body: Vec<u8>) -> Response {
+    let length = body.len();
+    let drops = stream::iter(body).then(async |byte| {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        Ok::<_, std::io::Error>(Bytes::from(vec![byte]))
+    });
+    let mut response = Response::new(Body::from_stream(drops));
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
     response
 }
 

@@ -128,6 +128,8 @@ pub enum Reaction {
     Cut,
     /// Half of the body, and then nothing, ever.
     Stall,
+    /// A good answer, a byte every tenth of a second.
+    Drip,
     /// A complete HTTP reply whose JSON ends in the middle.
     TruncatedJson,
     /// An answer with bytes that are no UTF-8.

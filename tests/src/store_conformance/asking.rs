@@ -165,7 +165,7 @@ pub async fn somebody_cancels_once(place: StoreUrl) {
     assert_eq!(store.audit(None, 10).await.unwrap().len(), 2);
 }
 
-/// A run says whether a job of it is held, one waits that was never tried, and when the next is due.
+/// A run says whether a job of it is held, and by whom, one waits that was never tried, and when the next is due.
 pub async fn a_run_says_what_it_waits_for(place: StoreUrl) {
     let fixture = Fixture::expanded(&place, 2).await;
     let check = async |running, fresh, next_due: Option<i64>| {
@@ -175,10 +175,12 @@ pub async fn a_run_says_what_it_waits_for(place: StoreUrl) {
     check(false, true, None).await;
     fixture.claim(fixture.member, [0, 1]).await;
     check(true, false, None).await;
+    assert_eq!(fixture.store.holders(fixture.run).await.unwrap(), [(fixture.member, 2)]);
     fixture
         .settle(vec![fixture.parked(0, 1, Micros(5_000_000), 1), fixture.parked(1, 1, Micros(4), 1)])
         .await;
     check(false, false, Some(4)).await;
+    assert_eq!(fixture.store.holders(fixture.run).await.unwrap(), []);
 }
 
 /// The number that `run_id` made an id of.

@@ -123,6 +123,10 @@ fn readers_never_create_a_store() {
         assert_eq!(ran.stdout, "");
         assert!(ran.stderr.contains(".db"), "{}", ran.stderr);
     }
+    for arguments in [&["migrate", "--check"][..], &["migrate"], &["status"]] {
+        let ran = place.assay(&[arguments, &["--store", "sqlite:nodir/none.db"]].concat()).expect(2);
+        assert!(ran.stderr.contains("there is no folder nodir"), "{}", ran.stderr);
+    }
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
 }
 

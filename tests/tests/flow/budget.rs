@@ -112,6 +112,13 @@ async fn a_run_spends_its_budget_and_no_more() {
     // Said again where somebody looks later.
     let status = place.assay(&["status", &run.id.to_string()]).expect(0).stdout;
     assert!(status.contains("because its budget of $0.06 is spent"), "{status}");
+    assert!(status.contains("help: raise `budget_usd`"), "{status}");
+    for steer in ["pause", "resume"] {
+        let refused = place.assay(&[steer, &run.id.to_string()]).expect(2).stderr;
+        let says =
+            ["is cancelled, which does not allow this", "help: a run that was cancelled keeps what it has"];
+        assert!(says.iter().all(|part| refused.contains(part)), "{refused}");
+    }
 }
 
 /// What fails with a status costs nothing and holds nothing back.

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use assay_store::RunState;
+use assay_common::clock::Micros;
+use assay_store::{AccountProblem, RunState};
 use assay_tests::fleet::{World, ended};
 use assay_tests::proxy::Proxy;
 use assay_tests::scenes::{assert_says, provider};
@@ -146,20 +147,36 @@ async fn when_nothing_moves_the_status_says_why_and_what_to_do() {
     world.end(vec![coordinator, poor, rich]).await;
 }
 
-/// Everybody was killed, and nobody is left who could bury them: the status says so all the same.
+/// Everybody was killed, and nobody is left who could bury them: the status says so all the same, beside whatever else is
+/// wrong.
 #[tokio::test(flavor = "multi_thread")]
 async fn when_everybody_was_killed_the_status_says_who_is_missing() {
     let provider = provider(1_000).await;
     let mut world = World::new().await;
     world.place.provider(provider.base_url(), "in_flight = 1").sums(30, "");
-    world.dead_after = "2s";
     let (coordinator, worker) = (world.coordinator(), world.worker());
     let run = world.submit_sums().await;
+    let id = run.to_string();
     world.calls(&provider, 1).await;
-    coordinator.kill();
     worker.kill();
-    let status = world.place.assay(&["status", &run.to_string(), "--store", world.store_url()]).expect(0);
-    assert_says(&status.stdout, &["no worker is alive", "no coordinator is alive", "start one with"]);
+    world
+        .until("the coordinator says who holds what is left", async || {
+            let status = world.client(&["status", &id]).await.expect(0).stdout;
+            status.contains("held by a worker that has not beaten for")
+                && status.contains("free again within")
+        })
+        .await;
+    coordinator.kill();
+    let status = || world.place.assay(&["status", &id, "--store", world.store_url()]).expect(0).stdout;
+    let nobody = ["no worker is alive", "no coordinator is alive", "start one with"];
+    let told = status();
+    assert_says(&told, &nobody);
+    assert_says(&told, &["held by a worker that has not beaten for 2 s", "--dead-after"]);
+    let refused = AccountProblem { kind: "unauthorized".into(), detail: "401".into(), since: Micros(0) };
+    world.store.report_account("fake".into(), Some(refused), Micros(0)).await.unwrap();
+    let refused = status();
+    assert_says(&refused, &nobody);
+    assert_says(&refused, &["fake needs attention", "a key that holds"]);
 
     let calls = provider.bill().totals().calls;
     let mut alone = world.place.start(&["run", "suite.yaml"]);
@@ -170,6 +187,7 @@ async fn when_everybody_was_killed_the_status_says_who_is_missing() {
     let id = running[0]["run"]["id"].as_str().unwrap();
     let status = world.place.assay(&["status", id]).expect(0);
     assert_says(&status.stdout, &["nobody runs it", "the same `assay run SUITE` goes on with it"]);
+    world.dead_after = "2s";
     let coordinator = world.coordinator();
     world.ready().await;
     world.client(&["cancel", &run.to_string()]).await.expect(0);

@@ -11,7 +11,7 @@ use assay_common::id::MemberId;
 use assay_common::trace::Tracer;
 use assay_coordinator::fleet::{Identity, Role, coordinate};
 use assay_coordinator::run::Driver;
-use assay_coordinator::{Environment as Coordinating, Timings};
+use assay_coordinator::{Environment as Coordinating, Silences, Timings};
 use assay_queue::Queue;
 use assay_store::{RunPool, Store};
 use assay_worker::{Environment as Working, Keys, PoolSpec, Serve, Shutdown, Wire};
@@ -269,5 +269,6 @@ fn coordinating(ground: &Ground, line: &Arc<Line>, clock: Clock) -> Coordinating
         config: Arc::clone(&ground.config),
         timings: TIMINGS,
         tracer: Tracer::default(),
+        silences: Silences::default(),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use assay_coordinator::api::hosts::Hosts;
 use assay_coordinator::api::router;
 use assay_coordinator::fleet::{Identity, Role, coordinate};
-use assay_coordinator::{Environment, Timings};
+use assay_coordinator::{Environment, Silences, Timings};
 use assay_store::FileLock;
 use tokio::sync::watch;
 
@@ -39,6 +39,7 @@ pub(crate) async fn call(settings: &Settings, args: &CoordinatorArgs) -> Result<
         config: Arc::clone(&settings.config),
         timings: Timings { dead_after: args.dead_after.0, lost_after: args.lost_after.0 },
         tracer: settings.tracer.clone(),
+        silences: Silences::default(),
     };
     served.send_replace(Some(router(environment.clone(), hosts(args, &process.host))));
     let identity = Identity { member: process.member, host: process.host.clone(), pid: std::process::id() };

@@ -31,7 +31,9 @@ pub(crate) async fn in_store(settings: &Settings, suite: &Path) -> Result<Live, 
     }
     match Store::open(&settings.store, Schema::Require).await {
         Ok(store) => found(&Releases::Store(store), asked).await,
-        Err(StoreError::NoStore { .. } | StoreError::SchemaMissing { .. }) => Ok(Live::default()),
+        Err(StoreError::NoStore { .. } | StoreError::NoFolder { .. } | StoreError::SchemaMissing { .. }) => {
+            Ok(Live::default())
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -11,7 +11,7 @@ use assay_common::suite::Suite;
 use assay_coordinator::api::document::Counts;
 use assay_coordinator::reasons::{Caller, Reason, of_account};
 use assay_coordinator::run::{Driver, Ended};
-use assay_coordinator::{Environment, Timings};
+use assay_coordinator::{Environment, Silences, Timings};
 use assay_queue::Queue;
 use assay_store::{AccountProblem, FileLock, Run, RunPool, RunState, Schema, Store, StoreError};
 use assay_worker::{Keys, PoolSpec, Serve, Shutdown, WorkerError};
@@ -74,6 +74,7 @@ impl Session {
             config: Arc::clone(&settings.config),
             timings: Timings::default(),
             tracer: settings.tracer.clone(),
+            silences: Silences::default(),
         };
         let worker = worker(&environment, keys, &mut rng);
         let pools = RunPool::all_of(suite).into_iter();

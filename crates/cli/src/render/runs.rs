@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use assay_common::visible::visible_line;
 
 use assay_coordinator::api::document::{RunDocument, RunEntry};
+use assay_coordinator::run::remedy;
 
 use super::{report, table};
 
@@ -44,6 +45,10 @@ pub(crate) fn standing(document: &RunDocument) -> String {
     } else {
         report(&document.clone().into_report())
     };
+    if let Some(help) = document.entry.run.reason.as_deref().and_then(remedy) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  help: {help}");
+    }
     for verdict in &document.recorded {
         let version = match verdict.version {
             Some(number) => format!("{}@{number}", verdict.prompt),
@@ -63,7 +68,6 @@ pub(crate) fn standing(document: &RunDocument) -> String {
         );
     }
     for reason in &document.reasons {
-        // Writing to a String cannot fail.
         let _ = writeln!(text, "{}", visible_line(&reason.detail));
         if let Some(hint) = &reason.hint {
             let _ = writeln!(text, "  help: {}", visible_line(hint));

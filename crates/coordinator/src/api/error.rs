@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::problem::{PROBLEM_JSON, Problem};
 use crate::release::ReleaseError;
-use crate::steer::{SteerError, as_kind};
+use crate::steer::{SteerError, as_kind, hint_of};
 use crate::suite::{FreezeError, LineFault, Objection};
 
 /// Why a request was not done.
@@ -164,6 +164,7 @@ impl ApiError {
             Self::UnknownHost(_) => {
                 "ask for it by its address, or name it where it starts: `assay coordinator --host NAME`, or ASSAY_HOSTS".into()
             }
+            Self::WrongState { state, .. } => return hint_of(state).map(Into::into),
             Self::NoRun(_) => "`assay status`, or GET /v1/runs, lists the latest".into(),
             Self::Pruned(run) => format!("`assay status {run}`, or GET /v1/runs/{run}, has the report"),
             Self::MediaType(wanted) => format!("send `Content-Type: {wanted}`"),

@@ -58,7 +58,8 @@ pub(super) async fn show(
     }
     let suite = suite_of(&api, &run).await?;
     if !run.state.is_over() {
-        let reasons = reasons(store, &suite, &run, Asker::Coordinator, api.now()).await?;
+        let asker = Asker::Coordinator(&api.environment);
+        let reasons = reasons(store, &suite, &run, asker, api.now()).await?;
         return Ok(Json(RunDocument::open(&run, reasons)));
     }
     let _turn = api.reports.acquire().await.map_err(|error| ApiError::Internal(error.to_string()))?;

@@ -24,7 +24,7 @@ pub(super) struct Election {
     environment: Environment,
     member: MemberId,
     candidacy: Option<Candidacy>,
-    /// The beat of whoever leads.
+    /// The beats of all, among them that of whoever leads.
     beats: Beats,
     told: bool,
 }
@@ -71,7 +71,7 @@ impl Election {
 
     /// Asks once.
     async fn stand(&mut self) -> Result<Option<Term>, StoreError> {
-        let Environment { store, clock, timings, .. } = &self.environment;
+        let Environment { store, clock, timings, silences, .. } = &self.environment;
         let candidacy = match &mut self.candidacy {
             Some(candidacy) => candidacy,
             None => self.candidacy.insert(Candidacy::open(store).await?),
@@ -79,9 +79,12 @@ impl Election {
         if !candidacy.try_lock().await? {
             let members = store.members().await?;
             let leader = store.leader().await?;
-            let beat = |id| members.iter().find(|member| member.id == id).map_or(0, |member| member.beat);
-            let seen: Vec<_> = leader.into_iter().map(|leader| (leader, beat(leader))).collect();
-            for leader in self.beats.observe(&seen, Instant::now(), timings.dead_after) {
+            let mut seen: Vec<_> = members.iter().map(|member| (member.id, member.beat)).collect();
+            // A leader that was buried beats no more.
+            seen.extend(leader.filter(|id| members.iter().all(|member| member.id != *id)).map(|id| (id, 0)));
+            let silent = self.beats.observe(&seen, Instant::now(), timings.dead_after);
+            silences.note(self.beats.silences());
+            if let Some(leader) = leader.filter(|leader| silent.contains(leader)) {
                 tracing::warn!(member.id = %leader, "the leader {leader} no longer beats: its session is ended");
                 candidacy.depose().await?;
             }

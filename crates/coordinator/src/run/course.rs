@@ -30,6 +30,20 @@ const REFUSALS: usize = 20;
 /// Why a run was cancelled at its deadline, as its row says it.
 pub const PAST_DEADLINE: &str = "its deadline has passed";
 
+/// How the reason begins of a run that was cancelled because its budget is spent.
+const BUDGET: &str = "its budget of $";
+
+/// What to change for a run that gets further than one that was cancelled for this `reason`.
+pub fn remedy(reason: &str) -> Option<&'static str> {
+    match reason {
+        PAST_DEADLINE => Some("raise `deadline` in the suite, and start it anew; what this run has is kept"),
+        spent if spent.starts_with(BUDGET) => {
+            Some("raise `budget_usd` in the suite, and start it anew; what this run has is kept")
+        }
+        _ => None,
+    }
+}
+
 /// Where a run stands.
 #[derive(Clone, Debug)]
 pub(crate) enum Standing {
@@ -43,7 +57,7 @@ pub(crate) enum Standing {
 
 /// What became of a run's budget, as its row says it.
 fn spent(run: &Run) -> String {
-    let mut reason = format!("its budget of ${} is spent", run.budget.unwrap_or_default().usd());
+    let mut reason = format!("{BUDGET}{} is spent", run.budget.unwrap_or_default().usd());
     if let Some(short) = run.short {
         let (cost, next) = (run.cost.usd(), short.usd());
         reason.push_str(&format!(": ${cost} went, the next call may cost ${next}"));

@@ -23,7 +23,7 @@ mod watch;
 mod window;
 
 pub use begin::{Begun, begin};
-pub use course::PAST_DEADLINE;
+pub use course::{PAST_DEADLINE, remedy};
 pub use dispatch::DispatchError;
 pub use drive::{Driver, Ended};
 pub use round::DriveError;

@@ -49,6 +49,11 @@ impl Beats {
         }
         dead
     }
+
+    /// For how long each member has been watched standing still.
+    pub(crate) fn silences(&self) -> impl Iterator<Item = (MemberId, Duration)> + '_ {
+        self.seen.iter().map(|(member, (_, silent))| (*member, *silent))
+    }
 }
 
 /// Buries the members that are dead, and names those that live.
@@ -60,6 +65,7 @@ pub async fn sweep(
     let mut members = environment.store.members().await?;
     let seen: Vec<_> = members.iter().map(|member| (member.id, member.beat)).collect();
     let dead = beats.observe(&seen, Instant::now(), environment.timings.dead_after);
+    environment.silences.note(beats.silences());
     for member in &dead {
         let freed = environment.store.bury(mandate, *member, environment.clock.now()).await?;
         assay_common::crash_point!(Buried);

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use assay_common::clock::Micros;
 use assay_store::AccountProblem;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::breaker::Trouble;
@@ -32,14 +33,14 @@ pub(crate) struct Pause {
     pauses: u32,
     /// When it was last lifted; what a call that was sent before says is no news either.
     lifted: Instant,
-    /// Whether it was last found to be a long one.
-    told: bool,
+    /// The end of the long one that was last told.
+    told: Option<Instant>,
 }
 
 impl Pause {
     /// None so far.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { until: now, began: now, pauses: 0, lifted: now, told: false }
+        Self { until: now, began: now, pauses: 0, lifted: now, told: None }
     }
 
     /// How long the limit still keeps the account from taking calls.
@@ -83,21 +84,34 @@ impl Pause {
         }
     }
 
-    /// A pause that lasts longer than a job waits inside the process.
+    /// A pause that lasts longer than a job waits inside the process. Its end is said as a moment, which stays true however
+    /// late it is read.
     pub(crate) fn ailment(&self, now: Instant, wall: Micros) -> Option<Trouble> {
         let left = self.left(now);
         (left > LONGEST_WAIT).then(|| Trouble {
             kind: AccountProblem::RATE_LIMITED,
-            detail: format!("it is over its rate limit and takes calls again in {} s", left.as_secs()),
+            detail: format!("it is over its rate limit and takes calls again at {}", civil(wall.plus(left))),
             since: wall,
         })
     }
 
-    /// Whether a long pause has begun or ended since this was last asked.
+    /// Whether a long pause has begun or ended since this was last asked, or has grown by much since it was last told.
     pub(crate) fn has_changed(&mut self, now: Instant) -> bool {
-        let long = self.left(now) > LONGEST_WAIT;
-        std::mem::replace(&mut self.told, long) != long
+        let long = (self.left(now) > LONGEST_WAIT).then_some(self.until);
+        let changed = match (self.told, long) {
+            (Some(told), Some(until)) => until > told + LONGEST_WAIT,
+            (told, long) => told != long,
+        };
+        if changed {
+            self.told = long;
+        }
+        changed
     }
+}
+
+/// A moment as people read it, to the second.
+fn civil(moment: Micros) -> String {
+    Timestamp::from_microsecond(moment.0).map_or_else(|_| moment.0.to_string(), |time| format!("{time:.0}"))
 }
 
 #[cfg(test)]
@@ -168,7 +182,15 @@ mod tests {
         pause.met(now, Some(Duration::from_secs(40)), now);
         assert!(pause.has_changed(now) && !pause.has_changed(now));
         let detail = pause.ailment(now, Micros(0)).map(|trouble| trouble.detail);
-        assert_eq!(detail.as_deref(), Some("it is over its rate limit and takes calls again in 40 s"));
-        assert!(pause.has_changed(now + Duration::from_secs(41)));
+        assert_eq!(
+            detail.as_deref(),
+            Some("it is over its rate limit and takes calls again at 1970-01-01T00:00:40Z")
+        );
+        // What is on its way extends it a little, and is no news; what extends it by much is.
+        pause.met(now, Some(Duration::from_secs(45)), now);
+        assert!(!pause.has_changed(now));
+        pause.met(now, Some(Duration::from_secs(90)), now);
+        assert!(pause.has_changed(now) && !pause.has_changed(now));
+        assert!(pause.has_changed(now + Duration::from_secs(91)));
     }
 }

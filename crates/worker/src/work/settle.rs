@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use assay_common::clock::Micros;
-use assay_common::job::{Finished, Grant, Output, Parked, Response, Settlement};
+use assay_common::job::{Finished, Output, Parked, Response, Settlement};
 use assay_common::outcome::{ErrorKind, Outcome};
 use assay_common::usage::Usage;
 
@@ -30,7 +30,7 @@ impl Work<'_> {
         self.calls = calls;
         let tracer = &self.pool.environment.tracer;
         let span = spans::score(tracer, self.called);
-        let judged = judge(plan, &text, self.grant);
+        let judged = judge(|| score_output(&plan.scoring, &text, &self.grant.case.vars));
         spans::scored(
             tracer,
             &span,
@@ -121,10 +121,23 @@ impl Work<'_> {
 }
 
 /// Judges an answer. A scorer that panics takes down neither the job's answer nor its neighbours.
-fn judge(plan: &Plan, text: &str, grant: &Grant) -> Result<Judged, (ErrorKind, String)> {
-    catch_unwind(AssertUnwindSafe(|| score_output(&plan.scoring, text, &grant.case.vars)))
+fn judge(score: impl FnOnce() -> Result<Judged, Fault>) -> Result<Judged, (ErrorKind, String)> {
+    catch_unwind(AssertUnwindSafe(score))
         .unwrap_or_else(|_| {
             Err(Fault::Scorer { scorer: "score".into(), reason: "it ended in a panic".into() })
         })
         .map_err(|fault| (fault.kind(), fault.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scorer_that_panics_is_an_error_of_the_scorer() {
+        // As a panic unwinds, without its words on stderr.
+        let (kind, error) = judge(|| std::panic::resume_unwind(Box::new("a defect"))).unwrap_err();
+        assert_eq!(kind, ErrorKind::Scorer);
+        assert!(error.contains("it ended in a panic"), "{error}");
+    }
 }

@@ -7,8 +7,8 @@ use assay_common::clock::{Clock, Micros};
 use assay_common::config::Config;
 use assay_common::id::MemberId;
 use assay_common::trace::Tracer;
-use assay_coordinator::Timings;
 use assay_coordinator::fleet::{Identity, Role, coordinate};
+use assay_coordinator::{Silences, Timings};
 use assay_queue::{Queue, QueueUrl};
 use assay_store::{RunState, StoreUrl, create_database, drop_database};
 use assay_tests::assay::Workplace;
@@ -82,6 +82,7 @@ async fn row_21_a_wall_clock_that_jumps_an_hour() {
             config: Arc::clone(&config),
             timings: Timings { dead_after: Duration::from_secs(3), lost_after: Duration::from_secs(1) },
             tracer: Tracer::default(),
+            silences: Silences::default(),
         },
         Identity { member: member(), host: "elsewhere".to_owned(), pid: 1 },
         role,
