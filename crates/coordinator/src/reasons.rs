@@ -219,7 +219,7 @@ pub fn of_account(account: &str, problem: AccountProblem, caller: Caller) -> Rea
 /// What to do about a trouble of an account, or of one model of it.
 fn remedy(name: &str, trouble: &str, caller: Caller) -> (ReasonKind, String) {
     let then = match caller {
-        Caller::Alone => "then the same `assay run` goes on",
+        Caller::Alone => "then the same command goes on",
         Caller::Fleet => "the run goes on by itself",
     };
     let account = |hint: &str| (ReasonKind::Account, format!("{hint}; {then}"));
