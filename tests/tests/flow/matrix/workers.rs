@@ -84,8 +84,14 @@ async fn row_05_a_worker_told_to_stop_with_a_hundred_calls_in_flight() {
     world.end(vec![coordinator, second]).await;
 }
 
+<<<<<<< HEAD
 /// Nothing that it is answered can be kept, so its slots fill and it calls no more. Its late answers are recorded where
 /// they are the first, and paid for in vain where they are not.
+=======
+/// Connections that are reset, or cut in the middle of what is said, are made again, and neither lose nor double a job. While
+/// nothing at all gets through, nothing that it is answered can be kept, so its slots fill and it calls no more. Its late
+/// answers are recorded where they are the first, and paid for in vain where they are not.
+>>>>>>> fix4b
 #[tokio::test(flavor = "multi_thread")]
 async fn row_22_a_worker_cut_off_from_the_store() {
     const JOBS: u32 = 1_200;
