@@ -427,9 +427,7 @@ mod tests {
         };
         whole("unauthorized", "a key that holds");
         let alone = remedy("openai", "unauthorized", Caller::Alone).1;
-        assert!(
-            alone.contains("the variable or the file") && alone.ends_with("the same `assay run` goes on")
-        );
+        assert!(alone.contains("the variable or the file") && alone.ends_with("the same command goes on"));
         whole("forbidden", "another key");
         whole("quota", "quota; `assay limits resume openai --reason TEXT` has it tried");
         whole("payment_required", "pay");

@@ -172,3 +172,37 @@ pub(crate) fn of_account(account: &str, problem: &AccountProblem) -> Event {
     let what = account.strip_prefix('/').map_or_else(|| account.to_owned(), |what| format!("the {what}"));
     Event::new("attention.account", &key, *since, format!("{what} needs attention: {detail}"), data)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_of_two_stores_are_told_apart() {
+        let release = |seconds: i64| Release {
+            prompt: "support".into(),
+            channel: "production".into(),
+            seq: 1,
+            kind: ReleaseKind::Promotion,
+            number: 1,
+            digest: Digest::of(b"text"),
+            previous: None,
+            released_at: Micros(seconds * 1_000_000),
+            released_by: "ann".into(),
+            origin: "here".into(),
+            reason: None,
+            verdict_run: None,
+        };
+        let id = |seconds| of_release(&release(seconds)).unwrap().id;
+        assert_eq!(id(1), id(1), "told again it is the same");
+        assert_ne!(id(1), id(2));
+    }
+
+    #[test]
+    fn the_broker_is_no_account() {
+        let problem = AccountProblem { kind: "broker".into(), detail: "it is away".into(), since: Micros(0) };
+        let said = |name| of_account(name, &problem).summary;
+        assert_eq!(said("/broker"), "the broker needs attention: it is away");
+        assert_eq!(said("openai"), "openai needs attention: it is away");
+    }
+}

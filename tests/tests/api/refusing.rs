@@ -38,6 +38,9 @@ pub(super) async fn every_refusal_is_a_problem_with_its_status(place: StoreUrl) 
     check(get("/v1/runs/7"), 400, "\"7\" is not the id of a run").await;
     check(get(&format!("/v1/runs/{}", "9".repeat(5_000))), 400, "is not the id of a run").await;
     check(get("/v1/runs/%00%ff"), 400, "is not the id of a run").await;
+    // PostgreSQL knows no such text at all, SQLite no such prompt.
+    let nul = get("/v1/prompts/a%00b/versions").send().await.unwrap().status();
+    assert!(nul.is_client_error(), "{nul}");
     check(get("/v1/datasets/ABC"), 400, "64 lower-case hex").await;
     check(get("/v1/runs?limit=many"), 400, "query").await;
     check(get("/v1/runs?before=yesterday"), 400, "query").await;

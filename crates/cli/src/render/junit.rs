@@ -189,7 +189,9 @@ mod tests {
             assert!(text.contains(expected.unwrap_or_default()), "{text}");
         };
         use Decision::{Fail, Inconclusive, Pass};
-        let error = Some("<error message=\"because\" type=\"inconclusive\"");
+        let because = "because; no critical or supporting rule has passed it";
+        let error = format!("<error message=\"{because}\" type=\"inconclusive\"");
+        let error = Some(&*error);
         check(Tier::Supporting, Inconclusive, Inconclusive, error);
         check(Tier::Advisory, Inconclusive, Inconclusive, error);
         check(Tier::Supporting, Inconclusive, Pass, None);
