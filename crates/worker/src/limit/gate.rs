@@ -118,9 +118,9 @@ impl Gate {
     pub(crate) async fn enter(&self, attempt: Attempt, size: Size, wall: Micros) -> Result<Pass, Barred> {
         let deadline = Instant::now() + LONGEST_WAIT;
         loop {
-            self.fits(size)?;
             // Registered before looking, so that a change in between wakes us.
             let changed = self.account.scope.changed.notified();
+            self.fits(size)?;
             let probe = match self.admit() {
                 Admission::Open => None,
                 Admission::Probe => Some(Probe(Arc::clone(&self.account), Arc::clone(&self.pool))),
@@ -144,7 +144,7 @@ impl Gate {
             let standing = async { (self.slots().await, self.permit(size).await) };
             let (slots, taken) = tokio::select! {
                 biased;
-                too_large = self.outgrown(size) => return Err(too_large.into()),
+                too_large = self.outgrown(size, changed) => return Err(too_large.into()),
                 stood = standing => stood,
                 () = self.closes(), if probe.is_none() => continue,
             };

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use assay_common::limit::Dimension;
+use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 use super::super::line::{Needs, Ticket};
@@ -37,10 +38,10 @@ impl Gate {
     }
 
     /// Waits until a limit has become so low that no window has room for a request of this size: who stands in line for it would
-    /// stand there for ever, and everybody behind him.
-    pub(super) async fn outgrown(&self, size: Size) -> TooLarge {
+    /// stand there for ever, and everybody behind him. `changed` was registered before it was found to fit.
+    pub(super) async fn outgrown(&self, size: Size, changed: Notified<'_>) -> TooLarge {
+        changed.await;
         loop {
-            // Registered before looking, so that a change in between wakes us.
             let changed = self.account.scope.changed.notified();
             if let Err(too_large) = self.fits(size) {
                 return too_large;
@@ -104,9 +105,11 @@ impl Gate {
                 self.leased().await;
                 self.permit(pass.size).await
             };
+            let changed = self.account.scope.changed.notified();
+            self.fits(pass.size)?;
             pass.taken = tokio::select! {
                 biased;
-                too_large = self.outgrown(pass.size) => return Err(too_large),
+                too_large = self.outgrown(pass.size, changed) => return Err(too_large),
                 taken = taken => taken,
             };
         }
