@@ -17,3 +17,8 @@ pub use document::{Lease, LimitEntry, LimitsDocument, MoneyEntry};
 pub use kind::Kind;
 pub use resume::resume_command;
 pub use standing::standing;
+
+/// The account that a limit or a trouble is of, whose own name this is or that of one of its models.
+fn account_of(name: &str) -> &str {
+    name.split_once('/').map_or(name, |(account, _)| account)
+}

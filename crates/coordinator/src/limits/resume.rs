@@ -4,6 +4,7 @@
 use assay_common::config::Config;
 use serde_json::json;
 
+use super::account_of;
 use super::document::LimitsDocument;
 use super::set::exists;
 use super::standing::standing;
@@ -38,6 +39,5 @@ impl Desk<'_> {
 
 /// The command that lifts what holds the calls of an account back, of which `name` is a model or the account itself.
 pub fn resume_command(name: &str) -> String {
-    let account = name.split_once('/').map_or(name, |(account, _)| account);
-    format!("`assay limits resume {account} --reason TEXT`")
+    format!("`assay limits resume {} --reason TEXT`", account_of(name))
 }

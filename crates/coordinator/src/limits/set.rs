@@ -8,6 +8,7 @@ use assay_common::limit::Dimension;
 use assay_common::money::NanoUsd;
 use serde_json::json;
 
+use super::account_of;
 use super::document::{LimitEntry, LimitsDocument};
 use super::kind::{Kind, MONEY};
 use super::standing::standing;
@@ -106,7 +107,7 @@ fn nothing_to_clear(known: &LimitsDocument, scope: &str, kind: Option<Kind>) -> 
     let money = money.map(|money| format!("{MONEY} of `{}`", money.account));
     let mut there: Vec<_> = limits.chain(money).collect();
     // What is nearest to what was meant comes first.
-    let account = scope.split_once('/').map_or(scope, |(account, _)| account);
+    let account = account_of(scope);
     there.sort_by_key(|what| !what.contains(&format!("`{account}")));
     there.truncate(NAMED);
     let there = if there.is_empty() {
@@ -148,7 +149,7 @@ pub(super) fn exists(config: &Config, known: &LimitsDocument, scope: &str) -> Re
 
 /// Requests are always leased, anything else where a file names it: elsewhere setting it would change nothing.
 fn can_be_set(known: &LimitsDocument, scope: &str, kind: Kind) -> Result<(), ReleaseError> {
-    let account = scope.split_once('/').map_or(scope, |(account, _)| account);
+    let account = account_of(scope);
     match kind {
         Kind::Of(Dimension::Requests) => Ok(()),
         Kind::Of(dimension) => {

@@ -206,24 +206,21 @@ impl<'s> Desk<'s> {
             off.push(before.digest.clone());
             last = before;
         }
-        let mut before = match live.previous {
-            Some(seq) => nth(seq).await?,
-            None => None,
-        };
-        while let Some(release) = before.take_if(|release| off.contains(&release.digest)) {
-            before = match release.previous {
-                Some(seq) => nth(seq).await?,
-                None => None,
-            };
+        let mut earlier = live.previous;
+        while let Some(seq) = earlier
+            && let Some(release) = nth(seq).await?
+        {
+            if !off.contains(&release.digest) {
+                return Ok(release);
+            }
+            earlier = release.previous;
         }
-        before.ok_or_else(|| {
-            ReleaseError::State(format!(
-                "nothing to roll back to: no version that was not taken off itself was live on {} before {} ({})",
-                live.channel,
-                named_live(live),
-                told(live)
-            ))
-        })
+        Err(ReleaseError::State(format!(
+            "nothing to roll back to: no version that was not taken off itself was live on {} before {} ({})",
+            live.channel,
+            named_live(live),
+            told(live)
+        )))
     }
 
     /// The release of `version` after `live`, but for how and why.
