@@ -44,9 +44,6 @@ impl Settings {
             Some(path) => read(path).map_err(Exit::input)?,
             None => Config::default(),
         };
-        for warning in config.limit_warnings() {
-            tracing::warn!("{warning}");
-        }
         let folder = file.as_deref().and_then(Path::parent).map(Path::to_path_buf).unwrap_or_default();
         let store = match (&common.store, &config.store) {
             (Some(url), _) => url.parse().map_err(Exit::input)?,
@@ -85,6 +82,9 @@ fn nearest() -> Result<Option<PathBuf>, anyhow::Error> {
 fn read(path: &Path) -> Result<Config, anyhow::Error> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut config = Config::parse(&text).with_context(|| format!("{} cannot be used", path.display()))?;
+    for warning in config.limit_warnings() {
+        tracing::warn!("{}: {}", path.display(), warning.told(&text));
+    }
     let folder = path.parent().unwrap_or(Path::new(""));
     for provider in config.providers.values_mut() {
         // A key file is named from where the configuration lies, not from where the command is typed.

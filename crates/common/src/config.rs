@@ -12,11 +12,13 @@ use crate::nearest::nearest;
 
 mod lease;
 mod limits;
+mod problem;
 mod span;
 
 pub use crate::limit::Window;
 pub use lease::{DEFAULT_LEASE_BEAT, DEFAULT_LEASE_TIME};
 pub use limits::{DEFAULT_IN_FLIGHT, Limits, MOST_PER_MINUTE, key_of};
+pub use problem::Problem;
 pub use span::Span;
 
 /// assay.toml as written.
@@ -79,6 +81,32 @@ impl Provider {
     pub fn is_remote(&self) -> bool {
         self.kind == ProviderKind::OpenAi
     }
+
+    /// What of it makes no sense, and which of its keys that is about; empty: the table as a whole.
+    fn problem(&self, name: &str) -> Option<(&'static str, &'static str)> {
+        if !is_provider_name(name) {
+            return Some(("", "a provider's name has letters, digits, `-` and `_`, at most 64 of them"));
+        }
+        if self.kind == ProviderKind::OpenAi && self.base_url.is_none() && known(name).is_none() {
+            let what = "add `base_url`, where its OpenAI-compatible server answers (it usually ends in /v1)";
+            return Some(("", what));
+        }
+        if self.base_url.as_deref().is_some_and(|url| !is_http_url(url)) {
+            let what = "`base_url` is no http or https URL, such as http://127.0.0.1:8080/v1";
+            return Some(("base_url", what));
+        }
+        if self.api_key_env.is_some() && self.api_key_file.is_some() {
+            return Some(("api_key_file", "keep one of `api_key_env` and `api_key_file`"));
+        }
+        if self.models.contains_key("") {
+            return Some(("models", "`models.\"\"` names no model"));
+        }
+        if self.budget_usd_per_day.is_some() && self.budget_per_day().is_none() {
+            let what = "`budget_usd_per_day` is US dollars, more than 0 and at most 1000000000";
+            return Some(("budget_usd_per_day", what));
+        }
+        None
+    }
 }
 
 /// The protocol a provider speaks.
@@ -140,19 +168,23 @@ impl Webhook {
             || self.events.iter().any(|event| event == kind || Some(event.as_str()) == group)
     }
 
-    fn problem(&self) -> Option<&'static str> {
+    /// What of it makes no sense, and which of its keys that is about; empty: the table as a whole.
+    fn problem(&self) -> Option<(&'static str, &'static str)> {
         match (&self.url, &self.url_env) {
-            (None, None) => return Some("say where it is told: `url`, or `url_env`"),
-            (Some(_), Some(_)) => return Some("keep one of `url` and `url_env`"),
-            (Some(url), None) if !is_http_url(url) => return Some("`url` is no http or https URL"),
+            (None, None) => return Some(("", "say where it is told: `url`, or `url_env`")),
+            (Some(_), Some(_)) => return Some(("url_env", "keep one of `url` and `url_env`")),
+            (Some(url), None) if !is_http_url(url) => return Some(("url", "`url` is no http or https URL")),
             _ => {}
         }
         if self.format == WebhookFormat::Json && self.secret_env.is_none() {
-            return Some("add `secret_env`: what it is told is signed, so that it can tell who says so");
+            return Some((
+                "",
+                "add `secret_env`: what it is told is signed, so that it can tell who says so",
+            ));
         }
         let known = |event: &String| EVENT_GROUPS.contains(&event.split('.').next().unwrap_or_default());
-        (!self.events.iter().all(known))
-            .then_some("events are `verdict`, `release`, `incident`, `attention` and `range`, or one of them such as `verdict.fail`")
+        let what = "events are `verdict`, `release`, `incident`, `attention` and `range`, or one of them such as `verdict.fail`";
+        (!self.events.iter().all(known)).then_some(("events", what))
     }
 }
 
@@ -217,48 +249,34 @@ impl Config {
     /// Reads the text of an assay.toml and adds the providers known by name.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text).map_err(|error| ConfigError::Parse(told(&error)))?;
-        for (name, provider) in &config.providers {
-            let wrong = |what: &str| Err(ConfigError::Meaning(format!("[providers.{name}]: {what}")));
-            if !is_provider_name(name) {
-                return wrong("a provider's name has letters, digits, `-` and `_`, at most 64 of them");
-            }
-            if provider.kind == ProviderKind::OpenAi && provider.base_url.is_none() && known(name).is_none() {
-                return wrong(
-                    "add `base_url`, where its OpenAI-compatible server answers (it usually ends in /v1)",
-                );
-            }
-            if provider.base_url.as_deref().is_some_and(|url| !is_http_url(url)) {
-                return wrong("`base_url` is no http or https URL, such as http://127.0.0.1:8080/v1");
-            }
-            if provider.api_key_env.is_some() && provider.api_key_file.is_some() {
-                return wrong("keep one of `api_key_env` and `api_key_file`");
-            }
-            if provider.models.contains_key("") {
-                return wrong("`models.\"\"` names no model");
-            }
-            if provider.budget_usd_per_day.is_some() && provider.budget_per_day().is_none() {
-                return wrong("`budget_usd_per_day` is US dollars, more than 0 and at most 1000000000");
-            }
+        match config.problem() {
+            Some(problem) => Err(ConfigError::Meaning(problem.told(text))),
+            None => Ok(config),
         }
-        lease::problem(&config).map_or(Ok(()), |problem| Err(ConfigError::Meaning(problem)))?;
-        for (name, webhook) in &config.webhooks {
-            let problem = if is_provider_name(name) {
-                webhook.problem()
-            } else {
-                Some("a webhook's name has letters, digits, `-` and `_`, at most 64 of them")
+    }
+
+    /// The first thing that parses and makes no sense.
+    fn problem(&self) -> Option<Problem> {
+        let mut providers = self.providers.iter().filter_map(|(name, provider)| {
+            let (key, what) = provider.problem(name)?;
+            Some(Problem::new(&["providers", name, key], format!("[providers.{name}]: {what}")))
+        });
+        let mut webhooks = self.webhooks.iter().filter_map(|(name, webhook)| {
+            let (key, what) = match is_provider_name(name) {
+                true => webhook.problem()?,
+                false => ("", "a webhook's name has letters, digits, `-` and `_`, at most 64 of them"),
             };
-            if let Some(what) = problem {
-                return Err(ConfigError::Meaning(format!("[webhooks.{name}]: {what}")));
-            }
-        }
-        for (model, price) in &config.prices {
-            if price.exact().is_none() {
-                return Err(ConfigError::Meaning(format!(
-                    "[prices.\"{model}\"]: a price is US dollars for a million tokens: 0 or more, and less than nine billion"
-                )));
-            }
-        }
-        Ok(config)
+            Some(Problem::new(&["webhooks", name, key], format!("[webhooks.{name}]: {what}")))
+        });
+        let mut prices = self.prices.iter().filter(|(_, price)| price.exact().is_none()).map(|(model, _)| {
+            let what = "a price is US dollars for a million tokens: 0 or more, and less than nine billion";
+            Problem::new(&["prices", model], format!("[prices.\"{model}\"]: {what}"))
+        });
+        providers
+            .next()
+            .or_else(|| lease::problem(self))
+            .or_else(|| webhooks.next())
+            .or_else(|| prices.next())
     }
 
     /// The provider of that name: as configured, with what is known of that name filled in.
@@ -381,7 +399,7 @@ mod tests {
             let message = Config::parse(text).unwrap_err().to_string();
             assert!(message.contains(part), "{message}");
         };
-        check("[providers.x]\nkind = \"openai\"", "base_url");
+        check("[providers.x]\nkind = \"openai\"", "line 1, column 12: [providers.x]: add `base_url`");
         check("[providers.x]\nkind = \"openai\"\nbase_url = \"notaurl\"", "http or https");
         check("[providers.x]\nkind = \"openai\"\nbase_url = \"http:///v1\"", "http or https");
         check("[providers.x]\nkind = \"opnai\"", "line 2");

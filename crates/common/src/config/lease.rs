@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Config, Span};
+use super::{Config, Problem, Span};
 
 /// How long a share holds without being renewed, where assay.toml does not say.
 pub const DEFAULT_LEASE_TIME: Duration = Duration::from_secs(4);
@@ -27,24 +27,28 @@ impl Config {
 }
 
 /// What is wrong with both together: a lease must outlive one renewal that was lost.
-pub(super) fn problem(config: &Config) -> Option<String> {
+pub(super) fn problem(config: &Config) -> Option<Problem> {
     let said = |span: Option<Span>| if span.is_some() { "" } else { ", which it is where nothing is said" };
     let (time, beat) = (config.lease_time(), config.lease_beat());
     if beat < SHORTEST_BEAT {
-        return Some(format!("lease_beat = \"{}\": write 10ms or more", shown(beat)));
+        let what = format!("lease_beat = \"{}\": write 10ms or more", shown(beat));
+        return Some(Problem::new(&["lease_beat"], what));
     }
     if time > LONGEST_LEASE {
-        return Some(format!("lease_time = \"{}\": write 10m or less", shown(time)));
+        let what = format!("lease_time = \"{}\": write 10m or less", shown(time));
+        return Some(Problem::new(&["lease_time"], what));
     }
     (beat.saturating_mul(2) > time).then(|| {
-        format!(
+        let key = if config.lease_time.is_some() { "lease_time" } else { "lease_beat" };
+        let what = format!(
             "lease_time = \"{}\"{} is less than twice lease_beat = \"{}\"{}: one lost renewal would stop every \
              call; make the lease longer or the beat shorter",
             shown(time),
             said(config.lease_time),
             shown(beat),
             said(config.lease_beat),
-        )
+        );
+        Problem::new(&[key], what)
     })
 }
 
@@ -75,10 +79,10 @@ mod tests {
         check("", Ok((4_000, 1_000)));
         check("lease_time = \"500ms\"\nlease_beat = \"100ms\"", Ok((500, 100)));
         check("lease_time = \"2s\"", Ok((2_000, 1_000)));
-        check("lease_time = \"1s\"", Err("lease_beat = \"1s\", which it is where nothing is said"));
+        check("lease_time = \"1s\"", Err("line 1, column 1: lease_time = \"1s\" is less"));
         check("lease_beat = \"2001ms\"", Err("less than twice"));
         check("lease_beat = \"0s\"", Err("10ms or more"));
-        check("lease_time = \"1h\"", Err("10m or less"));
+        check("lease_time = \"1h\"", Err("line 1, column 1: lease_time = \"3600s\": write 10m or less"));
         check("lease_time = \"soon\"", Err("length of time"));
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::de::{Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{Config, Span};
+use super::{Config, Problem, Span};
 use crate::limit::{Dimension, Window};
 use crate::nearest::nearest;
 
@@ -150,16 +150,15 @@ impl TryFrom<Written> for Limits {
 
 impl Config {
     /// What of the limits is no error and yet of no use, each with its place.
-    pub fn limit_warnings(&self) -> Vec<String> {
+    pub fn limit_warnings(&self) -> Vec<Problem> {
         let mut warnings = Vec::new();
         for (name, provider) in &self.providers {
             let is_limited = provider.limits != Limits::default()
                 || provider.budget_usd_per_day.is_some()
                 || !provider.models.is_empty();
             if is_limited && !provider.is_remote() {
-                warnings.push(format!(
-                    "[providers.{name}]: its limits are of no use: nobody but this process answers its calls"
-                ));
+                let what = "its limits are of no use: nobody but this process answers its calls";
+                warnings.push(Problem::new(&["providers", name], format!("[providers.{name}]: {what}")));
             }
             for (model, of_model) in &provider.models {
                 let place = format!("[providers.{name}.models.\"{model}\".limits]");
@@ -167,9 +166,10 @@ impl Config {
                     let own = of_model.limits.of(dimension)?;
                     let account = most(&provider.limits, dimension).filter(|account| own > *account)?;
                     let key = key_of(dimension);
-                    Some(format!(
+                    let what = format!(
                         "{place}: {key} = {own} is more than the {account} of its account, which is what counts"
-                    ))
+                    );
+                    Some(Problem::new(&["providers", name, "models", model, "limits", key], what))
                 });
                 warnings.extend(above);
             }
@@ -239,6 +239,11 @@ mod tests {
         )
     }
 
+    fn warned(text: &str) -> Vec<String> {
+        let problems = Config::parse(text).unwrap().limit_warnings();
+        problems.iter().map(|problem| problem.told(text)).collect()
+    }
+
     #[test]
     fn a_limit_is_a_number_that_makes_sense() {
         let check = |limits: &str, parts: [&str; 2]| {
@@ -284,11 +289,12 @@ mod tests {
         let text = local("requests_per_minute = 60\nin_flight = 5")
             + "\n[providers.x.models.\"m\".limits]\nrequests_per_minute = 600\nin_flight = 5\ntokens_per_minute = 9"
             + "\n[providers.e]\nkind = \"echo\"\nbudget_usd_per_day = 1.0";
-        let warnings = Config::parse(&text).unwrap().limit_warnings();
+        let warnings = warned(&text);
         let [echo, model] = warnings.as_slice() else { panic!("{warnings:?}") };
-        assert!(echo.contains("[providers.e]"), "{echo}");
+        assert!(echo.starts_with("line 11, column 12: [providers.e]"), "{echo}");
+        let place = "line 8, column 1: [providers.x.models.\"m\".limits]: ";
         assert!(
-            model.contains("models.\"m\".limits]: requests_per_minute = 600 is more than the 60"),
+            model.starts_with(&format!("{place}requests_per_minute = 600 is more than the 60")),
             "{model}"
         );
     }
@@ -297,7 +303,7 @@ mod tests {
     fn a_model_is_held_to_its_account_however_that_counts() {
         let check = |account: &str, model: &str, expected: Option<&str>| {
             let text = format!("{}\n[providers.x.models.m.limits]\n{model}", local(account));
-            let warnings = Config::parse(&text).unwrap().limit_warnings();
+            let warnings = warned(&text);
             assert_eq!(warnings.len(), usize::from(expected.is_some()), "{warnings:?}");
             assert!(expected.is_none_or(|part| warnings[0].contains(part)), "{warnings:?}");
         };
@@ -325,7 +331,11 @@ mod tests {
     fn a_cap_is_an_amount_of_money() {
         let check = |usd: &str, expected: Option<i64>| {
             let text = format!("[providers.x]\nkind = \"echo\"\nbudget_usd_per_day = {usd}");
-            let cap = Config::parse(&text).map(|config| config.providers["x"].budget_per_day().unwrap().0);
+            let config = Config::parse(&text);
+            if let Err(error) = &config {
+                assert!(error.to_string().contains("line 3, column "), "{error}");
+            }
+            let cap = config.map(|config| config.providers["x"].budget_per_day().unwrap().0);
             assert_eq!(cap.ok(), expected, "{usd}");
         };
         check("2.5", Some(2_500_000_000));
