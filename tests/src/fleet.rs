@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use assay_common::id::RunId;
 use assay_queue::{Health, Queue};
-use assay_store::{Run, RunPool, Schema, Store, StoreUrl, create_database, drop_database};
+use assay_store::{OpenPool, Run, RunPool, Schema, Store, StoreUrl, create_database, drop_database};
 use fake_provider::{Books, FakeProvider};
 use serde_json::Value;
 use tokio::task::spawn_blocking;
@@ -237,7 +237,7 @@ impl World {
         // Those that were killed are buried by a leader only: what they held was given back, or the run were not over.
         let runs = self.store.open_runs().await.unwrap();
         assert!(runs.is_empty(), "{runs:?}");
-        for RunPool { pool, .. } in pools {
+        for OpenPool { pool: RunPool { pool, .. }, .. } in pools {
             assert_eq!(self.queue.depth(&pool).await.unwrap(), 0, "hints of {pool}");
         }
         self.store.close().await;

@@ -11,7 +11,7 @@ use assay_store::{AccountProblem, Member, Run, RunState, Store, StoreError, Stor
 use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
-use crate::fleet::{BROKER, UNSERVED};
+use crate::fleet::{BROKER, UNSERVED, queue_of};
 use crate::limits::resume_command;
 use crate::report::civil;
 use crate::steer::Action;
@@ -114,7 +114,8 @@ pub async fn reasons(
         RunState::Cancelling => reasons.push(cancelling(store, run).await?),
         RunState::Running | RunState::Completed | RunState::Cancelled => {}
     }
-    if now >= run.deadline_at {
+    // That of a paused run begins again with it.
+    if run.state != RunState::Paused && now >= run.deadline_at {
         reasons.push(Reason {
             kind: ReasonKind::Deadline,
             detail: format!("its deadline passed at {}", civil(run.deadline_at)),
@@ -124,7 +125,9 @@ pub async fn reasons(
     reasons.extend(budget(run));
     // A problem is told of an account, or of one model of it.
     let mut ours = BTreeSet::from([BROKER.to_owned()]);
-    ours.extend(suite.models.iter().flat_map(|model| [model.provider.clone(), model.name()]));
+    ours.extend(
+        suite.models.iter().flat_map(|model| [model.provider.clone(), model.name(), queue_of(&model.pool())]),
+    );
     let concerns = |account: &str| ours.contains(account);
     let problems = store.problems(now).await?.into_iter().filter(|(account, _)| concerns(account));
     let caller = match store.url() {
@@ -139,10 +142,12 @@ pub async fn reasons(
         Asker::Reader => store.living_members().await?,
         Asker::Coordinator(_) => store.members().await?,
     };
-    reasons.extend(nobody(&members, store.url(), asker));
+    let missing = nobody(&members, store.url(), asker);
+    let is_driven = missing.is_empty();
+    reasons.extend(missing);
     reasons.extend(held(&holders, &members, store.url(), asker));
     reasons.extend(suspected(&store.suspects(run.id).await?));
-    reasons.extend(waiting(store, run, now).await?);
+    reasons.extend(waiting(store, run, is_driven, now).await?);
     Ok(reasons)
 }
 
@@ -196,6 +201,12 @@ pub fn of_account(account: &str, problem: AccountProblem, caller: Caller) -> Rea
     if account == BROKER {
         let hint = "start the broker, or look at the leading coordinator's --queue; runs go on by themselves";
         let detail = format!("the broker cannot be reached since {since}: {detail}");
+        return Reason { kind: ReasonKind::Broker, detail, hint: Some(hint.to_owned()) };
+    }
+    if account.starts_with(BROKER) {
+        let hint =
+            "look at it in the broker; it holds nothing but hints, and may be deleted: it is made again";
+        let detail = format!("a queue cannot be used since {since}: {detail}");
         return Reason { kind: ReasonKind::Broker, detail, hint: Some(hint.to_owned()) };
     }
     if kind == UNSERVED {
@@ -363,13 +374,23 @@ fn suspected(suspects: &[Suspect]) -> Option<Reason> {
 }
 
 /// Every open job was given back, and none is due.
-async fn waiting(store: &Store, run: &Run, now: Micros) -> Result<Option<Reason>, StoreError> {
+async fn waiting(
+    store: &Store,
+    run: &Run,
+    is_driven: bool,
+    now: Micros,
+) -> Result<Option<Reason>, StoreError> {
+    let hint = if is_driven {
+        "nothing: it goes on then by itself"
+    } else {
+        "before that, nothing is gained by going on"
+    };
     let standing = store.standing(run.id).await?;
     let waits = run.state == RunState::Running && !standing.running && !standing.fresh;
     Ok(standing.next_due.filter(|due| waits && *due > now).map(|due| Reason {
         kind: ReasonKind::Waiting,
         detail: format!("every open job waits for its next try, the first until {}", civil(due)),
-        hint: Some("nothing: it goes on then by itself".to_owned()),
+        hint: Some(hint.to_owned()),
     }))
 }
 
@@ -455,5 +476,8 @@ mod tests {
         );
         let broker = format!("the broker cannot be reached {since}: refused");
         check(BROKER, "unreachable", "refused", (ReasonKind::Broker, &broker, "start the broker"));
+        let queue = format!("a queue cannot be used {since}: it is locked");
+        let name = queue_of("openai.1");
+        check(&name, "unreachable", "it is locked", (ReasonKind::Broker, &queue, "may be deleted"));
     }
 }

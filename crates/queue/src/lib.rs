@@ -53,6 +53,16 @@ pub enum QueueError {
         /// Why.
         reason: String,
     },
+    /// The broker answers, and what is asked of the queue of one pool fails. Other pools need not suffer from it.
+    #[error("cannot use the queue {queue} of {url}: {reason}")]
+    Unusable {
+        /// The queue, as the broker knows it.
+        queue: String,
+        /// Where, with its password masked.
+        url: String,
+        /// Why.
+        reason: String,
+    },
     /// The text that should have been the URL of a queue.
     #[error("{0}")]
     Url(String),

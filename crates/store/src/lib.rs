@@ -115,7 +115,7 @@ pub use open::{Schema, Store};
 pub use outbox::Delivery;
 pub use outcome::OutcomeRow;
 pub use packed::{CaseName, Mark};
-pub use pool::RunPool;
+pub use pool::{OpenPool, RunPool};
 pub use quarantine::Quarantine;
 pub use range::{Range, Signal, Subject};
 pub use registry::{Prompt, Provenance, Version};

@@ -35,17 +35,32 @@ impl RunPool {
 pub(crate) const PUT_POOL: &str =
     "INSERT INTO run_pools (run_id, pool, provider, model) VALUES ($1, $2, $3, $4)";
 
+/// A pool that open runs need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenPool {
+    /// The pool.
+    pub pool: RunPool,
+    /// Whether one of those runs has a budget.
+    pub has_budget: bool,
+}
+
 const OPEN_POOLS: &str = "
-    SELECT DISTINCT run_pools.pool, run_pools.provider, run_pools.model
+    SELECT run_pools.pool, run_pools.provider, run_pools.model,
+        CAST(MAX(CASE WHEN runs.budget_nano IS NULL THEN 0 ELSE 1 END) AS BIGINT)
     FROM runs JOIN run_pools ON run_pools.run_id = runs.id
-    WHERE runs.state IN ('running', 'paused', 'cancelling') ORDER BY run_pools.pool";
+    WHERE runs.state IN ('running', 'paused', 'cancelling')
+    GROUP BY run_pools.pool, run_pools.provider, run_pools.model ORDER BY run_pools.pool";
 
 impl Store {
     /// The pools of all runs that have not come to their end, by name.
-    pub async fn open_pools(&self) -> Result<Vec<RunPool>, StoreError> {
-        let rows: Vec<(String, String, String)> =
+    pub async fn open_pools(&self) -> Result<Vec<OpenPool>, StoreError> {
+        let rows: Vec<(String, String, String, i64)> =
             reading!(self, |conn| { Ok(sqlx::query_as(OPEN_POOLS).fetch_all(&mut *conn).await?) })?;
-        Ok(rows.into_iter().map(|(pool, provider, model)| RunPool { pool, provider, model }).collect())
+        let open = |(pool, provider, model, budgeted)| OpenPool {
+            pool: RunPool { pool, provider, model },
+            has_budget: budgeted > 0,
+        };
+        Ok(rows.into_iter().map(open).collect())
     }
 }
 

@@ -14,8 +14,18 @@ use crate::run::{RUN, Run, RunRow};
 pub(crate) const SQL: &[&str] = &[PAUSE_RUN, RESUME_RUN];
 
 const PAUSE_RUN: &str = "UPDATE runs SET state = 'paused' WHERE id = $1 AND state = 'running'";
-const RESUME_RUN: &str =
-    "UPDATE runs SET state = 'running', reason = NULL WHERE id = $1 AND state = 'paused'";
+// A deadline that has passed meanwhile begins again, as long as it was.
+const RESUME_RUN: &str = "
+    UPDATE runs SET state = 'running', reason = NULL,
+        deadline_at = CASE WHEN deadline_at > $2 THEN deadline_at ELSE $2 + deadline_at - created_at END
+    WHERE id = $1 AND state = 'paused'";
+
+/// What a statement that steers a run binds beside its id.
+enum Bound {
+    Nothing,
+    Moment,
+    ReasonAndMoment(String),
+}
 
 /// What became of a run that somebody steered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,30 +40,33 @@ impl Store {
     /// Pauses a run: no claim is granted after this returns, what is running finishes. Changes nothing when it is not
     /// running. `None`: there is no such run.
     pub async fn pause(&self, run: RunId, entry: AuditEntry) -> Result<Option<Steered>, StoreError> {
-        self.turn(PAUSE_RUN, run, None, entry).await
+        self.turn(PAUSE_RUN, run, Bound::Nothing, entry).await
     }
 
-    /// Lets a paused run go on. Changes nothing when it is not paused. `None`: there is no such run.
+    /// Lets a paused run go on; a deadline that has passed begins again. Changes nothing when it is not paused. `None`: there is no
+    /// such run.
     pub async fn resume(&self, run: RunId, entry: AuditEntry) -> Result<Option<Steered>, StoreError> {
-        self.turn(RESUME_RUN, run, None, entry).await
+        self.turn(RESUME_RUN, run, Bound::Moment, entry).await
     }
 
-    /// Changes a run by a statement that binds its id, and the reason and the moment where there is a reason.
+    /// Changes a run by a statement that binds its id, and what it says.
     async fn turn(
         &self,
         change: &'static str,
         run: RunId,
-        reason: Option<String>,
+        bound: Bound,
         entry: AuditEntry,
     ) -> Result<Option<Steered>, StoreError> {
         let id = run.to_string();
         let (changed, row): (bool, Option<RunRow>) = writing!(self, |conn| {
             // Claims that are under way hold the run: see `cancel`.
             sqlx::query(LOCK_RUN.text(conn.dialect())).bind(&id).execute(&mut *conn).await?;
-            let mut query = sqlx::query(change).bind(&id);
-            if let Some(reason) = &reason {
-                query = query.bind(plain(reason)).bind(entry.at.0);
-            }
+            let query = sqlx::query(change).bind(&id);
+            let query = match &bound {
+                Bound::Nothing => query,
+                Bound::Moment => query.bind(entry.at.0),
+                Bound::ReasonAndMoment(reason) => query.bind(plain(reason)).bind(entry.at.0),
+            };
             let changed = query.execute(&mut *conn).await?.rows_affected() > 0;
             if changed {
                 append_audit!(conn, &entry);
@@ -71,7 +84,7 @@ impl Store {
         reason: String,
         entry: AuditEntry,
     ) -> Result<Option<Steered>, StoreError> {
-        let steered = self.turn(CANCEL_RUN, run, Some(reason), entry).await?;
+        let steered = self.turn(CANCEL_RUN, run, Bound::ReasonAndMoment(reason), entry).await?;
         self.cancel_rest(run).await?;
         Ok(steered)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use assay_common::config::Provider;
-use assay_store::{Offer, RunPool};
+use assay_store::{Offer, OpenPool, RunPool};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -122,17 +122,31 @@ impl Server {
         self.drain(tasks).await
     }
 
-    /// Opens what is needed and not open, closes what is open and not needed.
-    fn follow(&mut self, needed: Vec<RunPool>, tasks: &mut Tasks) {
+    /// Opens what is needed and not open, closes what is open and not needed, or cannot be paid for any more.
+    fn follow(&mut self, needed: Vec<OpenPool>, tasks: &mut Tasks) {
+        let needed: Vec<_> = needed
+            .into_iter()
+            .map(|OpenPool { pool, has_budget }| {
+                let unpriced = self.lacks_price(&pool, has_budget);
+                (pool, unpriced)
+            })
+            .collect();
         self.open.retain(|name, open| {
-            let kept = needed.iter().any(|pool| pool.pool == *name);
-            if !kept {
+            let pool = needed.iter().find(|(pool, _)| pool.pool == *name);
+            if pool.is_none() {
                 tracing::info!(queue.pool = name, "no open run needs {name} any more");
+            }
+            let kept = pool.is_some_and(|(_, unpriced)| unpriced.is_none());
+            if !kept {
                 open.stop.cancel();
             }
             kept
         });
-        self.lacks.retain(|name, _| needed.iter().any(|pool| [&pool.provider, &pool.model].contains(&name)));
+        // What is said of a model is that it has no price.
+        let lacks = |name: &String, (pool, unpriced): &(RunPool, Option<String>)| {
+            pool.provider == *name || (pool.model == *name && unpriced.is_some())
+        };
+        self.lacks.retain(|name, _| needed.iter().any(|needed| lacks(name, needed)));
         let (now, lacks) = (Instant::now(), &mut self.lacks);
         self.unopened.retain(|provider, again_at| {
             let waits = *again_at > now;
@@ -141,12 +155,12 @@ impl Server {
             }
             waits
         });
-        for RunPool { pool, provider, model } in needed {
+        for (RunPool { pool, provider, model }, unpriced) in needed {
             let lacks = |name: &String| self.lacks.contains_key(name);
             if self.open.contains_key(&pool) || lacks(&provider) || lacks(&model) {
                 continue;
             }
-            if let Some(why) = self.lacks_price(&provider, &model) {
+            if let Some(why) = unpriced {
                 tracing::warn!(account.name = %provider, "cannot serve {model}: {why}");
                 self.lacks.insert(model, why);
                 continue;
@@ -180,13 +194,18 @@ impl Server {
         keys.missing().get(provider).cloned()
     }
 
-    /// Why it cannot hold the account's calls of a model to what they may cost in a day.
-    fn lacks_price(&self, provider: &str, model: &str) -> Option<String> {
+    /// Why it cannot hold the calls of a pool to what they may cost: to the money of the account for a day, or, where a run
+    /// `has_budget`, to that.
+    fn lacks_price(&self, RunPool { provider, model, .. }: &RunPool, has_budget: bool) -> Option<String> {
         let config = &self.environment.config;
-        config.provider(provider).filter(Provider::is_remote)?.budget_per_day()?;
-        config.price(model).is_none().then(|| {
-            format!("`{provider}` has a budget_usd_per_day, so its assay.toml needs [prices.\"{model}\"]")
-        })
+        let account = config.provider(provider).filter(Provider::is_remote)?;
+        let limited = match account.budget_per_day() {
+            Some(_) => format!("`{provider}` has a budget_usd_per_day"),
+            None if has_budget => "a run has a budget".to_owned(),
+            None => return None,
+        };
+        let is_priced = config.price(model).is_some();
+        (!is_priced).then(|| format!("{limited}, so its assay.toml needs [prices.\"{model}\"]"))
     }
 
     fn open(&mut self, spec: PoolSpec, tasks: &mut Tasks) -> Result<(), WorkerError> {

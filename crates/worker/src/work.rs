@@ -155,7 +155,8 @@ impl<'w> Work<'w> {
         }
         let Some(amount) = plan.most(self.grant.variant, prompt) else {
             let model = plan.model(self.grant.variant).name();
-            tracing::warn!(run.id = %self.grant.key.run, "cannot hold a budget without the price of {model} in assay.toml");
+            // Whoever serves the pool has said so, and is about to close it.
+            tracing::debug!(run.id = %self.grant.key.run, "cannot hold a budget without the price of {model} in assay.toml");
             return Some(Purchase::TooDear(SHORT_OF_MONEY));
         };
         let seq = u32::try_from(self.calls.len()).unwrap_or(u32::MAX);

@@ -6,7 +6,7 @@ use assay_common::clock::Micros;
 use assay_common::id::{AuditId, Digest};
 use assay_common::job::Decline;
 use assay_store::{
-    AuditEntry, Mandate, RunState, Scope, Standing, Steered, StoreUrl, Submission, Submitted, Token,
+    AuditEntry, Mandate, Run, RunState, Scope, Standing, Steered, StoreUrl, Submission, Submitted, Token,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -146,6 +146,22 @@ pub async fn a_paused_run_grants_nothing(place: StoreUrl) {
     assert_eq!(store.pause(run_id(9), entry(5, pause, run_id(9))).await.unwrap(), None, "an unknown run");
     let told: Vec<_> = store.audit(None, 10).await.unwrap().into_iter().map(|row| row.id).collect();
     assert_eq!(told, [entry(4, "", "").id, entry(2, "", "").id]);
+}
+
+/// A run that is let go on after its deadline has as much time as it had at first; before, it keeps the time that is left.
+pub async fn a_pause_does_not_outlast_the_deadline(place: StoreUrl) {
+    let fixture = Fixture::expanded(&place, 3).await;
+    let store = &fixture.store;
+    let Run { created_at, deadline_at, .. } = fixture.run().await;
+    let given = deadline_at.since(created_at);
+    let deadline_after_pause = async |n, at| {
+        store.pause(fixture.run, entry(n, "run.pause", fixture.run)).await.unwrap();
+        let resumed = AuditEntry { at, ..entry(n + 1, "run.resume", fixture.run) };
+        store.resume(fixture.run, resumed).await.unwrap().unwrap().run.deadline_at
+    };
+    assert_eq!(deadline_after_pause(1, created_at.plus(given / 2)).await, deadline_at);
+    let late = deadline_at.plus(given);
+    assert_eq!(deadline_after_pause(3, late).await, late.plus(given));
 }
 
 /// A run is cancelled by one, with the reason given; a paused one as well.

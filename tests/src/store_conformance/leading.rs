@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use assay_store::{Candidacy, Mandate, Offer, RunPool, RunState, StoreError, StoreUrl};
+use assay_store::{Candidacy, Mandate, Offer, OpenPool, RunPool, RunState, StoreError, StoreUrl};
 
 use super::fixture::{Fixture, NOW, finished, jobs, member_id, new_run, run_id};
 
@@ -85,14 +85,16 @@ pub async fn open_runs_need_their_pools(place: StoreUrl) {
     let mut run = new_run(run_id(2), fixture.suite.revision(), 1);
     run.pools = vec![pool("a"), pool("b")];
     store.create_run(run.clone()).await.unwrap();
-    let other = new_run(run_id(3), fixture.suite.revision(), 1);
-    store.create_run(assay_store::NewRun { pools: vec![pool("b"), pool("c")], ..other }).await.unwrap();
-    assert_eq!(store.open_pools().await.unwrap(), [pool("a"), pool("b"), pool("c")]);
+    let mut other = new_run(run_id(3), fixture.suite.revision(), 1);
+    (other.pools, other.budget) = (vec![pool("b"), pool("c")], None);
+    store.create_run(other).await.unwrap();
+    let open = |name: &str, has_budget| OpenPool { pool: pool(name), has_budget };
+    assert_eq!(store.open_pools().await.unwrap(), [open("a", true), open("b", true), open("c", false)]);
     let ids = async || store.open_runs().await.unwrap().iter().map(|run| run.id).collect::<Vec<_>>();
     assert_eq!(ids().await, [run_id(1), run_id(2), run_id(3)]);
     assert!(store.cancel(run_id(2), "enough".into(), NOW).await.unwrap());
     store.finish(Mandate::Own, run_id(2), NOW).await.unwrap().unwrap();
-    assert_eq!(store.open_pools().await.unwrap(), [pool("b"), pool("c")]);
+    assert_eq!(store.open_pools().await.unwrap(), [open("b", false), open("c", false)]);
     assert_eq!(ids().await, [run_id(1), run_id(3)]);
     let mut known = store.known_pools().await.unwrap();
     known.sort();

@@ -173,3 +173,31 @@ async fn several_workers_share_a_budget() {
     assert_spent(&run, &provider);
     world.end(workers.into_iter().chain([coordinator]).collect()).await;
 }
+
+/// Who does not know the price of a call cannot hold a run to its budget: he takes none of its jobs, and what he lacks is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_lacks_the_price_says_so_and_takes_nothing() {
+    let provider = provider(script()).await;
+    let mut world = World::new().await;
+    write(&world.place, &provider, 50);
+    let coordinator = world.coordinator();
+    world.ready().await;
+    let priced = std::fs::read_to_string(world.place.path().join("assay.toml")).unwrap();
+    let (unpriced, _) = priced.split_once("[prices.").unwrap();
+    world.place.write("assay.toml", unpriced);
+    let poor = world.worker();
+    let id = world.submit_sums().await;
+    let lack = "cannot: a run has a budget, so its assay.toml needs [prices.\"fake/small\"]";
+    world
+        .until("what is missing is told", async || {
+            world.client(&["status", &id.to_string()]).await.expect(0).stdout.contains(lack)
+        })
+        .await;
+    assert_eq!(poor.log().matches("cannot serve fake/small").count(), 1, "{}", poor.log());
+    assert_eq!(provider.bill().totals().calls, 0);
+    world.place.write("assay.toml", priced);
+    let rich = world.worker();
+    let run = watch(&world.store).await;
+    assert_spent(&run, &provider);
+    world.end(vec![coordinator, poor, rich]).await;
+}

@@ -90,7 +90,7 @@ async fn without_a_coordinator_what_is_queued_is_finished_and_the_next_takes_ove
     let run = world.submit_sums().await;
     world.done(run, 200).await;
     first.kill();
-    let pool = world.store.open_pools().await.unwrap().remove(0).pool;
+    let pool = world.store.open_pools().await.unwrap().remove(0).pool.pool;
     let queued = world.queue.depth(&pool).await.unwrap();
     let done = world.run(run).await.done();
     // What the workers took in advance comes on top.

@@ -166,7 +166,7 @@ impl Leader {
         if let Some(workers) = seen.workers {
             attention.look(environment, &rounds.pools(), &workers).await?;
         }
-        broker.look(environment, seen.undispatched.as_ref()).await?;
+        broker.look(environment, rounds, seen.undispatched.as_ref()).await?;
         match seen.undispatched {
             None => {
                 undispatched.ends();

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::environment::Environment;
 use crate::run::DriveError;
 pub(crate) use attention::UNSERVED;
-pub(crate) use broker::BROKER;
+pub(crate) use broker::{BROKER, queue_of};
 
 use election::Election;
 use member::Membership;

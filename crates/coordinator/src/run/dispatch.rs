@@ -15,11 +15,16 @@ use tracing::field::Empty;
 
 use super::fair::{Demand, RoundRobin};
 use super::flow::{Candidates, Flow};
+use super::round::with_sources;
 use super::window;
 use crate::environment::Environment;
 
 /// A queue that no open run has needed for this long is deleted.
 const IDLE_FOR: Duration = Duration::from_secs(60 * 60);
+/// A queue that cannot be used is left alone for so many times as long as it took to find out, so that most of the time is the
+/// others'; and for this long at least.
+const REST: u32 = 3;
+const LEAST_REST: Duration = Duration::from_millis(500);
 
 /// Why a window could not be filled.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +35,17 @@ pub enum DispatchError {
     /// The queue took nothing.
     #[error(transparent)]
     Queue(#[from] QueueError),
+}
+
+/// What keeps one queue from being used, while the broker answers.
+#[derive(Clone, Debug)]
+pub(crate) struct Unusable {
+    /// Since when.
+    pub(crate) since: Instant,
+    /// Why, at the last attempt.
+    pub(crate) why: String,
+    /// It is tried again then.
+    again_at: Instant,
 }
 
 /// An open run, as dispatch sees it.
@@ -70,12 +86,13 @@ struct PoolQueue {
     clean: bool,
     /// When an open run last needed it.
     needed: Instant,
+    unusable: Option<Unusable>,
 }
 
 impl Default for PoolQueue {
     fn default() -> Self {
         let (flows, turns) = Default::default();
-        Self { flows, turns, clean: false, needed: Instant::now() }
+        Self { flows, turns, clean: false, needed: Instant::now(), unusable: None }
     }
 }
 
@@ -85,7 +102,13 @@ impl Dispatch {
         Self(pools.into_iter().map(|pool| (pool, PoolQueue::default())).collect())
     }
 
-    /// Fills the window of every pool that `senders` need. `prefetch`: what the workers of each take in advance.
+    /// The pools whose queues cannot be used.
+    pub(crate) fn unusable(&self) -> impl Iterator<Item = (&str, &Unusable)> {
+        self.0.iter().filter_map(|(name, pool)| Some((name.as_str(), pool.unusable.as_ref()?)))
+    }
+
+    /// Fills the window of every pool that `senders` need. `prefetch`: what the workers of each take in advance. A queue that
+    /// cannot be used holds up no other.
     pub(crate) async fn fill(
         &mut self,
         environment: &Environment,
@@ -102,7 +125,7 @@ impl Dispatch {
             let pace = senders.iter().map(|sender| sender.pace).sum();
             let size = window::size(prefetch.get(name).copied().unwrap_or(0), pace);
             let pool = self.0.entry(name.to_owned()).or_default();
-            let hints = pool.fill(environment, name, &senders, size).await?;
+            let hints = pool.try_to_fill(environment, name, &senders, size).await?;
             if hints > 0 {
                 tracing::debug!(
                     queue.pool = name,
@@ -117,8 +140,16 @@ impl Dispatch {
 
     async fn delete_idle(&mut self, environment: &Environment) -> Result<(), DispatchError> {
         while let Some(name) = self.first_idle() {
-            environment.queue.delete(&name).await?;
-            tracing::info!(queue.pool = %name, "deleted the queue of {name}: no run has needed it for an hour");
+            match environment.queue.delete(&name).await {
+                Ok(()) => {
+                    tracing::info!(queue.pool = %name, "deleted the queue of {name}: no run has needed it for an hour");
+                }
+                // Whoever spoiled it may keep it.
+                Err(QueueError::Unusable { reason, .. }) => {
+                    tracing::warn!(queue.pool = %name, error = %reason, "left the idle queue of {name}: {reason}");
+                }
+                Err(error) => return Err(error.into()),
+            }
             self.0.remove(&name);
         }
         Ok(())
@@ -130,6 +161,40 @@ impl Dispatch {
 }
 
 impl PoolQueue {
+    /// [`PoolQueue::fill`], unless the queue cannot be used, or was found to be so a moment ago: then none are sent.
+    async fn try_to_fill(
+        &mut self,
+        environment: &Environment,
+        name: &str,
+        senders: &[&Sender<'_>],
+        size: u64,
+    ) -> Result<usize, DispatchError> {
+        let began = Instant::now();
+        if self.unusable.as_ref().is_some_and(|unusable| began < unusable.again_at) {
+            self.needed = began;
+            return Ok(0);
+        }
+        match self.fill(environment, name, senders, size).await {
+            Ok(hints) => {
+                if self.unusable.take().is_some() {
+                    tracing::info!(queue.pool = name, "the queue of {name} can be used again");
+                }
+                Ok(hints)
+            }
+            Err(DispatchError::Queue(error @ QueueError::Unusable { .. })) => {
+                let why = with_sources(&error);
+                if self.unusable.is_none() {
+                    tracing::warn!(queue.pool = name, error = %why, "{why}; trying again until it works");
+                }
+                let since = self.unusable.take().map_or(began, |unusable| unusable.since);
+                let again_at = Instant::now() + (began.elapsed() * REST).max(LEAST_REST);
+                self.unusable = Some(Unusable { since, why, again_at });
+                Ok(0)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Sends hints until `size` are in the queue; returns how many it took.
     async fn fill(
         &mut self,

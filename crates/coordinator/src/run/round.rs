@@ -10,7 +10,7 @@ use assay_store::{Mandate, Member, Run, RunPool, StoreError};
 use tokio::time::Instant;
 
 use super::course::{Course, Standing};
-use super::dispatch::{Dispatch, DispatchError};
+use super::dispatch::{Dispatch, DispatchError, Unusable};
 use super::sweep::{Beats, prefetch, served_by, sweep};
 use crate::environment::Environment;
 
@@ -107,6 +107,11 @@ impl Rounds {
     /// The pools of the runs that were taken up.
     pub(crate) fn pools(&self) -> BTreeSet<&RunPool> {
         self.courses.values().flat_map(Course::pools).collect()
+    }
+
+    /// The pools whose queues cannot be used.
+    pub(crate) fn unusable(&self) -> impl Iterator<Item = (&str, &Unusable)> {
+        self.dispatch.unusable()
     }
 
     /// One round over `runs`, as their rows are now; those that were not taken up are passed over, and those taken up

@@ -78,6 +78,15 @@ impl Link {
         QueueError::Unavailable { url: self.url.to_string(), reason: reason.to_string() }
     }
 
+    /// The error for what failed of a queue: its own, as long as the connection stands.
+    pub(super) fn failed(&self, queue: impl ToString, reason: impl ToString) -> QueueError {
+        if !matches!(&*self.state.borrow(), State::Up(connection) if connection.status().connected()) {
+            return self.unavailable(reason);
+        }
+        let (queue, url, reason) = (queue.to_string(), self.url.to_string(), reason.to_string());
+        QueueError::Unusable { queue, url, reason }
+    }
+
     /// Whether it can be used now.
     pub(super) fn health(&self) -> Health {
         match &*self.state.borrow() {

@@ -64,7 +64,7 @@ impl Publisher {
         let slot = self.slot(pool);
         let mut slot = slot.lock().await;
         let channel = self.channel(&mut slot, pool).await?;
-        let queue = self.answer(topology::declare(&channel, pool)).await?;
+        let queue = self.answer(pool, topology::declare(&channel, pool)).await?;
         *slot = Some(channel);
         Ok(queue.message_count().into())
     }
@@ -73,7 +73,7 @@ impl Publisher {
         let slot = self.slot(pool);
         let mut slot = slot.lock().await;
         let channel = self.channel(&mut slot, pool).await?;
-        self.answer(async {
+        self.answer(pool, async {
             topology::declare(&channel, pool).await?;
             channel.queue_purge(topology::queue_of(pool), QueuePurgeOptions::default()).await
         })
@@ -88,7 +88,7 @@ impl Publisher {
         let mut slot = slot.lock().await;
         let channel = self.channel(&mut slot, pool).await?;
         let queue = topology::queue_of(pool);
-        self.answer(channel.queue_delete(queue, QueueDeleteOptions::default())).await?;
+        self.answer(pool, channel.queue_delete(queue, QueueDeleteOptions::default())).await?;
         self.pools.lock().unwrap_or_else(PoisonError::into_inner).remove(pool);
         Ok(())
     }
@@ -107,7 +107,7 @@ impl Publisher {
         if let Some(channel) = slot.take().filter(|channel| channel.status().connected()) {
             return Ok(channel);
         }
-        self.answer(async {
+        self.answer(pool, async {
             let channel = connection.create_channel().await?;
             topology::declare(&channel, pool).await?;
             channel.confirm_select(ConfirmSelectOptions::default()).await?;
@@ -116,10 +116,15 @@ impl Publisher {
         .await
     }
 
-    async fn answer<T>(&self, asked: impl Future<Output = lapin::Result<T>>) -> Result<T, QueueError> {
+    async fn answer<T>(
+        &self,
+        pool: &str,
+        asked: impl Future<Output = lapin::Result<T>>,
+    ) -> Result<T, QueueError> {
+        let failed = |reason: String| self.link.failed(topology::queue_of(pool), reason);
         match timeout(ANSWER, asked).await {
-            Ok(answer) => answer.map_err(|error| self.link.unavailable(error)),
-            Err(_) => Err(self.link.unavailable(format!("no answer within {} s", ANSWER.as_secs()))),
+            Ok(answer) => answer.map_err(|error| failed(error.to_string())),
+            Err(_) => Err(failed(format!("no answer within {} s", ANSWER.as_secs()))),
         }
     }
 }

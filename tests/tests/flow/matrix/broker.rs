@@ -1,6 +1,7 @@
 //! A broker that is away, dies, freezes, is full, forgets, closes channels, and delivers what is no hint. Hints are all it
 //! has: nothing is lost or paid twice for, whatever becomes of them.
 
+use std::fs;
 use std::time::Duration;
 
 use assay_common::id::RunId;
@@ -173,12 +174,12 @@ async fn row_10_hints_purged_doubled_deleted_and_wiped() {
             let stranger = RunId::new(Uuid::from_u128(1));
             let hint = |run| move |ordinal| Hint { run, ordinal };
             let meddled: Vec<_> = (0..400).map(hint(run)).chain((0..50).map(hint(stranger))).collect();
-            queue.purge(&pool.pool).await.unwrap();
+            queue.purge(&pool.pool.pool).await.unwrap();
             for _ in 0..2 {
-                queue.publish(&pool.pool, &meddled).await.unwrap();
+                queue.publish(&pool.pool.pool, &meddled).await.unwrap();
             }
-            queue.delete(&pool.pool).await.unwrap();
-            queue.publish(&pool.pool, &meddled).await.unwrap();
+            queue.delete(&pool.pool.pool).await.unwrap();
+            queue.publish(&pool.pool.pool, &meddled).await.unwrap();
         }
         if round == 1 {
             assert!(!world.run(run).await.state.is_over(), "there is nothing left to forget");
@@ -191,6 +192,41 @@ async fn row_10_hints_purged_doubled_deleted_and_wiped() {
     assert_eq!(world.finished(run).await.state, RunState::Completed);
     assert_eq!(variants(world.report(run)), expected);
     world.end(workers.into_iter().chain([coordinator]).collect()).await;
+}
+
+/// A queue that somebody has made in another way cannot be used. That holds up its own pool alone, is told with its name, and ends
+/// when it is deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_cannot_be_used_holds_up_no_other() {
+    let node = breakable().await;
+    let provider = provider(1).await;
+    let mut world = World::on(node.url().to_owned()).await;
+    world.place.provider(provider.base_url(), "").sums(50, "");
+    let suite = fs::read_to_string(world.place.path().join("suite.yaml")).unwrap();
+    world.place.write(
+        "other.yaml",
+        suite.replace("fake/small", "fake/other").replace("suite: sums", "suite: other"),
+    );
+    let queue = format!("assay.jobs.v1.{}", pool());
+    let named = format!("rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)");
+    node.ctl(&["eval", &format!("rabbit_amqqueue:declare({named}, true, false, [], none, <<\"test\">>).")]);
+    let coordinator = world.coordinator();
+    let worker = world.worker();
+    let stuck = world.submit_sums().await;
+    let other = world.submit(&world.place.path().join("other.yaml")).await;
+    world.finished(other).await;
+    world
+        .until("the queue is named", async || {
+            let told = world.client(&["status", &stuck.to_string()]).await.expect(0).stdout;
+            told.contains("a queue cannot be used since") && told.contains(&queue)
+        })
+        .await;
+    let moved = world.client(&["status", &other.to_string()]).await.expect(0).stdout;
+    assert!(!moved.contains("cannot be used"), "{moved}");
+    assert_eq!(world.run(stuck).await.done(), 0);
+    node.ctl(&["delete_queue", &queue]);
+    assert_eq!(world.finished(stuck).await.passed, 50);
+    world.end(vec![worker, coordinator]).await;
 }
 
 /// The broker takes a worker that holds hints for long for dead and closes its channel. The calls go on, and their hints,

@@ -18,7 +18,7 @@ const MAX_FINISH_REASON_BYTES: usize = 64;
 /// More tokens than any call has: a count beyond is no count.
 const ABSURD_TOKENS: u64 = 1_000_000_000_000;
 /// The longest wait that is believed.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 #[derive(Deserialize)]
 struct Completion {
@@ -233,7 +233,7 @@ mod tests {
             &[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT"), ("date", "Sun, 06 Nov 1994 08:49:27 GMT")],
             Some(10.0),
         );
-        check(&[("retry-after", "99999999999999999999")], Some(86_400.0));
+        check(&[("retry-after", "99999999999999999999")], Some(31_536_000.0));
         check(&[("retry-after", "-5")], None);
         check(&[("retry-after", "NaN")], None);
         check(&[("retry-after", "soon")], None);
