@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use assay_common::job::CONVICTED_AFTER;
 use assay_common::outcome::{ErrorKind, Outcome};
-use assay_store::{ResultRow, Run, RunState};
+use assay_store::{OutcomeRow, ResultRow, Run, RunState};
 
 use crate::provider::Job;
 
@@ -42,6 +42,28 @@ pub(crate) fn look(run: &Run) -> Vec<String> {
     wrong
 }
 
+/// What must hold of a run and of its jobs that have ended, at every moment: I2, I15.
+pub(crate) fn look_at_outcomes<'r>(
+    run: &Run,
+    ended: impl Iterator<Item = &'r OutcomeRow> + Clone,
+) -> Vec<String> {
+    let count = |is: fn(&Outcome) -> bool| ended.clone().filter(|row| is(&row.outcome)).count() as u64;
+    let recount = [
+        count(|outcome| *outcome == Outcome::Passed),
+        count(|outcome| *outcome == Outcome::Failed),
+        count(|outcome| matches!(outcome, Outcome::Errored(_))),
+        count(|outcome| *outcome == Outcome::Cancelled),
+    ];
+    let mut wrong = Vec::new();
+    if recount != [run.passed, run.failed, run.errored, run.cancelled] {
+        wrong.push(format!("run {}: I15: its jobs are {recount:?}, its counts are not: {run:?}", run.id));
+    }
+    if ended.clone().any(|row| row.ordinal >= run.cursor) {
+        wrong.push(format!("run {}: I2: a job behind its cursor has ended: {run:?}", run.id));
+    }
+    wrong
+}
+
 /// What befell a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Circumstances {
@@ -69,18 +91,8 @@ pub(crate) fn judge(
     befell: Circumstances,
 ) -> Vec<String> {
     let mut wrong = look(run);
+    wrong.extend(look_at_outcomes(run, rows.iter().map(|row| &row.row)));
     let mut fail = |what: String| wrong.push(format!("run {}: {what}", run.id));
-    let counts =
-        |outcome: fn(&Outcome) -> bool| rows.iter().filter(|row| outcome(&row.row.outcome)).count() as u64;
-    let recount = [
-        counts(|outcome| *outcome == Outcome::Passed),
-        counts(|outcome| *outcome == Outcome::Failed),
-        counts(|outcome| matches!(outcome, Outcome::Errored(_))),
-        counts(|outcome| *outcome == Outcome::Cancelled),
-    ];
-    if recount != [run.passed, run.failed, run.errored, run.cancelled] {
-        fail(format!("I15: its rows are {recount:?}, its counts are not: {run:?}"));
-    }
     let ordinals: Vec<_> = rows.iter().map(|row| row.row.ordinal).collect();
     if ordinals != (0..run.cursor).collect::<Vec<_>>() {
         fail(format!("I1: of {} expanded jobs these have an outcome: {ordinals:?}", run.cursor));
@@ -290,6 +302,7 @@ pub(crate) mod tests {
         // A gate that has decided may leave the rest out.
         check(&[], |(run, _, _)| (run.planned, run.stopped_early) = (3, true));
         check(&["I2:"], |(run, _, _)| run.failed = 1);
+        check(&["I2:"], |(_, rows, _)| rows[1].row.ordinal = 2);
         check(&["I4:"], |(_, rows, _)| rows[0].calls = 2);
         check(&["I4:"], |(_, rows, _)| rows[0].calls = 0);
         check(&["I5:"], |(_, _, calls)| calls[0].attempt = 2);

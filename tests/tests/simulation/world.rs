@@ -253,7 +253,7 @@ impl World {
         }
     }
 
-    /// Looks at every run: I2, I7; and at how its jobs have ended, when more of them have.
+    /// Looks at every run: I2, I7; and at how its jobs have ended, when anything of it has changed.
     async fn look(&self) -> Vec<Run> {
         let mut runs = Vec::new();
         for (id, _) in &self.runs {
@@ -264,22 +264,23 @@ impl World {
             }
             let known = self.seen.lock().unwrap().insert(*id, run.clone());
             if known.as_ref() != Some(&run) {
-                self.look_at_outcomes(*id).await;
+                self.look_at_outcomes(&run).await;
             }
             runs.push(run);
         }
         runs
     }
 
-    /// How a job has ended stays (I3).
-    async fn look_at_outcomes(&self, run: RunId) {
-        let rows = self.ground.store.outcomes(run, None, 1_000).await.unwrap();
+    /// What a run counts is what its jobs are (I2, I15), and how a job has ended stays (I3).
+    async fn look_at_outcomes(&self, run: &Run) {
+        let rows = self.ground.store.outcomes(run.id, None, 1_000).await.unwrap();
+        oracle::look_at_outcomes(run, rows.iter()).into_iter().for_each(|wrong| self.ground.tell(wrong));
         let mut known = self.outcomes.lock().unwrap();
         for row in rows {
-            let first = *known.entry((run, row.ordinal, row.generation)).or_insert(row.outcome);
+            let first = *known.entry((run.id, row.ordinal, row.generation)).or_insert(row.outcome);
             if first != row.outcome {
-                self.ground
-                    .tell(format!("I3: job {} of {run} was {first:?}, is {:?}", row.ordinal, row.outcome));
+                let (run, ordinal, now) = (run.id, row.ordinal, row.outcome);
+                self.ground.tell(format!("I3: job {ordinal} of {run} was {first:?}, is {now:?}"));
             }
         }
     }

@@ -22,8 +22,8 @@ impl World {
         let troubled = self.ground.skies.troubled();
         let befell = Circumstances { errors: self.plan.providers_fail(), troubled };
         for (id, suite) in &self.runs {
-            self.look_at_outcomes(*id).await;
             let run = store.run(*id).await.unwrap().expect("what was submitted is there");
+            self.look_at_outcomes(&run).await;
             if !run.state.is_over() {
                 continue;
             }
