@@ -458,6 +458,12 @@ impl Command {
         }
     }
 
+    /// Whether it never asks a coordinator, wherever one is.
+    pub(crate) fn is_local(&self) -> bool {
+        let is_work = matches!(self, Self::Run(_) | Self::Coordinator(_) | Self::Worker(_));
+        is_work || matches!(self, Self::Migrate { .. } | Self::Prune { .. } | Self::Token { .. })
+    }
+
     /// Whether it runs until it is told to stop.
     pub(crate) fn is_of_a_fleet(&self) -> bool {
         matches!(self, Self::Coordinator(_) | Self::Worker(_))

@@ -34,6 +34,10 @@ fn combinations_that_make_no_fleet_are_refused() {
         &["coordinator", "--store", postgres, "--queue", rabbit, "--listen", "nowhere"],
         &["--listen nowhere", "cannot listen"],
     );
+    for local in [&["run", "suite.yaml"][..], &["migrate"], &["worker", "--queue", rabbit]] {
+        let asked = [local, &["--server", "http://127.0.0.1:1"]].concat();
+        check(&asked, &["--server: this command asks no coordinator", "assay submit"]);
+    }
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
 }
 

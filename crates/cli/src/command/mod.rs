@@ -30,6 +30,7 @@ mod token;
 mod validate;
 mod worker;
 
+use anyhow::anyhow;
 use assay_common::trace::Tracer;
 use assay_coordinator::steer::Action;
 use assay_store::StoreError;
@@ -43,6 +44,10 @@ use crate::settings::Settings;
 pub(crate) async fn call(args: Args, tracer: Tracer) -> Result<Exit, Exit> {
     if let Command::Schema = args.command {
         return schema::call();
+    }
+    if args.command.is_local() && args.common.server_typed {
+        let why = "this command asks no coordinator; leave the flag out, or send a suite to one with `assay submit`";
+        return Err(Exit::Input(anyhow!("--server: {why}")));
     }
     let settings = Settings::load(&args.common, tracer)?;
     let store = settings.store.to_string();
