@@ -105,6 +105,7 @@ impl World {
 
 /// `by_people`: they cancelled the run, and nothing of it is ever asked again. What errored before a gate ended it may be.
 fn judged(entry: &Entry, cancelled: Option<Instant>, by_people: bool) -> Call {
+    let cancelled = cancelled.filter(|_| by_people || entry.job.2 == 0);
     Call {
         job: entry.job,
         attempt: entry.attempt,
@@ -113,7 +114,8 @@ fn judged(entry: &Entry, cancelled: Option<Instant>, by_people: bool) -> Call {
         seen: entry.seen,
         answered: entry.answered,
         troubled: entry.line.is_troubled(),
-        after_cancel: (by_people || entry.job.2 == 0)
-            && cancelled.is_some_and(|cancelled| entry.line.born > cancelled),
+        after_cancel: cancelled.and_then(|cancelled| entry.at.checked_duration_since(cancelled)),
+        newborn: cancelled.is_some_and(|cancelled| entry.line.born > cancelled),
+        heard: entry.heard,
     }
 }
