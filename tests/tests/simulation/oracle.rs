@@ -1,4 +1,8 @@
 //! The oracle: what must hold of a run that is over, from its rows and the providers' bill; and at every look before.
+//!
+//! `fleet`: what must hold of the fleet, whatever its runs come to
+
+pub(crate) mod fleet;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
