@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A fleet on a PostgreSQL and a RabbitMQ of its own, against the fake provider, while one worker after the other is killed
-# with -9, the broker is restarted and the database is killed. Prints what was lost, doubled and paid twice; exit 0 where
-# nothing was lost or doubled and no more paid twice than was in flight at deaths.
+# with -9, the broker is restarted and the database is killed. Prints what was lost, doubled and paid twice, and how jobs
+# ended; exit 0 where nothing was lost or doubled, no more paid twice than was in flight at deaths, and no job errored but
+# as poison.
 #
 #   tests/chaos.sh [--jobs 50000] [--workers 4] [--in-flight 50] [--latency-ms 100] [--kill-every SECONDS, 5]
 set -euo pipefail

@@ -1,10 +1,12 @@
 //! Chaos: a fleet at work while its workers are killed one after the other, its broker is restarted, and its database is
 //! killed; then the oracle's table.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use assay_common::id::RunId;
+use assay_common::outcome::{ErrorKind, Outcome as End};
 use assay_store::Store;
 use fake_provider::Books;
 use tokio::task::block_in_place;
@@ -16,6 +18,8 @@ use crate::postgres::Server;
 use crate::rabbitmq::Node;
 use crate::scenes::provider;
 
+/// Outcomes read at a time.
+const PAGE: u32 = 10_000;
 /// How often the run is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -39,14 +43,37 @@ pub struct Schedule {
 pub struct Outcome {
     schedule: Schedule,
     books: Books,
+    ends: Ends,
     deaths: u64,
     took: Duration,
 }
 
+/// How jobs ended that are all answered well, as soon as somebody lives long enough to ask: how many of them in each way.
+#[derive(Debug, Default)]
+struct Ends(BTreeMap<String, u64>);
+
+impl Ends {
+    fn count(&mut self, end: End) {
+        let name = match end {
+            End::Errored(kind) => format!("errored ({})", kind.word()),
+            end => end.word().to_owned(),
+        };
+        *self.0.entry(name).or_default() += 1;
+    }
+
+    /// Whether nothing but chance kept a job from passing: that it was called again and again by who was just killed.
+    fn hold(&self) -> bool {
+        let mut allowed = Self::default();
+        [End::Passed, End::Errored(ErrorKind::Poison)].into_iter().for_each(|end| allowed.count(end));
+        self.0.keys().all(|name| allowed.0.contains_key(name))
+    }
+}
+
 impl Outcome {
-    /// Whether nothing is lost or doubled, and no more is paid twice than was in flight at deaths.
+    /// Whether nothing is lost or doubled, no more is paid twice than was in flight at deaths, and every job passed, but for
+    /// what those deaths made look like poison.
     pub fn holds(&self) -> bool {
-        self.books.hold(self.most_paid_twice())
+        self.books.hold(self.most_paid_twice()) && self.ends.hold()
     }
 
     /// How many workers died.
@@ -72,6 +99,9 @@ impl fmt::Display for Outcome {
         writeln!(f, "{:<28} {:>9}", "broker restarts", 1)?;
         writeln!(f, "{:<28} {:>9}", "database kills and restarts", 1)?;
         write!(f, "{}", self.books)?;
+        for (name, jobs) in &self.ends.0 {
+            writeln!(f, "{name:<28} {jobs:>9}")?;
+        }
         writeln!(f, "{:<28} {:>9}", "in flight at deaths, at most", self.most_paid_twice())?;
         let verdict = if self.holds() { "the promise holds" } else { "THE PROMISE IS BROKEN" };
         write!(f, "\n{verdict}")
@@ -112,8 +142,19 @@ pub async fn chaos(schedule: Schedule, server: &Server, node: &Node) -> Outcome 
     world.finished(run).await;
     let took = started.elapsed();
     let books = books(&world.store, run, &[provider.bill()]).await;
+    let ends = ends(&world.store, run).await;
     world.end(workers.into_iter().chain([coordinator]).collect()).await;
-    Outcome { schedule, books, deaths, took }
+    Outcome { schedule, books, ends, deaths, took }
+}
+
+async fn ends(store: &Store, run: RunId) -> Ends {
+    let (mut ends, mut last) = (Ends::default(), None);
+    loop {
+        let page = store.outcomes(run, last, PAGE).await.expect("the store answers again");
+        let Some(row) = page.last() else { return ends };
+        last = Some(row.ordinal);
+        page.into_iter().for_each(|row| ends.count(row.outcome));
+    }
 }
 
 /// Kills and replaces one worker after the other until the run is over; returns how many.
@@ -147,5 +188,26 @@ async fn killing(
 async fn until_done(store: &Store, run: RunId, jobs: u32) {
     while !matches!(store.run(run).await, Ok(Some(run)) if run.done() >= u64::from(jobs)) {
         sleep(LOOK_EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_breaks_the_promise_unless_it_is_poison() {
+        let check = |ended: &[End], holds: bool| {
+            let mut ends = Ends::default();
+            ended.iter().for_each(|end| ends.count(*end));
+            assert_eq!(ends.hold(), holds, "{ended:?}");
+        };
+        check(&[End::Passed, End::Passed], true);
+        check(&[End::Passed, End::Errored(ErrorKind::Poison)], true);
+        for wrong in
+            [End::Failed, End::Cancelled, End::Errored(ErrorKind::Provider), End::Errored(ErrorKind::GaveUp)]
+        {
+            check(&[End::Passed, wrong], false);
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -12,6 +13,9 @@ use tokio::time::{Instant, sleep};
 
 use super::{EVENTUALLY, LOOK_EVERY};
 use crate::assay::Ran;
+
+/// What Linux counts the time of processes in, on every machine: a hundredth of a second.
+const TICK: Duration = Duration::from_millis(10);
 
 /// A process of a fleet. Dropped, it is killed.
 pub struct Process {
@@ -44,6 +48,16 @@ impl Process {
     /// The memory it has resident, in MiB.
     pub fn memory_mib(&self) -> u64 {
         memory_mib(self.id(), "VmRSS:").unwrap()
+    }
+
+    /// The time for which it has computed, on all processors together.
+    pub fn cpu(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
+        // Its name comes first, in parentheses, and may have blanks; then the state, and from there on numbers.
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        let ticks = |field: &str| field.parse::<u64>().unwrap();
+        let [user, system] = [11, 12].map(|field| ticks(fields.split_whitespace().nth(field).unwrap()));
+        TICK * u32::try_from(user + system).unwrap()
     }
 
     /// Sets a soft limit of the running process, as `prlimit` names it: `nofile`, `fsize`.

@@ -31,6 +31,7 @@ fn read(mut arguments: impl Iterator<Item = String>) -> anyhow::Result<Schedule>
         let number = arguments.next().with_context(|| format!("{flag} takes a number"))?;
         let number: u32 = number.parse().with_context(|| format!("{flag} {number}"))?;
         match flag.as_str() {
+            "--jobs" if number == 0 => bail!("--jobs 0 leaves nothing to lose: a run has one job at least"),
             "--jobs" => schedule.jobs = number,
             "--workers" => schedule.workers = number.max(1) as usize,
             "--in-flight" => schedule.in_flight = number.max(1).into(),

@@ -62,6 +62,8 @@ struct State {
     dead: bool,
     frozen_until: Option<Instant>,
     cut_until: Option<Instant>,
+    /// When the store last kept it waiting, or did not answer.
+    held_up: Option<Instant>,
     /// Whether anything befell it alone: what it held may have been given to others, and what it knew may be lost.
     troubled: bool,
 }
@@ -181,6 +183,11 @@ impl Line {
         held(&self.state).troubled
     }
 
+    /// Whether the store kept it waiting, or did not answer, within so long before now.
+    pub(crate) fn was_held_up(&self, within: Duration) -> bool {
+        held(&self.state).held_up.is_some_and(|last| last.elapsed() <= within)
+    }
+
     /// A point at which it waits for the world: ready when it goes on from there.
     pub(crate) async fn come_to_point(&self) {
         if self.mortal {
@@ -221,6 +228,9 @@ impl Line {
         let away = held(&self.skies.outage_until).is_some_and(|until| until > Instant::now());
         let cut = held(&self.state).cut_until.is_some_and(|until| until > Instant::now());
         let passes = !away && !cut && !chance.happens(weather.cut);
+        if slow || !passes {
+            held(&self.state).held_up = Some(Instant::now());
+        }
         let (name, kind) = (&self.name, if reads { "reads" } else { "writes" });
         self.skies.note(&format!("{name} {kind} {point:?} {passes}"));
         passes

@@ -4,7 +4,7 @@
 //! - `plan`: what is drawn from a seed: the fleet, its runs, and what befalls it when; `chance`: the draws
 //! - `line`: the line of one process to the store, on which it dies, freezes, waits and is cut off
 //! - `provider`: the providers, with the bill; `process`: workers and coordinators, one life after the other
-//! - `world`: a plan is played to its end; `oracle`: what must hold then, and at every look before; `gate`: what is drawn of gates
+//! - `world`: a plan is played to its end; `oracle`: what must hold then, and at every look before, of runs and of the fleet; `gate`: what is drawn of gates
 //!   that look again and again, and what they may make of a run
 //!
 //! ```sh
@@ -32,6 +32,7 @@ use std::thread;
 use std::time::Duration;
 
 use assay_common::suite::Suite;
+use oracle::fleet::LEAST_WINDOW;
 use plan::{Event, Fleet, Plan, Weather};
 use tokio::runtime::{Builder, Handle};
 use tokio::time::Instant;
@@ -93,6 +94,7 @@ fn every_seed_holds_every_invariant() {
         }
         None => (0..number("SEEDS").unwrap_or(SEEDS)).collect(),
     };
+    assert!(!seeds.is_empty(), "SEEDS=0 plays nothing: leave it out for {SEEDS} seeds");
     let (began, count) = (Instant::now(), seeds.len());
     let (mut reports, mut failed) = (Vec::with_capacity(count), Vec::new());
     for portion in seeds.chunks(PORTION) {
@@ -188,6 +190,25 @@ fn a_pause_takes_nothing_from_a_gate_that_wants_more() {
         assert_eq!(report.wrong, [""; 0], "paused after {millis} ms");
     }
     assert!(played.iter().any(|(_, report)| report.gates.topped_up > 0), "no gate wanted more");
+}
+
+/// However long a run is, hints of it fill the window of its queue and no more: what the worker takes in advance (134), and five
+/// seconds of its work, which is a dozen jobs in its best second, with three calls in flight of 50 ms to 1.5 s each (I10).
+#[test]
+fn a_queue_holds_a_window_of_a_run_of_any_length() {
+    let plan = |cases| {
+        let drawn = Plan::draw(5);
+        let mut suite = Suite { budget: None, ..plan::smallest() };
+        suite.dataset.cases = cases;
+        let (weather, events, trouble) = (Weather::default(), Vec::new(), Duration::from_secs(3));
+        let (fleet, suites) = (Fleet::Of(1, 1), vec![suite]);
+        Plan { fleet, suites, weather, events, trouble, fatal: None, ..drawn }
+    };
+    for (cases, report) in simulate_all(&[300, 900], plan) {
+        assert_eq!(report.wrong, [""; 0], "{cases} jobs");
+        let deepest = report.deepest;
+        assert!((LEAST_WINDOW..=134 + 5 * 12).contains(&deepest), "{deepest} hints of {cases} jobs");
+    }
 }
 
 /// What a seed finds it finds again: the same things happen at the same moments.

@@ -1,12 +1,20 @@
 //! The oracle: what must hold of a run that is over, from its rows and the providers' bill; and at every look before.
+//!
+//! `fleet`: what must hold of the fleet, whatever its runs come to
+
+pub(crate) mod fleet;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use assay_common::job::CONVICTED_AFTER;
 use assay_common::outcome::{ErrorKind, Outcome};
 use assay_store::{OutcomeRow, ResultRow, Run, RunState};
 
 use crate::provider::Job;
+
+/// How long a process that the store answers may go on with a run that was cancelled.
+pub(crate) const TWO_HEARTBEATS: Duration = Duration::from_secs(2);
 
 /// A call as the oracle judges it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +31,20 @@ pub(crate) struct Call {
     pub(crate) answered: bool,
     /// Whether anything befell the process that asked: what it knew may be lost.
     pub(crate) troubled: bool,
-    /// Whether that process began after the run's cancellation had answered.
-    pub(crate) after_cancel: bool,
+    /// How long after the run's cancellation had answered it began; `None`: before, or of a run that was not cancelled.
+    pub(crate) after_cancel: Option<Duration>,
+    /// Whether its process too began after that.
+    pub(crate) newborn: bool,
+    /// Whether everything that its process asked the store for in [`TWO_HEARTBEATS`] before it was answered, and soon.
+    pub(crate) heard: bool,
+}
+
+impl Call {
+    /// Whether whoever made it must have known that its run was cancelled.
+    fn is_unwanted(&self) -> bool {
+        let told = |after| after > TWO_HEARTBEATS && self.heard && !self.troubled;
+        self.after_cancel.is_some_and(|after| self.newborn || told(after))
+    }
 }
 
 /// What must hold of a run at every moment: I2, I7.
@@ -124,8 +144,8 @@ pub(crate) fn judge(
     for job in by_job.into_keys() {
         fail(format!("I5: {job:?} was called and is no job"));
     }
-    if calls.iter().any(|call| call.after_cancel) {
-        fail("I16: a process that began after the cancellation made a call of it".to_owned());
+    if let Some(call) = calls.iter().find(|call| call.is_unwanted()) {
+        fail(format!("I16: whoever made this call must have known of the cancellation: {call:?}"));
     }
     let surely: i64 =
         calls.iter().filter(|call| call.told && call.seen && !call.troubled).map(|call| call.cost).sum();
@@ -274,7 +294,9 @@ pub(crate) mod tests {
             seen: true,
             answered: true,
             troubled: false,
-            after_cancel: false,
+            after_cancel: None,
+            newborn: false,
+            heard: true,
         }
     }
 
@@ -324,7 +346,15 @@ pub(crate) mod tests {
             (run.passed, run.errored) = (1, 1);
         });
         check(&["I17:"], |(_, rows, _)| rows[0].crash_claims = 3);
-        check(&["I16:"], |(_, _, calls)| calls[0].after_cancel = true);
+        check(&[], |(_, _, calls)| calls[0].after_cancel = Some(TWO_HEARTBEATS));
+        check(&["I16:"], |(_, _, calls)| calls[0].after_cancel = Some(TWO_HEARTBEATS * 2));
+        check(&["I16:"], |(_, _, calls)| {
+            (calls[0].after_cancel, calls[0].newborn) = (Some(Duration::ZERO), true);
+        });
+        // Whom nobody answered could not know.
+        check(&[], |(_, _, calls)| {
+            (calls[0].after_cancel, calls[0].heard) = (Some(TWO_HEARTBEATS * 2), false);
+        });
         check(&["I26:"], |(run, rows, calls)| {
             calls.push(Call { attempt: 2, ..call(0) });
             (rows[0].claims, rows[0].calls, run.cost) = (2, 2, NanoUsd(15));

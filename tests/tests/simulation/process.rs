@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use crate::chance::Chance;
 use crate::line::{Line, Skies};
+use crate::oracle::fleet;
 use crate::provider::{Door, Providers};
 
 /// Of what is waited for, scaled down.
@@ -59,7 +60,7 @@ pub(crate) enum Kind {
 /// A place in the fleet, in which one life of a process follows another.
 #[derive(Debug)]
 pub(crate) struct Place {
-    kind: Kind,
+    pub(crate) kind: Kind,
     number: usize,
     pub(crate) clock: Clock,
     chance: Chance,
@@ -127,7 +128,7 @@ impl Place {
     async fn one_life(&self, ground: &Ground, Life { line, shutdown }: Life, life: u64) {
         // Sorted by their beginning, as the ids of members are.
         let member = MemberId::new(Uuid::from_u64_pair(life, self.number as u64 + 1));
-        let told = shutdown.soft.clone();
+        let (told, is_laptop) = (shutdown.soft.clone(), self.kind == Kind::Laptop);
         let mut running = AbortOnDropHandle::new(tokio::spawn(match self.kind {
             Kind::Worker => worker(ground, &line, self.clock.clone(), member, shutdown.clone()),
             Kind::Coordinator => coordinator(ground, &line, self.clock.clone(), member, shutdown.clone()),
@@ -144,29 +145,22 @@ impl Place {
                     ended = timeout(GRACE, &mut running) => ended,
                 };
                 let Ok(ended) = ended else {
-                    let name = &line.name;
                     line.die();
-                    return ground.tell(format!("I20: {name} did not stop within {GRACE:?}"));
+                    return ground.tell(fleet::ended(&line.name, true, is_laptop, None));
                 };
                 ended
             }
         };
         ground.skies.note(&format!("{} ends", line.name));
-        match ended {
-            Ok(Ok(())) if told.is_cancelled() => {}
-            // Whoever cannot say good-bye is buried later, with empty hands.
-            Ok(Err(error)) if told.is_cancelled() && error.starts_with("failed to leave") => {}
-            // `assay run` ends when the store is away for longer than its patience, and says so.
-            Ok(Err(error)) if self.kind == Kind::Laptop && error.contains("cannot reach the store") => {}
-            ended => ground.tell(format!("I20: {} ended with {ended:?}", line.name)),
-        }
+        let ended = ended.unwrap_or_else(|panic| Err(panic.to_string()));
+        ground.tell(fleet::ended(&line.name, told.is_cancelled(), is_laptop, Some(&ended)));
     }
 }
 
 impl Ground {
-    /// Something that may not happen has happened.
-    pub(crate) fn tell(&self, what: String) {
-        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+    /// What may not happen has happened.
+    pub(crate) fn tell(&self, what: impl IntoIterator<Item = String>) {
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner).extend(what);
     }
 }
 

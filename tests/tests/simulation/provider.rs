@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::chance::Chance;
 use crate::line::{Line, Skies};
+use crate::oracle::TWO_HEARTBEATS;
 
 /// A job in one generation: run, ordinal, generation.
 pub(crate) type Job = (RunId, u64, u32);
@@ -29,6 +30,10 @@ pub(crate) struct Entry {
     pub(crate) attempt: u32,
     /// Who asked.
     pub(crate) line: Arc<Line>,
+    /// When.
+    pub(crate) at: Instant,
+    /// Whether the store had answered it all that it asked in the time before, and soon.
+    pub(crate) heard: bool,
     /// What it cost.
     pub(crate) cost: NanoUsd,
     /// Whether a reply said so.
@@ -124,6 +129,8 @@ impl Providers {
             job: (run.parse().unwrap(), ordinal.parse().unwrap(), generation.parse().unwrap()),
             attempt: attempt.parse().unwrap(),
             line: Arc::clone(line),
+            at: Instant::now(),
+            heard: !line.was_held_up(TWO_HEARTBEATS),
             cost: NanoUsd(0),
             told: false,
             seen: false,

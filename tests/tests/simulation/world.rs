@@ -3,6 +3,7 @@
 
 mod befall;
 mod judge;
+mod queues;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -22,7 +23,7 @@ use uuid::Uuid;
 
 use crate::chance::Chance;
 use crate::line::{Line, Skies};
-use crate::oracle;
+use crate::oracle::{self, fleet};
 use crate::plan::{Plan, case, numbered};
 use crate::process::{Ground, Place};
 use crate::provider::Providers;
@@ -51,6 +52,8 @@ pub(crate) struct Report {
     pub(crate) poison: Vec<String>,
     /// What gates made of its runs.
     pub(crate) gates: Gates,
+    /// The most hints that waited in one queue, as far as anybody looked.
+    pub(crate) deepest: u64,
 }
 
 /// How often gates had a say.
@@ -68,8 +71,8 @@ impl Report {
     /// Of a history that ended in a panic.
     pub(crate) fn of_panic() -> Self {
         let wrong = vec!["it ended in a panic".to_owned()];
-        let (lasted, calls, points, poison, gates) = Default::default();
-        Self { wrong, history: Digest::of(b"panic"), lasted, calls, points, poison, gates }
+        let (lasted, calls, points, poison, gates, deepest) = Default::default();
+        Self { wrong, history: Digest::of(b"panic"), lasted, calls, points, poison, gates, deepest }
     }
 }
 
@@ -87,7 +90,8 @@ pub(crate) async fn play(plan: Plan, aside: Handle) -> Report {
     let poison = std::mem::take(&mut *world.poison.lock().unwrap());
     let gates = *world.gates.lock().unwrap();
     let (lasted, calls) = (began.elapsed(), ground.providers.bill().len());
-    Report { wrong, history, lasted, calls, points, poison, gates }
+    let deepest = *world.deepest.lock().unwrap();
+    Report { wrong, history, lasted, calls, points, poison, gates, deepest }
 }
 
 struct World {
@@ -109,6 +113,10 @@ struct World {
     /// The cases of jobs that were called poison.
     poison: Mutex<Vec<String>>,
     gates: Mutex<Gates>,
+    /// What bounds the hints in a queue.
+    crowd: Mutex<fleet::Crowd>,
+    /// The most of them in one queue.
+    deepest: Mutex<u64>,
 }
 
 impl World {
@@ -140,7 +148,7 @@ impl World {
         };
         let lives = Mutex::new(places.iter().map(live).collect());
         let chance = Chance::new(plan.seed, 4);
-        let (cancelled, seen, outcomes, poison, gates) = Default::default();
+        let (cancelled, seen, outcomes, poison, gates, crowd, deepest) = Default::default();
         let runs = Vec::new();
         let mut world = Self {
             plan,
@@ -156,6 +164,8 @@ impl World {
             outcomes,
             poison,
             gates,
+            crowd,
+            deepest,
         };
         for number in 0..world.plan.suites.len() {
             let suite = world.plan.suites[number].clone();
@@ -182,9 +192,7 @@ impl World {
             }
         };
         let (one, other) = tokio::join!(ask(1), ask(2));
-        if one != other {
-            self.ground.tell(format!("I22: one key made the runs {one} and {other}"));
-        }
+        self.ground.tell(fleet::one_run(&[one, other]));
         one
     }
 
@@ -222,8 +230,7 @@ impl World {
                 return;
             }
             if began.elapsed() > PATIENCE {
-                let open: Vec<_> = runs.iter().filter(|run| !run.state.is_over()).collect();
-                return self.ground.tell(format!("I27: {PATIENCE:?} after the last fault: {open:?}"));
+                return self.ground.tell(fleet::all_over(&runs, PATIENCE));
             }
             for (place, run) in runs.iter().enumerate().filter(|(_, run)| run.state == RunState::Paused) {
                 skies.note(&format!("resume {}", run.id));
@@ -241,46 +248,46 @@ impl World {
         let lives = std::mem::take(&mut *self.lives.lock().unwrap());
         for life in lives {
             if let Err(error) = life.await {
-                self.ground.tell(format!("a process ended in a panic: {error}"));
+                self.ground.tell([format!("a process ended in a panic: {error}")]);
             }
         }
         let members = self.ground.store.members().await.unwrap();
-        let stopped = |name: &str| alive.iter().any(|line| line.name == name && !line.is_dead());
-        let left: Vec<_> =
-            members.into_iter().map(|member| member.host).filter(|host| stopped(host)).collect();
-        if !left.is_empty() {
-            self.ground.tell(format!("I20: these stopped and did not leave: {left:?}"));
-        }
+        let members: Vec<_> = members.into_iter().map(|member| member.host).collect();
+        let stopped = alive.iter().filter(|line| !line.is_dead());
+        let stopped: Vec<_> = stopped.map(|line| line.name.clone()).collect();
+        self.ground.tell(fleet::left(&members, &stopped));
     }
 
-    /// Looks at every run: I2, I7; and at how its jobs have ended, when anything of it has changed.
+    /// Looks at every run: I2, I7; at how its jobs have ended, when anything of it has changed; and at the queues.
     async fn look(&self) -> Vec<Run> {
-        let mut runs = Vec::new();
+        let (mut runs, mut ended) = (Vec::new(), 0);
         for (id, _) in &self.runs {
             let run = self.ground.store.run(*id).await.unwrap().expect("what was submitted is there");
-            oracle::look(&run).into_iter().for_each(|wrong| self.ground.tell(wrong));
+            self.ground.tell(oracle::look(&run));
             if run.stopped_early {
                 self.cancelled.lock().unwrap().entry(*id).or_insert_with(Instant::now);
             }
             let known = self.seen.lock().unwrap().insert(*id, run.clone());
+            ended += run.done().saturating_sub(known.as_ref().map_or(0, Run::done));
             if known.as_ref() != Some(&run) {
                 self.look_at_outcomes(&run).await;
             }
             runs.push(run);
         }
+        self.look_at_queues(ended).await;
         runs
     }
 
     /// What a run counts is what its jobs are (I2, I15), and how a job has ended stays (I3).
     async fn look_at_outcomes(&self, run: &Run) {
         let rows = self.ground.store.outcomes(run.id, None, 1_000).await.unwrap();
-        oracle::look_at_outcomes(run, rows.iter()).into_iter().for_each(|wrong| self.ground.tell(wrong));
+        self.ground.tell(oracle::look_at_outcomes(run, rows.iter()));
         let mut known = self.outcomes.lock().unwrap();
         for row in rows {
             let first = *known.entry((run.id, row.ordinal, row.generation)).or_insert(row.outcome);
             if first != row.outcome {
                 let (run, ordinal, now) = (run.id, row.ordinal, row.outcome);
-                self.ground.tell(format!("I3: job {ordinal} of {run} was {first:?}, is {now:?}"));
+                self.ground.tell([format!("I3: job {ordinal} of {run} was {first:?}, is {now:?}")]);
             }
         }
     }

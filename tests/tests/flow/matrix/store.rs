@@ -191,7 +191,9 @@ async fn submissions_are_refused(place: &Workplace, store: &Store) {
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
 }
 
-/// Whatever they left half asked, the connections to the database stay good for others.
+/// Whatever they left half asked, the connections to the database stay good for others. A coordinator has ten of them, and how
+/// many is no setting: thirty clients at once are three for each, so that some hang up while they wait for a connection and
+/// some while they have one, as fewer would with two.
 #[tokio::test(flavor = "multi_thread")]
 async fn row_17_clients_that_hang_up() {
     let mut world = World::new().await;

@@ -62,20 +62,44 @@ async fn row_04_a_frozen_worker_wakes_after_its_burial() {
     world.end(workers.into_iter().chain([coordinator]).collect()).await;
 }
 
-/// It finishes and records the calls in flight, gives back what has not begun, and claims nothing more.
+/// Has PostgreSQL write down each claim that is committed, and whose it is.
+const EVERY_CLAIM: &str = "
+    CREATE TABLE claims (member TEXT NOT NULL);
+    CREATE FUNCTION claimed() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN INSERT INTO claims VALUES (NEW.member); RETURN NULL; END';
+    CREATE TRIGGER claimed AFTER UPDATE ON jobs FOR EACH ROW
+        WHEN (NEW.state = 'running' AND (OLD.state, OLD.attempt) <> (NEW.state, NEW.attempt))
+        EXECUTE FUNCTION claimed()";
+
+/// It finishes and records the calls in flight, gives back what has not begun, claims nothing more, and ends before its grace
+/// does. Its slots get free while the last calls end, with hundreds of jobs pending: whoever went on would claim then.
 #[tokio::test(flavor = "multi_thread")]
 async fn row_05_a_worker_told_to_stop_with_a_hundred_calls_in_flight() {
-    const JOBS: u32 = 600;
-    let provider = provider(1_000).await;
+    const JOBS: u32 = 800;
+    let provider = provider(3_000).await;
     let mut world = World::new().await;
+    world.sql(EVERY_CLAIM);
     world.place.provider(provider.base_url(), "in_flight = 100").sums(JOBS, "");
     let coordinator = world.coordinator();
     let mut first = world.worker();
     let run = world.submit_sums().await;
     world.calls(&provider, 150).await;
+    let members = world.store.members().await.unwrap();
+    let member = members.into_iter().find(|member| member.pid == first.id()).expect("it works").id;
     let second = world.worker();
+    let claims = || -> u32 {
+        world.query(&format!("SELECT count(*) FROM claims WHERE member = '{member}'")).parse().unwrap()
+    };
     first.terminate();
+    first.logged("stopping worker").await;
+    // What it was just claiming is committed by now, and none of its calls is over.
+    sleep(Duration::from_millis(500)).await;
+    let claimed = claims();
+    assert!(claimed >= 150, "{claimed} claims");
+    assert!(first.is_running() && provider.bill().in_flight >= 50, "there is nothing to wait for");
     assert!(first.wait().await.success(), "{}", first.log());
+    assert!(!first.log().contains("the grace is over"), "{}", first.log());
+    assert_eq!(claims(), claimed, "it claimed after it was told to stop");
     let left = world.store.members().await.unwrap();
     assert!(left.iter().all(|member| member.pid != first.id()), "{left:?}");
     assert_eq!(world.finished(run).await.passed, u64::from(JOBS));

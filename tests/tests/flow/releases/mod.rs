@@ -11,7 +11,7 @@
 mod clock;
 mod fleet;
 mod hostile;
-mod notify;
+pub(crate) mod notify;
 mod races;
 mod ranges;
 mod rehearsal;

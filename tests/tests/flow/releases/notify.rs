@@ -25,20 +25,25 @@ const PROMOTE: [&str; 5] = ["prompt", "promote", "support@1", "--channel", "prod
 
 /// Somebody who is told, and what he answers.
 #[derive(Default)]
-pub(super) struct Receiver {
+pub(crate) struct Receiver {
     status: AtomicU16,
     told: Mutex<Vec<(HeaderMap, Value)>>,
 }
 
 impl Receiver {
     /// Listens on a free port of this machine; returns its URL.
-    pub(super) async fn start(status: u16) -> (Arc<Self>, String) {
+    pub(crate) async fn start(status: u16) -> (Arc<Self>, String) {
         let receiver = Arc::new(Self { status: AtomicU16::new(status), ..Self::default() });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://localhost:{}/hook", listener.local_addr().unwrap().port());
         let router = Router::new().route("/hook", post(take)).with_state(Arc::clone(&receiver));
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         (receiver, url)
+    }
+
+    /// All that came, with its headers.
+    pub(crate) fn everything(&self) -> String {
+        format!("{:?}", self.told.lock().unwrap())
     }
 
     pub(super) fn kinds(&self) -> Vec<String> {

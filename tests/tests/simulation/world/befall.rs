@@ -76,6 +76,7 @@ impl World {
             let hint = |run| (0..hints).map(move |_| run);
             let hints: Vec<_> =
                 runs.flat_map(hint).map(|run| Hint { run, ordinal: self.chance.number(0..60) }).collect();
+            self.crowd.lock().unwrap().doubled += hints.len() as u64;
             self.ground.queue.publish(&pool, &hints).await?;
         }
         Ok(())
@@ -91,7 +92,7 @@ impl World {
             }
         });
         if let Err(error @ SteerError::NoRun(_)) = answer.await {
-            self.ground.tell(format!("I22: {error}"));
+            self.ground.tell([format!("I22: {error}")]);
         }
     }
 }

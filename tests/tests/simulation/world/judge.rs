@@ -4,13 +4,13 @@ use assay_common::id::MemberId;
 use assay_common::outcome::{ErrorKind, Outcome};
 use assay_common::suite::Suite;
 use assay_coordinator::report::assemble;
-use assay_store::{Mandate, ResultRow, Run, RunState, StoreError};
+use assay_store::{ResultRow, Run, RunState};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Gates, START, World};
 use crate::gate::{self, Judged};
-use crate::oracle::{self, Call, Circumstances, Rows};
+use crate::oracle::{self, Call, Circumstances, Rows, fleet};
 use crate::plan::asked;
 use crate::provider::{Entry, expected};
 
@@ -39,16 +39,13 @@ impl World {
                 let model = &suite.models[suite.variant(row.row.variant).model].model;
                 expected(&asked(suite, row.row.variant, &row.row.case_id), model)
             };
-            let wrong =
-                oracle::judge(&run, &Rows { rows: &rows, earlier: &earlier }, &calls, expected, befell);
-            wrong.into_iter().for_each(|wrong| self.ground.tell(wrong));
+            let rows_of_all = Rows { rows: &rows, earlier: &earlier };
+            self.ground.tell(oracle::judge(&run, &rows_of_all, &calls, expected, befell));
             self.judge_gate(&run, suite, &rows).await;
             self.fenced(&run).await;
         }
         let known = store.runs(None, 100).await.unwrap().len();
-        if known != self.runs.len() {
-            self.ground.tell(format!("I22: {} runs were asked for, there are {known}", self.runs.len()));
-        }
+        self.ground.tell(fleet::as_many(self.runs.len(), known));
     }
 
     /// What its gate made of a run, and what was written down of that, is what the same rows come to afresh.
@@ -60,7 +57,7 @@ impl World {
         let attempts = store.attempts(run.id).await.unwrap();
         let verdict = assemble(store, suite, run).await.unwrap().verdict;
         let judged = Judged { run, suite, rows, attempts: &attempts, verdict: verdict.as_ref() };
-        gate::judge(judged).into_iter().for_each(|wrong| self.ground.tell(wrong));
+        self.ground.tell(gate::judge(judged));
         self.count(|gates| {
             gates.stopped += usize::from(run.stopped_early);
             gates.topped_up += attempts.len();
@@ -74,7 +71,7 @@ impl World {
         for recorded in store.verdicts_of_run(run.id).await.unwrap() {
             self.count(|gates| gates.verdicts += 1);
             if !fresh.contains(&&recorded.evidence) {
-                self.ground.tell(format!("run {}: verdict {recorded:?}, afresh {fresh:?}", run.id));
+                self.ground.tell([format!("run {}: verdict {recorded:?}, afresh {fresh:?}", run.id)]);
             }
         }
     }
@@ -94,17 +91,14 @@ impl World {
             store.give_up(old, run.id, String::new(), START).await.err(),
             store.bury(old, MemberId::new(Uuid::from_u128(9)), START).await.err(),
         ];
-        if !refused.iter().all(|error| matches!(error, Some(StoreError::Deposed { .. }))) {
-            self.ground.tell(format!("I18: {:?} was not refused: {refused:?}", Mandate::Epoch(0)));
-        }
-        if store.run(run.id).await.unwrap().as_ref() != Some(run) {
-            self.ground.tell(format!("I18: run {} was changed by a leader of the past", run.id));
-        }
+        let now = store.run(run.id).await.unwrap();
+        self.ground.tell(fleet::fenced(run, now.as_ref(), &refused));
     }
 }
 
 /// `by_people`: they cancelled the run, and nothing of it is ever asked again. What errored before a gate ended it may be.
 fn judged(entry: &Entry, cancelled: Option<Instant>, by_people: bool) -> Call {
+    let cancelled = cancelled.filter(|_| by_people || entry.job.2 == 0);
     Call {
         job: entry.job,
         attempt: entry.attempt,
@@ -113,7 +107,8 @@ fn judged(entry: &Entry, cancelled: Option<Instant>, by_people: bool) -> Call {
         seen: entry.seen,
         answered: entry.answered,
         troubled: entry.line.is_troubled(),
-        after_cancel: (by_people || entry.job.2 == 0)
-            && cancelled.is_some_and(|cancelled| entry.line.born > cancelled),
+        after_cancel: cancelled.and_then(|cancelled| entry.at.checked_duration_since(cancelled)),
+        newborn: cancelled.is_some_and(|cancelled| entry.line.born > cancelled),
+        heard: entry.heard,
     }
 }
