@@ -211,6 +211,10 @@ async fn limits_that_may_not_be_meant_so_are_told() {
     let told = place.write("suite.yaml", endless).assay(&["validate", "suite.yaml"]).expect(0).stderr;
     let parts = ["warning", "suite.yaml:6", "4000 tokens in one window", "help: set `max_tokens`"];
     assert!(parts.iter().all(|part| told.contains(part)), "{told}");
+    write(&place, &provider, "limits = { output_tokens_per_minute = 7 }");
+    let told = place.assay(&["validate", "suite.yaml"]).expect(0).stderr;
+    let parts = ["warning", "suite.yaml:6", "8 tokens", "allows 7 output_tokens", "help: lower `max_tokens`"];
+    assert!(parts.iter().all(|part| told.contains(part)), "{told}");
     let limits = "limits = { requests_per_minute = 6000 }\n";
     write(&place, &provider, &format!("{limits}{}", own("small")));
     let set = ["limits", "set", "fake/small", "--requests-per-minute", "7000", "--reason", "r"];
