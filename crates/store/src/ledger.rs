@@ -34,7 +34,7 @@ use assay_common::limit::Dimension;
 pub use ask::{ALL, Answer, Ask, Refusal, Why};
 pub use clock::OwnClock;
 pub(crate) use grant::reduced;
-pub use headroom::Profile;
+pub use headroom::{Profile, SPREAD_US};
 pub use known::{Cut, Known, Learned, Said, Set, Stranger};
 pub use pace::Pace;
 pub use part::{Grant, Part};

@@ -6,6 +6,8 @@
 
 #[path = "../src/limit/clock.rs"]
 mod clock;
+#[path = "../src/limit/largest.rs"]
+mod largest;
 #[path = "../src/limit/line.rs"]
 mod line;
 #[path = "../src/limit/rate.rs"]
@@ -41,7 +43,7 @@ struct Account {
 
 impl Account {
     fn new(rate: u64) -> Arc<Self> {
-        let line = Line::new();
+        let line = Line::new(Duration::from_secs(60));
         line.lease(REQUESTS, Some(rate), 60, EVER, Duration::ZERO);
         Arc::new(Self { line, clock: AtomicU64::new(0) })
     }

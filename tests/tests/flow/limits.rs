@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use assay_tests::assay::{Ran, Workplace};
-use fake_provider::{Answer, FakeProvider, Price, Reaction, Script, When};
+use fake_provider::{Answer, Answers, Dialect, FakeProvider, Limits, Price, Reaction, Script, When};
 
 /// Nano-dollars a token: a sum costs three or four of them.
 const TOKEN: u64 = 100_000;
@@ -211,10 +211,70 @@ async fn limits_that_may_not_be_meant_so_are_told() {
     let told = place.write("suite.yaml", endless).assay(&["validate", "suite.yaml"]).expect(0).stderr;
     let parts = ["warning", "suite.yaml:6", "4000 tokens in one window", "help: set `max_tokens`"];
     assert!(parts.iter().all(|part| told.contains(part)), "{told}");
+    write(&place, &provider, "limits = { output_tokens_per_minute = 7 }");
+    let told = place.assay(&["validate", "suite.yaml"]).expect(0).stderr;
+    let parts = ["warning", "suite.yaml:6", "8 tokens", "allows 7 output_tokens", "help: lower `max_tokens`"];
+    assert!(parts.iter().all(|part| told.contains(part)), "{told}");
     let limits = "limits = { requests_per_minute = 6000 }\n";
     write(&place, &provider, &format!("{limits}{}", own("small")));
     let set = ["limits", "set", "fake/small", "--requests-per-minute", "7000", "--reason", "r"];
     let set = place.assay(&set).expect(0).stdout;
     assert!(set.contains("it is more than the 6000 of its account `fake`, which is what counts"), "{set}");
     assert!(set.contains("no worker serves this model now"), "{set}");
+}
+
+/// What the provider's account has, in windows of two seconds; it refuses whatever exceeds them, and says what is left.
+fn strict(limits: Limits) -> Script {
+    Script::answering(Answer::Expression).limits(Limits { window_ms: 2_000, ..limits })
+}
+
+/// A run against an account with these limits, with these lines in assay.toml; every case has to pass. Returns what the provider
+/// refused, and what `assay limits` says afterwards.
+async fn keep(limits: Limits, lines: &str, max_tokens: u32) -> (u64, String) {
+    let provider = FakeProvider::start(strict(limits)).await.unwrap();
+    let place = Workplace::default();
+    write(&place, &provider, &format!("[providers.fake.limits]\nwindow_length = \"2s\"\n{lines}"));
+    let suite = std::fs::read_to_string(place.path().join("suite.yaml")).unwrap();
+    place.write("suite.yaml", suite.replace("max_tokens: 8\n", &format!("max_tokens: {max_tokens}\n")));
+    let report = place.assay(&["run", "suite.yaml", "--json"]).expect(0).json();
+    assert_eq!(report["variants"][0]["passed"], JOBS, "{report}");
+    (provider.kept().unwrap().refused, place.assay(&["limits"]).expect(0).stdout)
+}
+
+/// Who writes down what the account has is never refused, whichever limit is the narrowest.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_knows_his_limits_is_never_refused() {
+    let limits = Limits { tokens_per_minute: Some(30_000), ..Limits::requests(600) };
+    let lines = "requests_per_minute = 600\ntokens_per_minute = 30_000\n";
+    for max_tokens in [8, 100] {
+        let (refused, told) = keep(limits.clone(), lines, max_tokens).await;
+        assert_eq!(refused, 0, "{told}");
+    }
+}
+
+/// What the provider says of its limits holds where assay.toml promises more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_promises_too_much_is_contradicted_and_the_run_goes_on() {
+    let (_, told) = keep(Limits::requests(600), "requests_per_minute = 900\n", 8).await;
+    assert!(told.contains("the provider says 600, last at"), "{told}");
+}
+
+/// Answers that count as they come are not taken for as long as they may be, and what the provider sums up is no limit beside those
+/// of the two sides.
+#[tokio::test(flavor = "multi_thread")]
+async fn short_answers_that_may_be_long_are_not_waited_for() {
+    let limits = Limits {
+        input_tokens_per_minute: Some(60_000),
+        output_tokens_per_minute: Some(30_000),
+        tokens_per_minute: Some(90_000),
+        answers: Answers::Produced,
+        headers: Some(Dialect::Anthropic),
+        ..Limits::default()
+    };
+    let lines = "input_tokens_per_minute = 60_000\noutput_tokens_per_minute = 30_000\n";
+    let (refused, told) = keep(limits, lines, 4_000).await;
+    assert_eq!(refused, 0, "{told}");
+    let of_both = |line: &&str| line.contains(" tokens a minute") && !line.contains("put tokens a minute");
+    assert!(told.contains("output tokens a minute"), "{told}");
+    assert_eq!(told.lines().find(of_both), None, "{told}");
 }

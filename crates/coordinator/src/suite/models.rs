@@ -210,7 +210,8 @@ impl Doubt {
 pub(crate) fn doubts<'m>(models: impl Iterator<Item = &'m Model>, config: &Config) -> Vec<Doubt> {
     let models: Vec<_> = models.collect();
     let endless = models.iter().enumerate().filter_map(|(at, model)| endless(at, model, config));
-    unasked(&models, config).into_iter().chain(endless).collect()
+    let longer = models.iter().enumerate().filter_map(|(at, model)| longer(at, model, config));
+    unasked(&models, config).into_iter().chain(endless).chain(longer).collect()
 }
 
 /// Limits of a model that the suite does not ask, and that seem meant for one that it does. Others are the business of other
@@ -254,6 +255,26 @@ fn endless(at: usize, model: &Model, config: &Config) -> Option<Doubt> {
             assumed_answer(Some(most))
         ),
         hint: "set `max_tokens` to what answers need".into(),
+    })
+}
+
+/// Answers that may be longer than all that a window allows of them, where they count as they come: nothing is refused for that, and
+/// one that is so long is paid for by a window of waiting.
+fn longer(at: usize, model: &Model, config: &Config) -> Option<Doubt> {
+    let provider = config.provider(&model.provider).filter(Provider::is_remote)?;
+    let answer = u64::from(model.sampling.max_tokens?);
+    let (whose, most) = limits_of(model, &provider)
+        .filter_map(|(whose, limits)| Some((whose, limits.of_window(Dimension::OutputTokens)?)))
+        .find(|(_, most)| answer > *most)?;
+    Some(Doubt {
+        model: at,
+        message: format!(
+            "an answer of `{}` may have {answer} tokens, and the {whose} allows {most} {} in one window: an answer is taken for {}              of them until some are known, and after one that is longer calls wait for up to a window",
+            model.name(),
+            Dimension::OutputTokens,
+            assumed_answer(Some(most))
+        ),
+        hint: "lower `max_tokens` to what answers need".into(),
     })
 }
 

@@ -8,7 +8,7 @@ use assay_common::limit::Window;
 
 /// By how much the time from a permit to the provider's count may differ, in microseconds: a permit is used within a fifth
 /// of a second, and some is left for the way.
-pub(crate) const SPREAD_US: u64 = 250_000;
+pub const SPREAD_US: u64 = 250_000;
 /// Senders may have bursts of this part of a window together: more of them, and too little of the limit is left.
 const BURSTS: u64 = 40;
 /// A rate is never less than this part of what the window allows: a request of nearly a whole window leaves nothing else.

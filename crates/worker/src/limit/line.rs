@@ -54,6 +54,8 @@ pub(crate) struct Ticket {
     needs: Needs,
     /// What is left to be taken; `None`: it has never been at the head.
     left: Option<Needs>,
+    /// What was taken is used.
+    is_used: bool,
 }
 
 /// What comes of trying to pass.
@@ -70,10 +72,10 @@ pub(crate) enum Turn {
 }
 
 impl Line {
-    /// A line of which nothing is limited.
-    pub(crate) fn new() -> Arc<Self> {
+    /// A line of which nothing is limited, before a provider that counts over such a window.
+    pub(crate) fn new(window: Duration) -> Arc<Self> {
         let pressure = Pressure { asked: Duration::ZERO, since: None, sum: Duration::ZERO };
-        let rates = RATES.map(|_| Rate::new());
+        let rates = RATES.map(|_| Rate::new(window));
         let state = State { rates, waiting: VecDeque::new(), next: 0, pressure };
         Arc::new(Self {
             state: Mutex::new(state),
@@ -164,7 +166,7 @@ impl Ticket {
         state.next += 1;
         state.waiting.push_back((number, None));
         drop(state);
-        Self { line: Arc::clone(line), number, needs, left: None }
+        Self { line: Arc::clone(line), number, needs, left: None, is_used: false }
     }
 
     /// Tries to pass at `now`. Unless it does, `waker` is woken when the line moves or a lease is renewed.
@@ -204,7 +206,7 @@ impl Ticket {
 
     /// Leaves the line; what was taken is used.
     pub(crate) fn done(mut self) {
-        self.left = None;
+        self.is_used = true;
     }
 }
 
@@ -213,8 +215,10 @@ impl Drop for Ticket {
         let mut state = self.line.state();
         let State { rates, waiting, pressure, .. } = &mut *state;
         if let Some(left) = self.left {
-            let tokens = rates.iter_mut().zip(self.needs.into_iter().zip(left)).take(REQUESTS);
-            tokens.for_each(|(rate, (need, left))| rate.settle(need, left));
+            if !self.is_used {
+                let tokens = rates.iter_mut().zip(self.needs.into_iter().zip(left)).take(REQUESTS);
+                tokens.for_each(|(rate, (need, left))| rate.settle(need, left));
+            }
             rates.iter_mut().for_each(Rate::leave);
         }
         waiting.retain(|(number, _)| *number != self.number);

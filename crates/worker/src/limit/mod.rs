@@ -3,8 +3,8 @@
 //! Of an account and of each of its models that has limits of its own, shared with every worker of the store:
 //! - [`scope`]: both, as their limits see them; [`lease`]: what this worker has of them, renewed from beat to beat
 //! - [`line`]: who goes next, through each rate; [`stand`]: waiting there; [`places`]: calls in flight
-//! - [`rate`]: one rate, by governor on a [`clock`] that goes as fast as the lease says; [`tokens`]: what a request takes of it.
-//!   All pure; [`sync`]: what threads share of them
+//! - [`rate`]: one rate, by governor on a [`clock`] that goes as fast as the lease says; [`tokens`]: what a request takes of it;
+//!   [`largest`]: what it leaves room for. All pure; [`sync`]: what threads share of them
 //!
 //! Of an account, for the pools of all its models together:
 //! - [`pause`]: no calls after a 429; pure
@@ -22,6 +22,7 @@ pub(crate) mod breaker;
 mod clock;
 pub(crate) mod flight;
 pub(crate) mod gate;
+mod largest;
 pub(crate) mod lease;
 mod line;
 mod measure;

@@ -4,6 +4,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::ops::Range;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ use super::scope::Scope;
 const TTL: Duration = Duration::from_secs(4);
 const BEAT: Duration = Duration::from_secs(1);
 const WINDOW: Duration = Duration::from_secs(60);
+/// What requests take, in tokens.
+const USUAL: Range<u64> = 1_000..3_000;
 /// What is used is measured from here on, when all have come to their shares.
 const FROM: Duration = WINDOW;
 /// How long a fleet is played, in minutes; `ASSAY_MODEL_MINUTES` says otherwise.
@@ -64,7 +67,9 @@ enum Event {
 struct Worker {
     member: MemberId,
     scope: Scope,
-    ticket: Ticket,
+    /// Its place in the line; `None`: its door is shut.
+    ticket: Option<Ticket>,
+    /// What the request at its door takes.
     tokens: u64,
     tries: u32,
     beats: u32,
@@ -88,6 +93,8 @@ struct Fleet {
     until: Duration,
     limits: Limits,
     dimension: Dimension,
+    /// What requests take, in tokens.
+    sizes: Range<u64>,
     weather: Weather,
     book: Book,
     workers: Vec<Worker>,
@@ -99,7 +106,7 @@ struct Fleet {
 }
 
 impl Fleet {
-    fn new(limits: Limits, workers: usize, weather: Weather, seed: u64) -> Self {
+    fn new(limits: Limits, sizes: Range<u64>, workers: usize, weather: Weather, seed: u64) -> Self {
         let dimension =
             if limits.tokens_per_minute.is_some() { Dimension::Tokens } else { Dimension::Requests };
         let mut fleet = Self {
@@ -108,6 +115,7 @@ impl Fleet {
             until: WINDOW * u32::try_from(minutes()).unwrap(),
             limits,
             dimension,
+            sizes,
             weather,
             book: Book::default(),
             workers: Vec::new(),
@@ -128,7 +136,7 @@ impl Fleet {
     }
 
     /// Plans an event in so many milliseconds, drawn.
-    fn plan(&mut self, millis: std::ops::Range<u64>, event: Event) {
+    fn plan(&mut self, millis: Range<u64>, event: Event) {
         let after = Duration::from_micros(self.rng.random_range(millis.start * 1_000..millis.end * 1_000));
         self.plan_in(after, event);
     }
@@ -176,6 +184,7 @@ impl Fleet {
                         let (until, now) = (self.began + sent + TTL, self.began + self.now);
                         self.workers[at].scope.follow(&answer, until, now);
                     }
+                    self.come_to_the_door(at);
                     self.try_to_pass(at);
                     let worker = &self.workers[at];
                     if worker.scope.is_starved(self.began + self.now) {
@@ -235,11 +244,11 @@ impl Fleet {
         let member = MemberId::new(Uuid::from_u128(u128::from(self.rng.random::<u64>()) << 64 | at as u128));
         let began = self.began;
         let scope = Scope::leased("a".into(), &self.limits, 50, Default::default(), began, false);
-        let (ticket, tokens) = self.request(&scope);
+        let tokens = self.rng.random_range(self.sizes.clone());
         self.workers.push(Worker {
             member,
             scope,
-            ticket,
+            ticket: None,
             tokens,
             tries: 0,
             beats: 0,
@@ -247,14 +256,21 @@ impl Fleet {
             frozen_until: Duration::ZERO,
             cut_off_until: Duration::ZERO,
         });
+        self.come_to_the_door(at);
         self.beat(at);
         self.try_to_pass(at);
     }
 
-    fn request(&mut self, scope: &Scope) -> (Ticket, u64) {
-        let tokens = self.rng.random_range(1_000..3_000);
-        let needs: Needs = [tokens, 0, 0, 1];
-        (Ticket::join(&scope.line, needs), tokens)
+    /// Stands in line with what a worker has to send, unless its door is shut: then it leaves the line.
+    fn come_to_the_door(&mut self, at: usize) {
+        let now = self.began + self.now;
+        let Worker { scope, ticket, tokens, .. } = &mut self.workers[at];
+        if !scope.closed_for(now).is_zero() {
+            *ticket = None;
+        } else if ticket.is_none() {
+            let needs: Needs = [*tokens, 0, 0, 1];
+            *ticket = Some(Ticket::join(&scope.line, needs));
+        }
     }
 
     fn beat(&mut self, at: usize) {
@@ -270,7 +286,7 @@ impl Fleet {
         self.plan_beat(at, 900..1_100);
     }
 
-    fn plan_beat(&mut self, at: usize, millis: std::ops::Range<u64>) {
+    fn plan_beat(&mut self, at: usize, millis: Range<u64>) {
         self.workers[at].beats += 1;
         self.plan(millis, Event::Beat(at, self.workers[at].beats));
     }
@@ -280,7 +296,8 @@ impl Fleet {
             let now = self.now;
             let worker = &mut self.workers[at];
             worker.tries += 1;
-            match worker.ticket.pass(now, Waker::noop()) {
+            let Some(ticket) = &mut worker.ticket else { return };
+            match ticket.pass(now, Waker::noop()) {
                 Turn::Passed => {}
                 Turn::At(moment) => {
                     // Timers are late.
@@ -290,14 +307,13 @@ impl Fleet {
                 }
                 Turn::Behind | Turn::Standing => return,
             }
+            if let Some(ticket) = worker.ticket.take() {
+                ticket.done();
+            }
             let tokens = worker.tokens;
+            worker.tokens = self.rng.random_range(self.sizes.clone());
             self.plan(5..150, Event::Arrives(tokens));
-            let scope = &self.workers[at].scope;
-            let tokens = self.rng.random_range(1_000..3_000);
-            let ticket = Ticket::join(&scope.line, [tokens, 0, 0, 1]);
-            let worker = &mut self.workers[at];
-            std::mem::replace(&mut worker.ticket, ticket).done();
-            worker.tokens = tokens;
+            self.come_to_the_door(at);
         }
     }
 
@@ -331,8 +347,12 @@ fn minutes() -> u64 {
 
 /// With each of five seeds nothing is refused, and at least this share of the limit is used.
 fn check(limits: Limits, workers: usize, weather: Weather, least: f64) {
+    check_sized(limits, USUAL, workers, weather, least);
+}
+
+fn check_sized(limits: Limits, sizes: Range<u64>, workers: usize, weather: Weather, least: f64) {
     for seed in 1..=5 {
-        let (used, refused) = Fleet::new(limits, workers, weather, seed).run();
+        let (used, refused) = Fleet::new(limits, sizes.clone(), workers, weather, seed).run();
         println!("{workers} workers, seed {seed}: {:.2} % used, {refused} refused", used * 100.0);
         assert_eq!(refused, 0, "seed {seed}");
         assert!(used >= least, "seed {seed}: {used} of {least}");
@@ -367,13 +387,25 @@ fn freezes_and_partitions() {
     check(requests(600), 10, Weather { freezes: every(90), ..Weather::default() }, 0.976);
 }
 
+fn tokens_of(per_minute: u64) -> Limits {
+    Limits { tokens_per_minute: std::num::NonZeroU64::new(per_minute), ..Limits::default() }
+}
+
 #[test]
 fn tokens() {
-    let limits = Limits { tokens_per_minute: std::num::NonZeroU64::new(2_000_000), ..Limits::default() };
-    check(limits, 10, Weather { kills: every(60), ..Weather::default() }, 0.970);
+    check(tokens_of(2_000_000), 10, Weather { kills: every(60), ..Weather::default() }, 0.970);
 }
 
 #[test]
 fn lost_answers_and_joins() {
     check(requests(600), 10, Weather { joins: every(20), lost: 30, ..Weather::default() }, 0.953);
+}
+
+/// Two of them are more than a window allows, or nearly all of it: what is gathered for one takes most of a minute.
+#[test]
+fn requests_of_half_a_window() {
+    for sizes in [4_102..4_103, 3_000..4_500] {
+        check_sized(tokens_of(8_000), sizes.clone(), 1, Weather::default(), 0.40);
+        check_sized(tokens_of(8_000), sizes, 4, Weather { kills: every(100), ..Weather::default() }, 0.30);
+    }
 }

@@ -11,6 +11,7 @@ use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
 use super::clock::{Hand, Slope, TOKEN};
+use super::largest::Largest;
 use super::tokens::{Balance, Bounds};
 
 /// By how much a permit may be later than its moment: timers are late, and what they are late by is not lost. It is part of
@@ -19,8 +20,6 @@ const LATE: Duration = Duration::from_millis(50);
 /// Tokens are taken in pieces of this part of a minute's.
 const PIECES: u64 = 10_000;
 const MOST_AT_ONCE: u64 = 4_096;
-/// For how long the largest request is remembered, twice.
-const REMEMBERED: Duration = Duration::from_secs(30);
 /// What an estimate of the rate in use is worth beside the newest, of ten.
 const STEADY: u64 = 7;
 
@@ -39,9 +38,8 @@ pub(super) struct Rate {
     /// The same when a lease was last asked for, and the rate in use since, in millionths a second.
     asked: u64,
     in_use: u64,
-    /// The largest that was asked for at once: lately, and before.
-    largest: [u64; 2],
-    largest_since: Duration,
+    /// What was asked for at once.
+    largest: Largest,
 }
 
 struct Limited {
@@ -68,7 +66,7 @@ pub(super) enum NotYet {
 pub(crate) struct Demand {
     /// Millionths a second, or all there is.
     pub(crate) want: u64,
-    /// The most that is used in one moment.
+    /// The most that is used in one moment, or was in the last window: the provider counts it still.
     pub(crate) burst: u64,
     /// What was used since this began.
     pub(crate) used: u64,
@@ -77,8 +75,8 @@ pub(crate) struct Demand {
 }
 
 impl Rate {
-    /// Unlimited, until a lease says otherwise.
-    pub(super) fn new() -> Self {
+    /// Unlimited, until a lease says otherwise; of a provider that counts over such a window.
+    pub(super) fn new(window: Duration) -> Self {
         Self {
             limited: None,
             balance: Balance::default(),
@@ -86,8 +84,7 @@ impl Rate {
             used: 0,
             asked: 0,
             in_use: 0,
-            largest: [0; 2],
-            largest_since: Duration::ZERO,
+            largest: Largest::new(window),
         }
     }
 
@@ -118,9 +115,10 @@ impl Rate {
         self.used += taken;
     }
 
-    /// What a call of so many must take, with the debt of those before it and less their credit. Who takes less settles.
+    /// What the call of so many must take that has come to the head, with the debt of those before it and less their credit. Who
+    /// takes less settles.
     pub(super) fn charge(&mut self, tokens: u64) -> u64 {
-        self.largest[0] = self.largest[0].max(tokens);
+        self.largest.comes(tokens);
         if self.is_open() { tokens } else { self.balance.charge(tokens) }
     }
 
@@ -147,9 +145,10 @@ impl Rate {
         taken
     }
 
-    /// Nobody waits for any of it.
+    /// Who stood at the head has left: nobody waits for any of it.
     pub(super) fn leave(&mut self) {
         self.lacks = 0;
+        self.largest.leaves();
     }
 
     /// Whether what was taken may be used at `now`: the lease is not over.
@@ -164,11 +163,7 @@ impl Rate {
         let newest = u64::try_from(since).unwrap_or(ALL).min(ALL / 16);
         self.in_use = (self.in_use * STEADY + newest * (10 - STEADY)) / 10;
         self.asked = self.used;
-        if now.saturating_sub(self.largest_since) > REMEMBERED {
-            self.largest = [0, self.largest[0]];
-            self.largest_since = now;
-        }
-        let largest = self.largest.into_iter().max().unwrap_or(0).max(1);
+        let largest = self.largest.at(now).max(1);
         let burst = self.limited.as_ref().map_or(1, |limited| limited.burst.get().into());
         // Room to grow by the half from beat to beat.
         let want = if is_pressed { ALL } else { self.in_use.max(newest) * 3 / 2 };
@@ -243,7 +238,7 @@ mod tests {
 
     /// The moments at which `each` can be taken, for five minutes of a lease of `rate` tokens a minute; timers are late.
     fn taken(rate: u64, each: u64) -> Vec<Duration> {
-        let mut limited = Rate::new();
+        let mut limited = Rate::new(MINUTE);
         limited.lease(Some(rate * 1_000_000 / 60), rate, Duration::MAX, Duration::ZERO);
         let (mut now, mut left, mut moments) = (Duration::ZERO, each, Vec::new());
         while now < 5 * MINUTE {
@@ -279,7 +274,7 @@ mod tests {
     #[test]
     fn a_lease_begins_with_nothing_and_leaves_nothing_to_the_next() {
         let second = Duration::from_secs;
-        let mut rate = Rate::new();
+        let mut rate = Rate::new(MINUTE);
         let one = |rate: &mut Rate, now| rate.take(&mut 1, now);
         assert!(rate.is_open() && one(&mut rate, second(0)).is_ok() && rate.holds(second(9)));
         rate.lease(Some(1_000_000), 60, second(14), second(10));
@@ -298,7 +293,7 @@ mod tests {
     #[test]
     fn asks_for_what_it_uses_and_for_all_when_pressed() {
         let second = Duration::from_secs;
-        let mut rate = Rate::new();
+        let mut rate = Rate::new(MINUTE);
         (0..4).for_each(|_| rate.take(&mut 10, second(0)).unwrap());
         rate.charge(10);
         let demand = rate.demand(false, second(1), second(1));

@@ -132,7 +132,7 @@ impl Scope {
             name,
             limits: *limits,
             began,
-            line: Line::new(),
+            line: Line::new(limits.window_length()),
             places,
             is_leased: false,
             is_inner: false,

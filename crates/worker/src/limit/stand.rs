@@ -60,7 +60,11 @@ mod tests {
     impl Account {
         /// One request a second and a hundred tokens a second, leased for a minute.
         fn new() -> Self {
-            let account = Self { line: Line::new(), began: Instant::now(), starved: Arc::default() };
+            let account = Self {
+                line: Line::new(Duration::from_secs(60)),
+                began: Instant::now(),
+                starved: Arc::default(),
+            };
             account.lease(REQUESTS, Some(1_000_000));
             account.lease(TOKENS, Some(100_000_000));
             account

@@ -99,13 +99,11 @@ impl Estimator {
     ) -> Tokens {
         let input = u128::from(guess(bytes)) * u128::from(self.counted) / u128::from(self.guessed.max(1));
         let input = u64::try_from(input).unwrap_or(u64::MAX).max(1);
-        let most = max_tokens.map_or_else(|| assumed(input, accounting, window), u64::from);
+        let (said, assumed) = (max_tokens.map(u64::from), assumed(input, accounting, window));
         let output = match accounting {
-            Accounting::Reserved => most,
-            Accounting::Produced => self.usual.map_or(most, |usual| match max_tokens {
-                Some(_) => usual.min(most),
-                None => usual,
-            }),
+            Accounting::Reserved => said.unwrap_or(assumed),
+            // Hardly any answer is as long as it may be: what is too little is paid by the next calls.
+            Accounting::Produced => self.usual.unwrap_or(assumed).min(said.unwrap_or(u64::MAX)),
         };
         Tokens { input, output }
     }
@@ -267,6 +265,14 @@ mod tests {
         check(&estimator, 5, 10, [1; 2]);
         check(&estimator, 950, 1_000, [50, 100]);
         check(&estimator, 2_000, 1_000, [0, 100]);
+        let told = |max_tokens| {
+            let estimate =
+                |accounting| estimator.estimate(1, Some(max_tokens), accounting, Some(8_000)).output;
+            [Accounting::Reserved, Accounting::Produced].map(estimate)
+        };
+        assert_eq!(told(300), [300, 300]);
+        assert_eq!(told(1_000), [1_000, 800], "what is said takes no longer than what is not");
+        assert_eq!(told(16_000), [16_000, 800]);
         (0..8).for_each(|_| estimator.learn(320, &usage(100, 300)));
         check(&estimator, 100, 1_000, [100, 300]);
         let said = |accounting| estimator.estimate(320, Some(900), accounting, Some(1_000)).output;

@@ -26,6 +26,8 @@ pub(crate) struct Meters {
     pub(crate) input_tokens: Meter,
     /// Of tokens of answers.
     pub(crate) output_tokens: Meter,
+    /// What is said of `tokens` may be no limit of its own: Anthropic says there what is narrowest, or the sum of both sides.
+    pub(crate) sums_up: bool,
 }
 
 /// What is said of one dimension.
@@ -42,21 +44,34 @@ pub(crate) struct Meter {
 impl Meters {
     /// Reads the headers of a reply that was written at `written`, by the server's clock where it tells the time.
     pub(super) fn read(headers: &HeaderMap, written: Micros) -> Self {
+        let openai =
+            |dimension: &str| Meter::read(headers, |what| format!("x-ratelimit-{what}-{dimension}"), written);
+        let anthropic = |dimension: &str| {
+            Meter::read(headers, |what| format!("anthropic-ratelimit-{dimension}-{what}"), written)
+        };
         let meter = |dimension: &str| {
-            let openai = Meter::read(headers, |what| format!("x-ratelimit-{what}-{dimension}"), written);
-            let anthropic =
-                Meter::read(headers, |what| format!("anthropic-ratelimit-{dimension}-{what}"), written);
-            if openai == Meter::default() { anthropic } else { openai }
+            let said = openai(dimension);
+            if said == Meter::default() { anthropic(dimension) } else { said }
         };
         if !headers.keys().any(|name| name.as_str().contains("ratelimit-")) {
             return Self::default();
         }
-        Self {
+        let sums_up = openai("tokens") == Meter::default() && anthropic("tokens") != Meter::default();
+        let (input_tokens, output_tokens) = (meter("input-tokens"), meter("output-tokens"));
+        let said = Self {
             requests: meter("requests"),
             tokens: meter("tokens"),
-            input_tokens: meter("input-tokens"),
-            output_tokens: meter("output-tokens"),
-        }
+            input_tokens,
+            output_tokens,
+            sums_up,
+        };
+        let are_apart = [input_tokens, output_tokens].iter().any(|side| *side != Meter::default());
+        if are_apart { said.apart() } else { said }
+    }
+
+    /// What they say where the sides are known to be limited apart: what sums those limits up is none of its own.
+    pub(crate) fn apart(self) -> Self {
+        if self.sums_up { Self { tokens: Meter::default(), ..self } } else { self }
     }
 }
 
@@ -140,6 +155,20 @@ mod tests {
         assert_eq!(said(anthropic.input_tokens), (Some(40_000), None, None));
         assert_eq!(said(anthropic.output_tokens), (Some(8_000), None, Some(0)), "it is whole already");
         assert_eq!(said(anthropic.tokens), NOTHING);
+    }
+
+    #[test]
+    fn what_repeats_the_limits_of_the_sides_is_none_of_both_together() {
+        let both =
+            [("anthropic-ratelimit-tokens-limit", "48000"), ("anthropic-ratelimit-tokens-remaining", "0")];
+        assert_eq!(said(meters(&both).tokens), (Some(48_000), Some(0), None), "nothing else is said");
+        for side in ["anthropic-ratelimit-input-tokens-limit", "anthropic-ratelimit-output-tokens-remaining"]
+        {
+            let apart = meters(&[both[0], both[1], (side, "8000")]);
+            assert_eq!(said(apart.tokens), NOTHING, "{side}");
+        }
+        let openai = [("x-ratelimit-limit-tokens", "150000"), ("x-ratelimit-limit-input-tokens", "100000")];
+        assert_eq!(said(meters(&openai).tokens), (Some(150_000), None, None), "they say what they count");
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! What is learned from a call's end: of its pool, of the account, and of what it had taken of their limits.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use assay_common::clock::{Clock, Micros};
+use assay_common::limit::Dimension;
 use assay_common::usage::Usage;
 use assay_store::Store;
 use tokio::time::Instant;
 
 use super::super::breaker::Evidence;
 use super::super::line::RATES;
-use super::super::scope::meter;
+use super::super::scope::{Scope, meter};
 use super::super::tokens::{Accounting, Tokens};
 use super::pass::Pass;
 use super::permit::needs;
@@ -60,6 +62,9 @@ impl Gate {
 
     /// What a call had taken, and what the provider has counted of it; what it says of its limits.
     pub(crate) fn settle(&self, pass: Option<&Pass>, class: Class, usage: &Usage, meters: &Meters) {
+        let names_sides =
+            |scope: &Arc<Scope>| scope.names(Dimension::InputTokens) || scope.names(Dimension::OutputTokens);
+        let meters = if self.scopes().any(names_sides) { &meters.apart() } else { meters };
         if class == Class::RateLimited {
             let until = Instant::now() + lock(&self.account.pause).left(Instant::now());
             self.scopes().for_each(|scope| scope.refused(meters, until));

@@ -1,10 +1,12 @@
 //! The door, on paused time: who passes at once, who waits, who is sent back to the store.
 
 use assay_common::limit::Dimension;
+use assay_common::usage::Usage;
 use assay_store::Answer;
 
 use super::super::breaker::Evidence;
 use super::*;
+use crate::provider::meter::{Meter, Meters};
 use crate::provider::observation::Class;
 
 fn gate(account: Limits, model: Option<Limits>) -> Gate {
@@ -229,4 +231,29 @@ async fn an_answer_of_any_length_is_not_waited_for_as_if_it_were_the_longest() {
         let entered = tokio::time::timeout(Duration::from_secs(60), entered).await;
         assert!(entered.is_ok_and(|entered| entered.is_ok()));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_a_file_limits_the_sides_apart_what_sums_them_up_is_no_further_limit() {
+    let million = std::num::NonZeroU64::new(1_000_000);
+    let apart = Limits { output_tokens_per_minute: million, ..Limits::default() };
+    let together = Limits { tokens_per_minute: million, ..Limits::default() };
+    let check =
+        |of_account: Limits, of_model: Option<Limits>, sums_up: bool, expected: Option<Option<u64>>| {
+            let leases = Leases::new();
+            let account = Arc::new(Account::new("a", &of_account, Some(&leases)));
+            let gate = Gate::new(account, "a/m".into(), of_model.as_ref(), Some(&leases));
+            let tokens = Meter { limit: Some(48_000), remaining: Some(0), whole_in: None };
+            let meters = Meters { tokens, sums_up, ..Meters::default() };
+            gate.settle(None, Class::RateLimited, &Usage::default(), &meters);
+            let asks = gate.scopes().flat_map(|scope| scope.asks(Instant::now()));
+            let of_tokens = asks.filter(|ask| ask.dimension == Dimension::Tokens);
+            let heard = of_tokens.map(|ask| ask.said.and_then(|said| said.limit)).next();
+            assert_eq!(heard, expected, "{of_account:?} {of_model:?} {sums_up}");
+        };
+    check(apart, None, true, None);
+    check(Limits::default(), Some(apart), true, None);
+    check(apart, None, false, Some(Some(48_000)));
+    check(together, None, true, Some(Some(48_000)));
+    check(Limits::default(), None, true, Some(Some(48_000)));
 }
