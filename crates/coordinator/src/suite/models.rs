@@ -269,7 +269,8 @@ fn longer(at: usize, model: &Model, config: &Config) -> Option<Doubt> {
     Some(Doubt {
         model: at,
         message: format!(
-            "an answer of `{}` may have {answer} tokens, and the {whose} allows {most} {} in one window: an answer is taken for {}              of them until some are known, and after one that is longer calls wait for up to a window",
+            "an answer of `{}` may have {answer} tokens, and the {whose} allows {most} {} in one window: an answer is taken for {} \
+             of them until some are known, and after one that is longer calls wait for up to a window",
             model.name(),
             Dimension::OutputTokens,
             assumed_answer(Some(most))
