@@ -205,6 +205,10 @@ async fn limits_that_may_not_be_meant_so_are_told() {
         assert!(told.contains("suite.yaml:6") && told.contains(meant), "{told}");
         assert!(!told.contains("large"), "other suites may ask it: {told}");
     }
+    write(&place, &provider, &own("\"fake/small\""));
+    let told = place.assay(&["validate", "suite.yaml"]).expect(0).stderr;
+    let parts = ["models.\"fake/small\".limits]", "did you mean [providers.fake.models.\"small\".limits]?"];
+    assert!(parts.iter().all(|part| told.contains(part)), "{told}");
     write(&place, &provider, "limits = { tokens_per_minute = 4000 }");
     let suite = std::fs::read_to_string(place.path().join("suite.yaml")).unwrap();
     let endless = suite.replace("    max_tokens: 8\n", "");
