@@ -31,7 +31,7 @@ use assay_common::clock::Micros;
 use assay_common::id::MemberId;
 use assay_common::limit::Dimension;
 
-pub use ask::{ALL, Answer, Ask, Refusal, Why};
+pub use ask::{ALL, Answer, Ask, Firm, Refusal, Why};
 pub use clock::OwnClock;
 pub(crate) use grant::reduced;
 pub use headroom::Profile;

@@ -57,6 +57,8 @@ pub struct Gathers {
     pub tokens: u64,
     /// How long that takes at the rate that its worker has.
     pub wait: Duration,
+    /// How many it needs in all, where that is more than the provider says that a window has room for.
+    pub outgrows: Option<u64>,
 }
 
 /// Whoever gathers for less long is not worth a word.
@@ -110,7 +112,7 @@ fn row(scope: &str, book: &Book, dimension: Dimension, known: Known, now: Micros
     let leases: Vec<_> = book.parts(dimension).map(lease).collect();
     let paused_until = book.paused_until.filter(|until| *until > now);
     let gathers =
-        book.parts(dimension).filter_map(|(_, part)| gathers(part)).max_by_key(|gathers| gathers.wait);
+        book.parts(dimension).filter_map(|(_, part)| gathers(part, &known)).max_by_key(|gathers| gathers.wait);
     let used = if dimension.is_rate() {
         known.spent.over(Profile::default().length_us, now.0)
     } else {
@@ -148,12 +150,14 @@ fn row(scope: &str, book: &Book, dimension: Dimension, known: Known, now: Micros
 }
 
 /// What somebody gathers in the line of one worker, where that takes long.
-fn gathers(part: &Part) -> Option<Gathers> {
+fn gathers(part: &Part, known: &Known) -> Option<Gathers> {
     let (tokens, rate) = (part.lacks?, part.exposure());
     // Millionths by millionths a second; who has nothing waits for something else.
     let wait = u128::from(tokens).saturating_mul(1_000_000).checked_div(u128::from(rate))?;
     let wait = Duration::from_secs(u64::try_from(wait).unwrap_or(u64::MAX));
-    (wait >= LONG_GATHERING).then_some(Gathers { tokens, wait })
+    let has_room = |needs| known.learned.is_none_or(|learned| needs <= part.profile.of_window(learned.limit));
+    let outgrows = part.needs.filter(|needs| !has_room(*needs));
+    (wait >= LONG_GATHERING).then_some(Gathers { tokens, wait, outgrows })
 }
 
 const BOOK: Locking = locking!(

@@ -30,6 +30,7 @@ fn ask(dimension: Dimension, limit: Option<u64>, acked: u64) -> Ask {
         said: None,
         refused: None,
         lacks: None,
+        needs: None,
     }
 }
 

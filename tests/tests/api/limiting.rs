@@ -58,6 +58,7 @@ pub(super) async fn limits_are_shown_set_and_taken_back(place: StoreUrl) {
             said: None,
             refused: None,
             lacks: None,
+            needs: None,
         };
         let renewal = Renewal { member, asks: vec![ask], ttl: Duration::from_secs(600) };
         api.store.renew(renewal, Clock::system().now()).await.unwrap().remove(0)

@@ -125,6 +125,32 @@ async fn a_request_larger_than_a_window_is_an_error_of_its_job() {
     assert_eq!(provider.bill().totals().calls, 1);
 }
 
+/// What a provider says once of its limit ends no job, however little it is: what is larger waits, and goes when that is
+/// forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_a_provider_says_once_ends_no_job() {
+    let headers = vec![("x-ratelimit-limit-tokens".to_owned(), "5".to_owned())];
+    let said = Reaction::Reply { status: 503, headers, body: "{}".to_owned() };
+    let script = Script::answering(Answer::Expression).rule(When::always().times(1), said);
+    let provider = FakeProvider::start(script).await.unwrap();
+    let place = Workplace::default();
+    write(&place, &provider, "limits = { in_flight = 1, tokens_per_minute = 100_000 }");
+    let running = place.start(&["run", "suite.yaml", "--json", "--patience", "3m"]);
+    let mut told = String::new();
+    for _ in 0..600 {
+        told = place.assay(&["limits"]).expect(0).stdout;
+        if told.contains("more than a window has by what the provider says") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(told.contains("the provider says that the limit is 5"), "{told}");
+    let clear = ["limits", "clear", "fake", "--reason", "it was wrong"];
+    place.assay(&clear).expect(0);
+    let ran: Ran = running.wait_with_output().unwrap().into();
+    assert_eq!(ran.expect(0).json()["variants"][0]["passed"], JOBS);
+}
+
 /// What makes no sense is said before anything is called, with its place.
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_that_make_no_sense_are_refused() {

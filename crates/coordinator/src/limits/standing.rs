@@ -131,7 +131,14 @@ fn entry(row: LimitRow, here: Option<u64>, members: &HashMap<MemberId, Member>) 
         })
         .collect();
     let mut why: Vec<_> = row.why.iter().map(ToString::to_string).collect();
-    why.extend(row.gathers.map(|Gathers { tokens, wait }| {
+    why.extend(row.gathers.map(|Gathers { tokens, wait, outgrows }| {
+        if let Some(needs) = outgrows {
+            return format!(
+                "a request needs about {needs} {dimension}, more than a window has by what the provider says: it is tried when \
+                 the provider has not said so for a minute, or once `assay limits clear` has forgotten it; those behind it \
+                 wait too"
+            );
+        }
         let remedy = match dimension {
             Dimension::Tokens | Dimension::OutputTokens => ": set `max_tokens`, or lower it",
             _ => "",

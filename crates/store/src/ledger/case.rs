@@ -66,6 +66,9 @@ impl Book {
             if let Some(said) = ask.said {
                 known.heard(said, ask.profile, parties.iter().map(|party| party.burst).sum(), now);
             }
+            if let Some(needs) = ask.needs {
+                known.outgrown(needs, ask.profile, now);
+            }
         }
         let refusals = || cases.iter().filter_map(|case| case.ask.refused);
         let Some(pause) = refusals().map(|refusal| refusal.pause).max() else { return };

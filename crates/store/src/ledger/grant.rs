@@ -50,7 +50,7 @@ impl Book {
     pub(super) fn grant(&mut self, case: &Case<'_>, senders: &Senders, until: i64, now: Micros) -> Answer {
         let Case { member, ask, configured, parties } = case;
         let known = self.known.entry(ask.dimension).or_default();
-        let limit = known.limit(*configured);
+        let (limit, firm) = (known.limit(*configured), known.firm(*configured));
         let share = if ask.dimension.is_rate() {
             self.rate_share(case, senders, now)
         } else {
@@ -69,6 +69,7 @@ impl Book {
             seq,
             amount: share.map(|_| amount),
             limit,
+            firm,
             paused_for: self.paused_for(now),
             resumed: self.resumed,
             why: self.why(case, senders, now),
@@ -141,8 +142,8 @@ pub(crate) fn reduced(known: &Known, configured: Option<u64>) -> Option<Why> {
     if known.strangers(configured).is_some() {
         return Some(Why::Stranger);
     }
-    let wanted = known.set.as_ref().map(|set| set.to).or(configured)?;
-    let says = known.learned.map(|learned| learned.limit).filter(|says| *says < wanted)?;
+    let firm = known.firm(configured)?;
+    let says = known.learned.map(|learned| learned.limit).filter(|says| *says < firm.limit)?;
     Some(Why::Contradicted { says })
 }
 

@@ -5,6 +5,7 @@
 //! differ by at most D, L is kept by a rate of (L − B) / (W + D).
 
 use assay_common::limit::Window;
+use serde::{Deserialize, Serialize};
 
 /// By how much the time from a permit to the provider's count may differ, in microseconds: a permit is used within a fifth
 /// of a second, and some is left for the way.
@@ -18,7 +19,7 @@ pub(crate) const MILLION: u64 = 1_000_000;
 const MINUTE_US: u128 = 60_000_000;
 
 /// How a provider counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Profile {
     /// Over what.
     pub window: Window,
@@ -33,6 +34,11 @@ impl Default for Profile {
 }
 
 impl Profile {
+    /// Whether it is what nobody need say.
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// What a limit a minute comes to in one window, in millionths.
     pub(crate) fn allowed(self, limit: u64) -> u128 {
         u128::from(limit) * u128::from(MILLION) * u128::from(self.length_us.max(1)) / MINUTE_US

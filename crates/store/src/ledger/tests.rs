@@ -26,6 +26,7 @@ fn ask(limit: u64) -> Ask {
         said: None,
         refused: None,
         lacks: None,
+        needs: None,
     }
 }
 

@@ -205,6 +205,7 @@ impl Ticket {
     /// Leaves the line; what was taken is used.
     pub(crate) fn done(mut self) {
         self.left = None;
+        self.line.state().rates[..REQUESTS].iter_mut().for_each(Rate::pass);
     }
 }
 
@@ -214,8 +215,7 @@ impl Drop for Ticket {
         let State { rates, waiting, pressure, .. } = &mut *state;
         if let Some(left) = self.left {
             let tokens = rates.iter_mut().zip(self.needs.into_iter().zip(left)).take(REQUESTS);
-            tokens.for_each(|(rate, (need, left))| rate.settle(need, left));
-            rates.iter_mut().for_each(Rate::leave);
+            tokens.for_each(|(rate, (need, left))| rate.give_up(need, left));
         }
         waiting.retain(|(number, _)| *number != self.number);
         if waiting.is_empty() {

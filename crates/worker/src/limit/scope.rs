@@ -7,7 +7,7 @@ use std::time::Duration;
 use assay_common::config::Limits;
 use assay_common::limit::Dimension;
 use assay_store::ledger::ALL;
-use assay_store::{Answer, Ask, Profile, Refusal, Said, Why};
+use assay_store::{Answer, Ask, Firm, Profile, Refusal, Said, Why};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -59,6 +59,8 @@ struct Told {
     is_crowded: bool,
     /// What the limits of the ledger come to in one window.
     windows: BTreeMap<Dimension, u64>,
+    /// Those among them that somebody here has written down.
+    firm: BTreeMap<Dimension, Firm>,
     /// Why less is granted than might be expected, as it was logged.
     why: BTreeMap<Dimension, Why>,
     /// What was last granted is not what was granted before.
@@ -172,6 +174,14 @@ impl Scope {
         self.told().windows.get(&dimension).copied().or_else(|| self.limits.of_window(dimension))
     }
 
+    /// What one window allows of a rate by what somebody here has written down, and whether an operator has set it. What a
+    /// provider said once may be wrong.
+    pub(super) fn firmly(&self, dimension: Dimension) -> Option<(u64, bool)> {
+        let told = self.told().firm.get(&dimension).copied();
+        told.map(|Firm { limit, is_set }| (self.window(limit), is_set))
+            .or_else(|| Some((self.limits.of_window(dimension)?, false)))
+    }
+
     /// The account or the model, as tables name it.
     pub(super) fn name(&self) -> &str {
         &self.name
@@ -231,7 +241,7 @@ impl Scope {
         }
         told.has_changed = false;
         let (said, refused) = (std::mem::take(&mut told.said), std::mem::take(&mut told.refused));
-        let ask = |dimension, want, burst, acked, used, lacks| Ask {
+        let ask = |dimension, want, burst, acked, used| Ask {
             scope: self.name.clone(),
             dimension,
             configured: self.limits.of(dimension),
@@ -245,7 +255,8 @@ impl Scope {
                 pause: until.saturating_duration_since(now),
                 is_told: *is_told,
             }),
-            lacks,
+            lacks: None,
+            needs: None,
         };
         let mut asks = Vec::new();
         for (dimension, demand) in RATES.into_iter().zip(demands) {
@@ -260,8 +271,9 @@ impl Scope {
                 // Whoever is kept from sending does not even claim: he says that he would.
                 let want = demand.want.max(u64::from(told.is_crowded));
                 // A request lacks one at most, and says so by waiting.
-                let lacks = demand.lacks.filter(|_| dimension != Dimension::Requests);
-                asks.push(ask(dimension, want, burst, acked, demand.used, lacks));
+                let of_head = |tokens: Option<u64>| tokens.filter(|_| dimension != Dimension::Requests);
+                let (lacks, needs) = (of_head(demand.lacks), of_head(demand.needs));
+                asks.push(Ask { lacks, needs, ..ask(dimension, want, burst, acked, demand.used) });
             }
         }
         if self.names(Dimension::InFlight) {
@@ -269,7 +281,7 @@ impl Scope {
             if is_within {
                 told.places = told.offered;
             }
-            asks.push(ask(Dimension::InFlight, want, 0, told.places, held, None));
+            asks.push(ask(Dimension::InFlight, want, 0, told.places, held));
         }
         asks
     }
@@ -278,7 +290,7 @@ impl Scope {
     pub(super) fn follow(&self, answer: &Answer, until: Instant, now: Instant) {
         let (until, since) =
             (until.saturating_duration_since(self.began), now.saturating_duration_since(self.began));
-        let Answer { dimension, seq, amount, limit, paused_for, resumed, why, .. } = *answer;
+        let Answer { dimension, seq, amount, limit, firm, paused_for, resumed, why, .. } = *answer;
         let mut told = self.told();
         if dimension.is_rate() {
             let lease = Lease { seq, amount, limit, why, until };
@@ -293,9 +305,8 @@ impl Scope {
             self.places.lease(u32::try_from(amount.unwrap_or(ALL)).unwrap_or(u32::MAX), until);
             told.offered = seq;
         }
-        if let Some(limit) = limit {
-            told.windows.insert(dimension, self.window(limit));
-        }
+        keep(&mut told.windows, dimension, limit.map(|limit| self.window(limit)));
+        keep(&mut told.firm, dimension, firm);
         told.paused_until = (!paused_for.is_zero()).then(|| now + paused_for);
         if told.resumed.replace(resumed).is_some_and(|known| known < resumed) {
             told.lifted_at = Some(now);
@@ -307,10 +318,7 @@ impl Scope {
         let known = told.why.get(&dimension).copied();
         if known != why {
             self.log(dimension, why);
-            match why {
-                Some(why) => told.why.insert(dimension, why),
-                None => told.why.remove(&dimension),
-            };
+            keep(&mut told.why, dimension, why);
         }
         told.is_crowded = told.why.values().any(|why| matches!(why, Why::Crowded { .. }));
         drop(told);
@@ -372,6 +380,14 @@ impl Scope {
         // A panic while the lock is held leaves plain values: still sound.
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is known of a dimension, which may be nothing any more.
+fn keep<T>(known: &mut BTreeMap<Dimension, T>, dimension: Dimension, new: Option<T>) {
+    match new {
+        Some(new) => known.insert(dimension, new),
+        None => known.remove(&dimension),
+    };
 }
 
 /// What a provider says of one rate.

@@ -122,6 +122,7 @@ fn ask(dimension: Dimension, limit: u64) -> Ask {
         said: None,
         refused: None,
         lacks: None,
+        needs: None,
     }
 }
 

@@ -18,7 +18,8 @@ use super::{Gate, lock};
 const FRESH: Duration = Duration::from_millis(100);
 
 impl Gate {
-    /// Whether a window of every limit has room for a request of this size: no wait would make more.
+    /// Whether a window of every limit has room for a request of this size, by what somebody here has written down: no wait
+    /// would make more. One that is larger than the provider says that a window is waits until that is doubted.
     pub(super) fn fits(&self, size: Size) -> Result<(), TooLarge> {
         let (reserved, produced) = self.estimate(size);
         // Where nothing is said of the answer, it is the provider's to say how much it may be.
@@ -29,8 +30,8 @@ impl Gate {
         ];
         for scope in self.scopes() {
             for (dimension, needed) in needs {
-                if let Some(most) = scope.in_window(dimension).filter(|most| needed > *most) {
-                    return Err(TooLarge { scope: scope.name().to_owned(), dimension, needed, most });
+                if let Some((most, is_set)) = scope.firmly(dimension).filter(|(most, _)| needed > *most) {
+                    return Err(TooLarge { scope: scope.name().to_owned(), dimension, needed, most, is_set });
                 }
             }
         }

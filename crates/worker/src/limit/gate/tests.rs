@@ -1,7 +1,7 @@
 //! The door, on paused time: who passes at once, who waits, who is sent back to the store.
 
 use assay_common::limit::Dimension;
-use assay_store::Answer;
+use assay_store::{Answer, Firm};
 
 use super::super::breaker::Evidence;
 use super::*;
@@ -182,26 +182,27 @@ async fn who_stands_in_line_leaves_it_when_a_limit_becomes_too_low_for_him() {
     let leases = Leases::new();
     let account = Arc::new(Account::new("a", &limits, Some(&leases)));
     let gate = Arc::new(Gate::new(account, "a/m".into(), None, Some(&leases)));
-    let lease = |seq, amount, limit| {
-        let of = |dimension, amount, limit| Answer {
+    let lease = |seq, amount, limit, firm| {
+        let of = |dimension, amount, limit, firm| Answer {
             scope: "a".into(),
             dimension,
             seq,
             amount: Some(amount),
             limit: Some(limit),
+            firm: Some(Firm { limit: firm, is_set: true }),
             paused_for: Duration::ZERO,
             resumed: 0,
             why: None,
         };
         let now = Instant::now();
         leases.follow(
-            &[of(Dimension::Tokens, amount, limit), of(Dimension::InFlight, 5, 5)],
+            &[of(Dimension::Tokens, amount, limit, firm), of(Dimension::InFlight, 5, 5, 5)],
             now + Duration::from_secs(3_600),
             now,
         );
     };
     // One token a second: the first waits for nearly a quarter of an hour.
-    lease(1, 1_000_000, 1_000);
+    lease(1, 1_000_000, 1_000, 1_000);
     let [large, small] = [800, 10].map(|max_tokens| {
         let gate = Arc::clone(&gate);
         let size = Size { bytes: 32, max_tokens: Some(max_tokens) };
@@ -209,13 +210,47 @@ async fn who_stands_in_line_leaves_it_when_a_limit_becomes_too_low_for_him() {
     });
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert!(!large.is_finished() && !small.is_finished());
-    lease(2, 1_000_000, 30);
+    // The provider says so, which may be wrong: he waits for two windows at most.
+    lease(2, 1_000_000, 300, 1_000);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(!large.is_finished() && !small.is_finished());
+    lease(3, 1_000_000, 30, 30);
     let refused = large.await.unwrap();
-    assert!(
-        matches!(&refused, Err(Barred::TooLarge(why)) if why.to_string().contains("810 tokens, more than the 30")),
-        "{refused:?}"
-    );
+    let Err(Barred::TooLarge(why)) = &refused else { panic!("{refused:?}") };
+    let parts = ["810 tokens, more than the 30 that a", "an operator has set", "`assay limits clear a --reason TEXT`"];
+    assert!(parts.iter().all(|part| why.to_string().contains(part)), "{why}");
     assert_eq!(small.await.unwrap(), Ok(()), "who stood behind him goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_provider_says_ends_no_job_however_little_it_is() {
+    let leases = Leases::new();
+    let account = Arc::new(Account::new("a", &in_flight(5), Some(&leases)));
+    let gate = Arc::new(Gate::new(account, "a/m".into(), None, Some(&leases)));
+    let now = Instant::now();
+    let of = |dimension, amount, limit| Answer {
+        scope: "a".into(),
+        dimension,
+        seq: 1,
+        amount,
+        limit,
+        firm: None,
+        paused_for: Duration::ZERO,
+        resumed: 0,
+        why: None,
+    };
+    let told = [
+        of(Dimension::Tokens, Some(1_000_000), Some(60)),
+        of(Dimension::Requests, None, None),
+        of(Dimension::InFlight, Some(5), Some(5)),
+    ];
+    leases.follow(&told, now + Duration::from_secs(3_600), now);
+    let size = Size { bytes: 32, max_tokens: Some(500) };
+    for _ in 0..2 {
+        assert!(gate.enter(Attempt::First, size, Micros(1)).await.is_ok());
+    }
+    // The first waits for two windows, the second for his own and the debt of the first.
+    assert!((230..=245).contains(&now.elapsed().as_secs()), "{:?}", now.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
