@@ -111,8 +111,10 @@ fn row(scope: &str, book: &Book, dimension: Dimension, known: Known, now: Micros
     };
     let leases: Vec<_> = book.parts(dimension).map(lease).collect();
     let paused_until = book.paused_until.filter(|until| *until > now);
-    let gathers =
-        book.parts(dimension).filter_map(|(_, part)| gathers(part, &known)).max_by_key(|gathers| gathers.wait);
+    let gathers = book
+        .parts(dimension)
+        .filter_map(|(_, part)| gathers(part, &known))
+        .max_by_key(|gathers| gathers.wait);
     let used = if dimension.is_rate() {
         known.spent.over(Profile::default().length_us, now.0)
     } else {

@@ -125,6 +125,26 @@ async fn a_request_larger_than_a_window_is_an_error_of_its_job() {
     assert_eq!(provider.bill().totals().calls, 1);
 }
 
+/// More calls in flight than the file says, while a sweep runs: every worker follows.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_in_flight_are_raised_while_a_sweep_runs() {
+    let script = Script::answering(Answer::Expression).latency(Duration::from_millis(200));
+    let provider = FakeProvider::start(script).await.unwrap();
+    let place = Workplace::default();
+    place.provider(provider.base_url(), "in_flight = 2").sums(400, "");
+    let running = place.start(&["run", "suite.yaml", "--json", "--patience", "3m"]);
+    while provider.bill().totals().calls < 4 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let peak = || provider.bill().totals().in_flight_peak;
+    assert_eq!(peak(), 2);
+    let set = |to| ["limits", "set", "fake", "--in-flight", to, "--reason", "test"];
+    place.assay(&set("20")).expect(0);
+    let ran: Ran = running.wait_with_output().unwrap().into();
+    assert_eq!(ran.expect(0).json()["variants"][0]["passed"], 400);
+    assert_eq!(peak(), 20);
+}
+
 /// What a provider says once of its limit ends no job, however little it is: what is larger waits, and goes when that is
 /// forgotten.
 #[tokio::test(flavor = "multi_thread")]

@@ -188,7 +188,9 @@ impl Config {
             let behind = model.strip_prefix(provider).and_then(|rest| rest.strip_prefix('/'));
             behind.and_then(|behind| asked.iter().copied().find(|asked| *asked == behind))
         };
-        others.filter_map(|model| Some((model, meant(model).or_else(|| nearest(model, unlimited()))?))).collect()
+        others
+            .filter_map(|model| Some((model, meant(model).or_else(|| nearest(model, unlimited()))?)))
+            .collect()
     }
 }
 

@@ -52,6 +52,13 @@ impl Flight {
         Self { most, limit: most, in_flight: 0, peak: 0, cut: None, began: None, landed: None }
     }
 
+    /// So many are allowed from now on. Who bore all that were bears all of these; else they are tried one by one.
+    pub(crate) fn allow(&mut self, most: u32) {
+        let most = f64::from(most.max(1));
+        self.limit = if self.limit < self.most { self.limit.min(most) } else { most };
+        self.most = most;
+    }
+
     /// Takes a place, if one is free.
     pub(crate) fn take(&mut self, now: Instant) -> Take {
         if f64::from(self.in_flight) + 1.0 > self.limit {
@@ -179,6 +186,23 @@ mod tests {
         (0..2).for_each(|_| flight.give_back(moment));
         let later = moment + STILL;
         assert_eq!((flight.take(later), flight.take(later)), (Take::Taken, Take::From(later + APART)));
+    }
+
+    #[test]
+    fn what_is_allowed_changes_and_a_cut_stays() {
+        let now = Instant::now();
+        let mut flight = Flight::new(2);
+        flight.allow(20);
+        assert_eq!(places(&flight), 20);
+        assert_eq!(check(&mut flight, 20, Class::Transient, 1, now, now), 14);
+        let mut allow = |most, expected| {
+            flight.allow(most);
+            assert_eq!(places(&flight), expected, "{most}");
+        };
+        allow(100, 14);
+        allow(5, 5);
+        allow(100, 100);
+        allow(0, 1);
     }
 
     #[test]

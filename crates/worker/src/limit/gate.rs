@@ -69,7 +69,7 @@ impl Account {
         }
     }
 
-    /// The most calls of this account that can be in flight.
+    /// The most calls of this account that can be in flight now.
     pub(crate) fn in_flight(&self) -> u32 {
         self.scope.in_flight()
     }
@@ -107,10 +107,22 @@ impl Gate {
         Self { account, pool: Pool::new(model, most), scope: own, answered_at: AtomicI64::new(0) }
     }
 
-    /// The most calls of this pool that can be in flight.
+    /// The most calls of this pool that can be in flight now.
     pub(crate) fn in_flight(&self) -> u32 {
         let account = self.account.in_flight();
         self.scope.as_ref().map_or(account, |model| model.in_flight().min(account))
+    }
+
+    /// Waits until other than `most` calls of this pool can be in flight.
+    pub(crate) async fn resizes(&self, most: u32) {
+        loop {
+            // Registered before looking, so that a change in between wakes us.
+            let changed = self.account.scope.changed.notified();
+            if self.in_flight() != most {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Waits for the right to make a call: for a slot and the rate as long as it takes, for a closed door only as long as a

@@ -32,7 +32,8 @@ pub async fn time_permits(count: u32) -> Duration {
         let limit = limits.of(dimension);
         let amount = if dimension.is_rate() { Some(PLENTY) } else { limit };
         let (seq, resumed) = (1, 0);
-        let answer = Answer { scope, dimension, seq, amount, limit, firm: None, paused_for, resumed, why: None };
+        let answer =
+            Answer { scope, dimension, seq, amount, limit, firm: None, paused_for, resumed, why: None };
         leases.follow(&[answer], now + Duration::from_secs(3_600), now);
     }
     let gate = Gate::new(account, "measured/model".to_owned(), None, Some(&leases));

@@ -1,6 +1,7 @@
 //! An account, or one model of it, as its limits see it: its line, its places, and what is told to and heard from the ledger.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub(crate) struct Scope {
     pub(super) began: Instant,
     pub(super) line: Arc<Line>,
     pub(super) places: Arc<Places>,
+    /// The most calls that can be in flight: as many as assay.toml allows, or the ledger does.
+    in_flight: AtomicU32,
     /// Whether its limits are leased; else they are this process's own.
     is_leased: bool,
     /// Whether its line is held while that of its account is passed.
@@ -99,7 +102,7 @@ impl Lease {
 impl Scope {
     /// One whose limits are this process's alone.
     pub(super) fn own(name: String, limits: &Limits, most: u32, changed: Arc<Notify>) -> Self {
-        let scope = Self::new(name, limits, Places::own(most), Instant::now(), changed);
+        let scope = Self::new(name, limits, (most, Places::own(most)), Instant::now(), changed);
         for (rate, dimension) in RATES.into_iter().enumerate() {
             if let Some(limit) = limits.of(dimension) {
                 let amount = Some(scope.profile().rate(limit, 1));
@@ -118,8 +121,9 @@ impl Scope {
         began: Instant,
         is_inner: bool,
     ) -> Self {
-        let places = if limits.in_flight.is_some() { Places::leased(most) } else { Places::own(most) };
-        let scope = Self { is_leased: true, is_inner, ..Self::new(name, limits, places, began, changed) };
+        let places = if limits.in_flight.is_some() { Places::leased() } else { Places::own(most) };
+        let scope = Self::new(name, limits, (most, places), began, changed);
+        let scope = Self { is_leased: true, is_inner, ..scope };
         // Nothing goes before the first grant.
         for (rate, dimension) in RATES.into_iter().enumerate() {
             if let Some(limit) = limits.of(dimension) {
@@ -129,13 +133,20 @@ impl Scope {
         scope
     }
 
-    fn new(name: String, limits: &Limits, places: Arc<Places>, began: Instant, changed: Arc<Notify>) -> Self {
+    fn new(
+        name: String,
+        limits: &Limits,
+        (most, places): (u32, Arc<Places>),
+        began: Instant,
+        changed: Arc<Notify>,
+    ) -> Self {
         Self {
             name,
             limits: *limits,
             began,
             line: Line::new(),
             places,
+            in_flight: AtomicU32::new(most),
             is_leased: false,
             is_inner: false,
             told: Mutex::default(),
@@ -143,9 +154,9 @@ impl Scope {
         }
     }
 
-    /// The most calls that can be in flight.
+    /// The most calls that can be in flight now.
     pub(super) fn in_flight(&self) -> u32 {
-        self.places.most()
+        self.in_flight.load(Ordering::Relaxed)
     }
 
     /// Whether assay.toml limits this dimension here.
@@ -304,6 +315,9 @@ impl Scope {
         } else {
             self.places.lease(u32::try_from(amount.unwrap_or(ALL)).unwrap_or(u32::MAX), until);
             told.offered = seq;
+            if let Some(limit) = limit {
+                self.in_flight.store(u32::try_from(limit).unwrap_or(u32::MAX), Ordering::Relaxed);
+            }
         }
         keep(&mut told.windows, dimension, limit.map(|limit| self.window(limit)));
         keep(&mut told.firm, dimension, firm);

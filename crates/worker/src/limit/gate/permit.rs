@@ -11,6 +11,7 @@ use super::super::scope::Scope;
 use super::super::stand::stand;
 use super::super::tokens::{Accounting, Tokens};
 use super::pass::{Pass, Size, Slots, Taken, TooLarge};
+use super::pool::Place;
 use super::{Gate, lock};
 
 /// How old a permit may be when its call is made; an older one is taken anew. The ledger allows for so much between a permit
@@ -54,12 +55,24 @@ impl Gate {
     /// Waits for places in flight.
     pub(super) async fn slots(&self) -> Slots {
         Slots {
-            _flight: self.pool.place().await,
+            _flight: self.place().await,
             _model: match &self.scope {
                 Some(model) => Some(model.places.take().await),
                 None => None,
             },
             _account: self.account.scope.places.take().await,
+        }
+    }
+
+    /// Waits for one of the calls in flight that the pool bears.
+    async fn place(&self) -> Place {
+        loop {
+            let most = self.in_flight();
+            tokio::select! {
+                biased;
+                place = self.pool.place(most) => return place,
+                () = self.resizes(most) => {}
+            }
         }
     }
 

@@ -43,8 +43,9 @@ impl Pool {
         })
     }
 
-    /// Waits for a place in flight.
-    pub(super) async fn place(self: &Arc<Self>) -> Place {
+    /// Waits for a place in flight, of which `most` are allowed.
+    pub(super) async fn place(self: &Arc<Self>, most: u32) -> Place {
+        lock(&self.flight).allow(most);
         loop {
             let take = lock(&self.flight).take(Instant::now());
             match take {

@@ -217,7 +217,11 @@ async fn who_stands_in_line_leaves_it_when_a_limit_becomes_too_low_for_him() {
     lease(3, 1_000_000, 30, 30);
     let refused = large.await.unwrap();
     let Err(Barred::TooLarge(why)) = &refused else { panic!("{refused:?}") };
-    let parts = ["810 tokens, more than the 30 that a", "an operator has set", "`assay limits clear a --reason TEXT`"];
+    let parts = [
+        "810 tokens, more than the 30 that a",
+        "an operator has set",
+        "`assay limits clear a --reason TEXT`",
+    ];
     assert!(parts.iter().all(|part| why.to_string().contains(part)), "{why}");
     assert_eq!(small.await.unwrap(), Ok(()), "who stood behind him goes on");
 }
