@@ -1,6 +1,6 @@
 //! Provider limits as an operator sees and sets them. What workers make of them is in `lease`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use assay_common::clock::Micros;
@@ -26,6 +26,10 @@ pub struct LimitRow {
     pub dimension: Dimension,
     /// What the files of the workers that use it say, a minute or at once: the least and the most.
     pub configured: Option<(u64, u64)>,
+    /// How many of those workers have files that do not name it.
+    pub unnamed: usize,
+    /// How the provider counts, by those that do.
+    pub profiles: BTreeSet<Profile>,
     /// What an operator set it to.
     pub set: Option<Set>,
     /// What the provider said that it is, a minute.
@@ -103,6 +107,7 @@ impl Store {
 fn row(scope: &str, book: &Book, dimension: Dimension, known: Known, now: Micros) -> Option<LimitRow> {
     let configured = book.configured(dimension);
     let least = configured.map(|(least, _)| least);
+    let unnamed = book.parts(dimension).filter(|(_, part)| part.configured.is_none()).count();
     let lease = |(member, part): (MemberId, &Part)| Leased {
         member,
         amount: part.exposure(),
@@ -137,6 +142,8 @@ fn row(scope: &str, book: &Book, dimension: Dimension, known: Known, now: Micros
         scope: scope.to_owned(),
         dimension,
         configured,
+        unnamed,
+        profiles: book.profiles(dimension),
         limit,
         learned: known.learned,
         cut: known.cut.map(|cut| cut.rate),

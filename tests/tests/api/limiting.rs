@@ -60,7 +60,7 @@ pub(super) async fn limits_are_shown_set_and_taken_back(place: StoreUrl) {
             lacks: None,
             needs: None,
         };
-        let renewal = Renewal { member, asks: vec![ask], ttl: Duration::from_secs(600) };
+        let renewal = Renewal { member, asks: vec![ask], beside: Vec::new(), ttl: Duration::from_secs(600) };
         api.store.renew(renewal, Clock::system().now()).await.unwrap().remove(0)
     };
     renew(fixture.member, 500).await;

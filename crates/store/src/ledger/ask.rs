@@ -40,6 +40,26 @@ pub struct Ask {
     pub needs: Option<u64>,
 }
 
+impl Ask {
+    /// The first of who does not name a limit that others do: as much as there is for him.
+    pub(super) fn unnamed(scope: &str, dimension: Dimension, profile: Profile) -> Self {
+        Self {
+            scope: scope.to_owned(),
+            dimension,
+            configured: None,
+            profile,
+            want: ALL,
+            burst: 1,
+            acked: 0,
+            used: 0,
+            said: None,
+            refused: None,
+            lacks: None,
+            needs: None,
+        }
+    }
+}
+
 /// A call that a provider has refused for its rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {

@@ -4,6 +4,9 @@
 //! takes longer at one time than at another. With a limit of L in a window of W, bursts of B in all and delays that
 //! differ by at most D, L is kept by a rate of (L − B) / (W + D).
 
+use std::fmt;
+use std::time::Duration;
+
 use assay_common::limit::Window;
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +72,17 @@ impl Profile {
     /// Whether senders with such `bursts` in all leave enough of `limit` a minute to be worth it.
     pub(crate) fn bears(self, limit: u64, bursts: u64) -> bool {
         u128::from(bursts) * u128::from(MILLION * BURSTS) <= self.allowed(limit)
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self.window {
+            Window::Sliding => "sliding",
+            Window::Fixed => "fixed",
+            Window::Bucket => "bucket",
+        };
+        write!(f, "{word} over {:?}", Duration::from_micros(self.length_us))
     }
 }
 

@@ -36,6 +36,9 @@ use super::retries::Attempt;
 use super::scope::Scope;
 use super::tell::Teller;
 
+/// As many calls in flight of a model as its account allows.
+const EVERY: u32 = u32::MAX;
+
 /// A provider account, shared by the pools of all its models.
 pub(crate) struct Account {
     scope: Arc<Scope>,
@@ -50,7 +53,7 @@ pub(crate) struct Account {
 pub(crate) struct Gate {
     account: Arc<Account>,
     pool: Arc<Pool>,
-    /// Its model's own limits, where it has some.
+    /// Its model's own limits, where it has some or others may.
     scope: Option<Arc<Scope>>,
     /// When a call of this pool was last answered, on this process's clock; 0 before the first.
     answered_at: AtomicI64,
@@ -99,9 +102,11 @@ impl Gate {
         leases: Option<&Leases>,
     ) -> Self {
         let of_account = account.in_flight();
+        // Where limits are shared, others may limit a model of which this file says nothing.
+        let limits = limits.copied().or_else(|| leases.map(|_| Limits::default()));
         let own = limits.map(|limits| {
-            let most = limits.in_flight.map_or(of_account, std::num::NonZeroU32::get);
-            scope(&model, limits, most, leases, Some(&account))
+            let most = limits.in_flight.map_or(EVERY, std::num::NonZeroU32::get);
+            scope(&model, &limits, most, leases, Some(&account))
         });
         let most = own.as_ref().map_or(of_account, |own| own.in_flight().min(of_account));
         Self { account, pool: Pool::new(model, most), scope: own, answered_at: AtomicI64::new(0) }

@@ -33,8 +33,10 @@ pub(crate) struct Scope {
     in_flight: AtomicU32,
     /// Whether its limits are leased; else they are this process's own.
     is_leased: bool,
-    /// Whether its line is held while that of its account is passed.
+    /// Whether it is a model of an account: its line is held while that of the account is passed.
     is_inner: bool,
+    /// As many calls in flight as this process allows itself where nobody limits them.
+    own_places: u32,
     told: Mutex<Told>,
     /// Rings whenever somebody who was told to wait may be told otherwise; an account's, for its models too.
     pub(super) changed: Arc<Notify>,
@@ -66,6 +68,8 @@ struct Told {
     firm: BTreeMap<Dimension, Firm>,
     /// Why less is granted than might be expected, as it was logged.
     why: BTreeMap<Dimension, Why>,
+    /// It was asked what there is of it.
+    has_asked: bool,
     /// What was last granted is not what was granted before.
     has_changed: bool,
 }
@@ -124,10 +128,12 @@ impl Scope {
         let places = if limits.in_flight.is_some() { Places::leased() } else { Places::own(most) };
         let scope = Self::new(name, limits, (most, places), began, changed);
         let scope = Self { is_leased: true, is_inner, ..scope };
-        // Nothing goes before the first grant.
+        // Nothing goes before the first grant: others may know of limits that this file does not name.
         for (rate, dimension) in RATES.into_iter().enumerate() {
-            if let Some(limit) = limits.of(dimension) {
-                scope.line.lease(rate, Some(0), scope.window(limit), Duration::ZERO, Duration::ZERO);
+            let limit = limits.of(dimension);
+            if limit.is_some() || dimension == Dimension::Requests {
+                let window = scope.window(limit.unwrap_or(0));
+                scope.line.lease(rate, Some(0), window, Duration::ZERO, Duration::ZERO);
             }
         }
         scope
@@ -147,6 +153,7 @@ impl Scope {
             line: Line::new(),
             places,
             in_flight: AtomicU32::new(most),
+            own_places: most,
             is_leased: false,
             is_inner: false,
             told: Mutex::default(),
@@ -162,6 +169,11 @@ impl Scope {
     /// Whether assay.toml limits this dimension here.
     pub(super) fn names(&self, dimension: Dimension) -> bool {
         self.limits.of(dimension).is_some()
+    }
+
+    /// Whether somebody limits this dimension here: assay.toml, that of another worker, or an operator.
+    pub(super) fn is_limited(&self, dimension: Dimension) -> bool {
+        self.names(dimension) || self.told().firm.contains_key(&dimension)
     }
 
     /// For how long nobody of this process may begin a call: the ledger says so.
@@ -247,6 +259,12 @@ impl Scope {
         let since = now.saturating_duration_since(self.began);
         let demands = self.line.demand(since);
         let mut told = self.told();
+        told.has_asked = true;
+        // Of a model that nobody limits there is nothing to ask; whether somebody does is told all the same.
+        let is_joined = told.offered > 0 || !told.goes_by.is_empty();
+        if self.is_inner && !is_joined && Dimension::ALL.into_iter().all(|dimension| !self.names(dimension)) {
+            return Vec::new();
+        }
         for (dimension, lease) in std::mem::take(&mut told.goes_by_next) {
             self.go_by(&mut told, dimension, lease, since);
         }
@@ -287,7 +305,7 @@ impl Scope {
                 asks.push(Ask { lacks, needs, ..ask(dimension, want, burst, acked, demand.used) });
             }
         }
-        if self.names(Dimension::InFlight) {
+        if self.names(Dimension::InFlight) || told.offered > 0 {
             let (want, held, is_within) = self.places.demand();
             if is_within {
                 told.places = told.offered;
@@ -313,11 +331,12 @@ impl Scope {
                 self.go_by(&mut told, dimension, lease, since);
             }
         } else {
-            self.places.lease(u32::try_from(amount.unwrap_or(ALL)).unwrap_or(u32::MAX), until);
+            let whole = |places: u64| u32::try_from(places).unwrap_or(u32::MAX);
+            let own = (self.own_places, Duration::MAX);
+            let (allowed, until) = amount.map_or(own, |amount| (whole(amount), until));
+            self.places.lease(allowed, until);
+            self.in_flight.store(limit.map_or(self.own_places, whole), Ordering::Relaxed);
             told.offered = seq;
-            if let Some(limit) = limit {
-                self.in_flight.store(u32::try_from(limit).unwrap_or(u32::MAX), Ordering::Relaxed);
-            }
         }
         keep(&mut told.windows, dimension, limit.map(|limit| self.window(limit)));
         keep(&mut told.firm, dimension, firm);
@@ -337,6 +356,16 @@ impl Scope {
         told.is_crowded = told.why.values().any(|why| matches!(why, Why::Crowded { .. }));
         drop(told);
         self.changed.notify_waiters();
+    }
+
+    /// The ledger has answered all that was asked, and knows of no limit here.
+    pub(super) fn is_unlimited(&self, now: Instant) {
+        if self.told().has_asked {
+            let since = now.saturating_duration_since(self.began);
+            for rate in 0..RATES.len() {
+                self.line.lease(rate, None, 0, since, since);
+            }
+        }
     }
 
     fn go_by(&self, told: &mut Told, dimension: Dimension, lease: Lease, now: Duration) {

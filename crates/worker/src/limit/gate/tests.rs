@@ -20,6 +20,21 @@ fn learn(gate: &Gate, class: Class, retry_after: Option<u64>) {
     gate.learn(&Evidence { class, sent: Instant::now(), retry_after, detail: "" }, Micros(1));
 }
 
+/// What the ledger answers the account of a limit that nobody knows.
+fn open(dimension: Dimension) -> Answer {
+    Answer {
+        scope: "a".into(),
+        dimension,
+        seq: 1,
+        amount: None,
+        limit: None,
+        firm: None,
+        paused_for: Duration::ZERO,
+        resumed: 0,
+        why: None,
+    }
+}
+
 /// Whether the gate lets a call begin without waiting, but for the first calls of a pool beginning apart.
 async fn at_once(gate: &Gate) -> Option<Pass> {
     tokio::time::timeout(Duration::from_millis(5), gate.enter(Attempt::First, Size::default(), Micros(1)))
@@ -181,22 +196,19 @@ async fn who_stands_in_line_leaves_it_when_a_limit_becomes_too_low_for_him() {
     let limits = Limits { tokens_per_minute: std::num::NonZeroU64::new(1_000), ..in_flight(5) };
     let leases = Leases::new();
     let account = Arc::new(Account::new("a", &limits, Some(&leases)));
-    let gate = Arc::new(Gate::new(account, "a/m".into(), None, Some(&leases)));
+    let gate = Arc::new(Gate::new(account, "a/m".into(), None, None));
     let lease = |seq, amount, limit, firm| {
-        let of = |dimension, amount, limit, firm| Answer {
-            scope: "a".into(),
-            dimension,
-            seq,
-            amount: Some(amount),
-            limit: Some(limit),
-            firm: Some(Firm { limit: firm, is_set: true }),
-            paused_for: Duration::ZERO,
-            resumed: 0,
-            why: None,
+        let of = |dimension, amount, limit, firm| {
+            let firm = Some(Firm { limit: firm, is_set: true });
+            Answer { seq, amount: Some(amount), limit: Some(limit), firm, ..open(dimension) }
         };
         let now = Instant::now();
         leases.follow(
-            &[of(Dimension::Tokens, amount, limit, firm), of(Dimension::InFlight, 5, 5, 5)],
+            &[
+                of(Dimension::Tokens, amount, limit, firm),
+                of(Dimension::InFlight, 5, 5, 5),
+                open(Dimension::Requests),
+            ],
             now + Duration::from_secs(3_600),
             now,
         );
@@ -227,25 +239,40 @@ async fn who_stands_in_line_leaves_it_when_a_limit_becomes_too_low_for_him() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nobody_calls_before_the_ledger_has_said_what_it_knows() {
+    let leases = Leases::new();
+    let account = Arc::new(Account::new("a", &Limits::default(), Some(&leases)));
+    let gate = Gate::new(account, "a/m".into(), None, Some(&leases));
+    let (scopes, now) = (gate.scopes().cloned().collect::<Vec<_>>(), Instant::now());
+    let [model, account] = scopes.as_slice() else { panic!("{}", scopes.len()) };
+    assert_eq!(
+        (model.asks(now).len(), account.asks(now).len()),
+        (0, 1),
+        "of the model there is nothing to ask"
+    );
+    assert!(at_once(&gate).await.is_none());
+    let until = now + Duration::from_secs(3_600);
+    let places = Answer { amount: Some(2), limit: Some(2), ..open(Dimension::InFlight) };
+    leases.follow(&[open(Dimension::Requests), places], until, now);
+    let held = (at_once(&gate).await, at_once(&gate).await);
+    assert!(held.0.is_some() && held.1.is_some() && at_once(&gate).await.is_none(), "others name the places");
+    drop(held);
+    let nothing = Answer { amount: Some(0), limit: Some(5), ..open(Dimension::Tokens) };
+    leases.follow(&[open(Dimension::Requests), Answer { scope: "a/m".into(), ..nothing }], until, now);
+    assert!(at_once(&gate).await.is_none(), "others name tokens of the model");
+    assert_eq!((model.asks(now).len(), account.asks(now).len()), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_provider_says_ends_no_job_however_little_it_is() {
     let leases = Leases::new();
     let account = Arc::new(Account::new("a", &in_flight(5), Some(&leases)));
-    let gate = Arc::new(Gate::new(account, "a/m".into(), None, Some(&leases)));
+    let gate = Arc::new(Gate::new(account, "a/m".into(), None, None));
     let now = Instant::now();
-    let of = |dimension, amount, limit| Answer {
-        scope: "a".into(),
-        dimension,
-        seq: 1,
-        amount,
-        limit,
-        firm: None,
-        paused_for: Duration::ZERO,
-        resumed: 0,
-        why: None,
-    };
+    let of = |dimension, amount, limit| Answer { amount, limit, ..open(dimension) };
     let told = [
         of(Dimension::Tokens, Some(1_000_000), Some(60)),
-        of(Dimension::Requests, None, None),
+        open(Dimension::Requests),
         of(Dimension::InFlight, Some(5), Some(5)),
     ];
     leases.follow(&told, now + Duration::from_secs(3_600), now);
