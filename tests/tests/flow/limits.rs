@@ -155,6 +155,7 @@ async fn a_limit_that_a_provider_says_once_ends_no_job() {
     let provider = FakeProvider::start(script).await.unwrap();
     let place = Workplace::default();
     write(&place, &provider, "limits = { in_flight = 1, tokens_per_minute = 100_000 }");
+    place.assay(&["migrate"]).expect(0);
     let running = place.start(&["run", "suite.yaml", "--json", "--patience", "3m"]);
     let mut told = String::new();
     for _ in 0..600 {
