@@ -94,6 +94,7 @@ pub(super) async fn limits_are_shown_set_and_taken_back(place: StoreUrl) {
     for line in [
         "assay_limit{scope=\"fake\",dimension=\"requests\"} 900",
         "assay_limit{scope=\"fake/a/b\",dimension=\"requests\"} 30",
+        "assay_limit_configured{scope=\"fake\",dimension=\"requests\"} 500",
         "assay_limit_workers{scope=\"fake\",dimension=\"requests\"} 1",
         "assay_limit_paused_seconds{scope=\"fake\",dimension=\"requests\"} 0",
         "assay_account_cap_usd{account=\"fake\"} 7.5",
