@@ -62,7 +62,7 @@ impl FromStr for Dimension {
 }
 
 /// How a provider counts what is used of a limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Window {
     /// In any stretch of the window's length.

@@ -26,6 +26,8 @@ pub struct Renewal {
     pub member: MemberId,
     /// What of each limit.
     pub asks: Vec<Ask>,
+    /// Scopes of which it asks nothing, since its file says nothing of them, and which it uses all the same.
+    pub beside: Vec<String>,
     /// How long it is granted for.
     pub ttl: Duration,
 }
@@ -119,22 +121,29 @@ macro_rules! locked_books {
 
 impl Store {
     /// Renews what a member has of its limits, and says what it has from now on, in the order of its asks; for the renewal's
-    /// time to live, counted from when this was called. `now` is the clock where the store has none of its own.
+    /// time to live, counted from when this was called. What it did not ask and is limited by what others say comes after that. `now` is the clock where the store has none of its own.
     pub async fn renew(&self, renewal: Renewal, now: Micros) -> Result<Vec<Answer>, StoreError> {
-        let scopes: BTreeSet<_> = renewal.asks.iter().map(|ask| ask.scope.clone()).collect();
+        let asked: BTreeSet<_> = renewal.asks.iter().map(|ask| ask.scope.clone()).collect();
+        let scopes: BTreeSet<_> = asked.iter().chain(&renewal.beside).cloned().collect();
         let scopes: Vec<_> = scopes.into_iter().collect();
         writing!(self, Durability::Process, |conn| {
             let (mut rows, mut clock) = locked_books!(conn, &scopes, now);
-            if rows.len() < scopes.len() {
-                executed!(conn, OPEN_BOOKS(), &scopes, |scope| (scope, now.0));
+            let unopened = |scope: &&String| !rows.iter().any(|(of, ..)| of == *scope);
+            let unopened: Vec<_> = asked.iter().filter(unopened).cloned().collect();
+            if !unopened.is_empty() {
+                executed!(conn, OPEN_BOOKS(), &unopened, |scope| (scope, now.0));
                 (rows, clock) = locked_books!(conn, &scopes, now);
             }
             let leases = fetched!(conn, LEASES() as LeaseRow, &scopes, |scope| (scope,));
-            let Renewal { member, asks, ttl } = &renewal;
+            let Renewal { member, asks, ttl, .. } = &renewal;
             let mut answers = Vec::with_capacity(asks.len());
             let (mut closed, mut written, mut ended) = (Vec::new(), Vec::new(), Vec::new());
             for (scope, mut book) in books(rows, leases)? {
-                let asks: Vec<_> = asks.iter().filter(|ask| ask.scope == scope).cloned().collect();
+                let mut asks: Vec<_> = asks.iter().filter(|ask| ask.scope == scope).cloned().collect();
+                asks.append(&mut book.unasked(&scope, &asks));
+                if asks.is_empty() {
+                    continue;
+                }
                 let before: Vec<_> = book.members.keys().copied().collect();
                 answers.append(&mut book.renew(*member, &asks, *ttl, clock));
                 let gone = before.into_iter().filter(|other| !book.members.contains_key(other));
@@ -155,7 +164,7 @@ impl Store {
             executed!(conn, END_LEASES(), &ended, |(scope, member)| (scope, member));
             let order = |answer: &Answer| {
                 let of = |ask: &Ask| ask.scope == answer.scope && ask.dimension == answer.dimension;
-                asks.iter().position(of)
+                asks.iter().position(of).unwrap_or(asks.len())
             };
             answers.sort_by_key(order);
             Ok(answers)

@@ -24,14 +24,14 @@ mod spent;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use assay_common::clock::Micros;
 use assay_common::id::MemberId;
 use assay_common::limit::Dimension;
 
-pub use ask::{ALL, Answer, Ask, Refusal, Why};
+pub use ask::{ALL, Answer, Ask, Firm, Refusal, Why};
 pub use clock::OwnClock;
 pub(crate) use grant::reduced;
 pub use headroom::{Profile, SPREAD_US};
@@ -71,6 +71,19 @@ impl Book {
         cases.iter().map(|case| self.grant(case, &senders, until, now)).collect()
     }
 
+    /// What a member that asks so much of `scope` leaves out, though it is limited: the files of others name it, somebody has set
+    /// it, or the provider has said it. Whoever uses an account keeps to all of its limits, and is counted.
+    pub fn unasked(&self, scope: &str, asks: &[Ask]) -> Vec<Ask> {
+        let is_limited = |dimension: &Dimension| {
+            self.known.get(dimension).is_some_and(Known::limits) || self.configured(*dimension).is_some()
+        };
+        let is_asked = |dimension: &Dimension| asks.iter().any(|ask| ask.dimension == *dimension);
+        let left_out =
+            Dimension::ALL.into_iter().filter(|dimension| !is_asked(dimension) && is_limited(dimension));
+        let profile = asks.first().map(|ask| ask.profile).unwrap_or_default();
+        left_out.map(|dimension| Ask::unnamed(scope, dimension, profile)).collect()
+    }
+
     /// Nobody begins a call for so long.
     pub fn paused_for(&self, now: Micros) -> Duration {
         self.paused_until.map_or(Duration::ZERO, |until| until.since(now))
@@ -90,6 +103,12 @@ impl Book {
     pub fn configured(&self, dimension: Dimension) -> Option<(u64, u64)> {
         let said = || self.parts(dimension).filter_map(|(_, part)| part.configured);
         said().min().zip(said().max())
+    }
+
+    /// How the provider counts, by the files that name a limit.
+    pub fn profiles(&self, dimension: Dimension) -> BTreeSet<Profile> {
+        let naming = self.parts(dimension).filter(|(_, part)| part.configured.is_some());
+        naming.map(|(_, part)| part.profile).collect()
     }
 
     /// What each member has of a limit.

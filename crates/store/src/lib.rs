@@ -106,7 +106,7 @@ pub use expand::NewJob;
 pub use incident::{Incident, IncidentChange, IncidentEvent, IncidentKind, NewIncident, Opened};
 pub use leader::{Candidacy, Mandate};
 pub use lease::Renewal;
-pub use ledger::{Answer, Ask, Profile, Refusal, Said, Why};
+pub use ledger::{Answer, Ask, Firm, Profile, Refusal, Said, Why};
 pub use limit::{Gathers, Leased, LimitRow};
 pub use lock::FileLock;
 pub use maintenance::{create_database, drop_database};

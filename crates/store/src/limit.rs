@@ -1,6 +1,6 @@
 //! Provider limits as an operator sees and sets them. What workers make of them is in `lease`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use assay_common::clock::Micros;
@@ -26,6 +26,10 @@ pub struct LimitRow {
     pub dimension: Dimension,
     /// What the files of the workers that use it say, a minute or at once: the least and the most.
     pub configured: Option<(u64, u64)>,
+    /// How many of those workers have files that do not name it.
+    pub unnamed: usize,
+    /// How the provider counts, by those that do.
+    pub profiles: BTreeSet<Profile>,
     /// What an operator set it to.
     pub set: Option<Set>,
     /// What the provider said that it is, a minute.
@@ -57,6 +61,8 @@ pub struct Gathers {
     pub tokens: u64,
     /// How long that takes at the rate that its worker has.
     pub wait: Duration,
+    /// How many it needs in all, where that is more than the provider says that a window has room for.
+    pub outgrows: Option<u64>,
 }
 
 /// Whoever gathers for less long is not worth a word.
@@ -101,6 +107,7 @@ impl Store {
 fn row(scope: &str, book: &Book, dimension: Dimension, known: Known, now: Micros) -> Option<LimitRow> {
     let configured = book.configured(dimension);
     let least = configured.map(|(least, _)| least);
+    let unnamed = book.parts(dimension).filter(|(_, part)| part.configured.is_none()).count();
     let lease = |(member, part): (MemberId, &Part)| Leased {
         member,
         amount: part.exposure(),
@@ -109,8 +116,10 @@ fn row(scope: &str, book: &Book, dimension: Dimension, known: Known, now: Micros
     };
     let leases: Vec<_> = book.parts(dimension).map(lease).collect();
     let paused_until = book.paused_until.filter(|until| *until > now);
-    let gathers =
-        book.parts(dimension).filter_map(|(_, part)| gathers(part)).max_by_key(|gathers| gathers.wait);
+    let gathers = book
+        .parts(dimension)
+        .filter_map(|(_, part)| gathers(part, &known))
+        .max_by_key(|gathers| gathers.wait);
     let used = if dimension.is_rate() {
         known.spent.over(Profile::default().length_us, now.0)
     } else {
@@ -133,6 +142,8 @@ fn row(scope: &str, book: &Book, dimension: Dimension, known: Known, now: Micros
         scope: scope.to_owned(),
         dimension,
         configured,
+        unnamed,
+        profiles: book.profiles(dimension),
         limit,
         learned: known.learned,
         cut: known.cut.map(|cut| cut.rate),
@@ -148,12 +159,14 @@ fn row(scope: &str, book: &Book, dimension: Dimension, known: Known, now: Micros
 }
 
 /// What somebody gathers in the line of one worker, where that takes long.
-fn gathers(part: &Part) -> Option<Gathers> {
+fn gathers(part: &Part, known: &Known) -> Option<Gathers> {
     let (tokens, rate) = (part.lacks?, part.exposure());
     // Millionths by millionths a second; who has nothing waits for something else.
     let wait = u128::from(tokens).saturating_mul(1_000_000).checked_div(u128::from(rate))?;
     let wait = Duration::from_secs(u64::try_from(wait).unwrap_or(u64::MAX));
-    (wait >= LONG_GATHERING).then_some(Gathers { tokens, wait })
+    let has_room = |needs| known.learned.is_none_or(|learned| needs <= part.profile.of_window(learned.limit));
+    let outgrows = part.needs.filter(|needs| !has_room(*needs));
+    (wait >= LONG_GATHERING).then_some(Gathers { tokens, wait, outgrows })
 }
 
 const BOOK: Locking = locking!(

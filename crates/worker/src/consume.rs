@@ -39,12 +39,20 @@ pub(crate) struct Granted {
 
 /// Claims the pool's jobs as long as there is room for them and the account takes calls, until told to stop.
 pub(crate) async fn consume(pool: Arc<Pool>, grants: mpsc::Sender<Granted>) -> Result<(), WorkerError> {
-    let mut subscription = pool.environment.queue.subscribe(&pool.name, pool.prefetch()).await?;
+    let queue = &pool.environment.queue;
+    let mut in_flight = pool.gate.in_flight();
+    let mut subscription = queue.subscribe(&pool.name, pool.prefetch()).await?;
     loop {
         let deliveries = tokio::select! {
             biased;
             () = pool.stop.cancelled() => return Ok(()),
             deliveries = receive(&pool, &mut subscription, &grants) => deliveries?,
+            () = pool.gate.resizes(in_flight) => {
+                // What was delivered stays in hand; the new one brings as much as is wanted from now on.
+                in_flight = pool.gate.in_flight();
+                subscription = queue.subscribe(&pool.name, pool.prefetch()).await?;
+                continue;
+            }
         };
         let mut fresh: BTreeMap<Hint, Delivery> = deliveries
             .into_iter()

@@ -1,6 +1,7 @@
 //! Grants in the order of their claims: each renders its prompt, waits before the gate, and goes to [`Work`].
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use assay_common::id::RunId;
 use assay_common::job::{Response, Settlement};
@@ -14,6 +15,7 @@ use crate::WorkerError;
 use crate::consume::Granted;
 use crate::keep::Keeper;
 use crate::limit::gate::{Pass, Size};
+use crate::limit::places::{Held, Places};
 use crate::limit::retries::Attempt;
 use crate::persist::persist;
 use crate::plan::Planned;
@@ -25,7 +27,7 @@ use crate::work::{Work, micros};
 
 /// Jobs at work for each slot. The gate alone says how many calls are in flight; whoever scores, hands in or waits for
 /// another try is in nobody's way.
-const JOBS_A_SLOT: usize = 2;
+const JOBS_A_SLOT: u32 = 2;
 
 /// A job that may go on now.
 struct Ready {
@@ -57,22 +59,23 @@ pub(crate) async fn execute_all(
     grants: mpsc::Receiver<Granted>,
     Onward { purse, keeper, give_back }: Onward,
 ) -> Result<(), WorkerError> {
-    let at_work = pool.gate.in_flight() as usize * JOBS_A_SLOT;
+    let desks = Places::own(0);
     let failed = Arc::new(OnceLock::new());
     // One job at a time stands before the gate, in the order of the claims.
-    let line = (grants, Arc::clone(&pool), give_back.clone());
-    let ready = stream::unfold(line, |(mut grants, pool, give_back)| async move {
+    let line = (grants, Arc::clone(&pool), give_back.clone(), desks);
+    let ready = stream::unfold(line, |(mut grants, pool, give_back, desks)| async move {
+        let desk = desk(&pool, &desks).await;
         loop {
             let granted = grants.recv().await?;
             match prepare(&pool, granted).await {
-                Ok(Ok(ready)) => return Some((Ok(ready), (grants, pool, give_back))),
+                Ok(Ok(ready)) => return Some(((Ok(ready), desk), (grants, pool, give_back, desks))),
                 Ok(Err(given_back)) => give(&give_back, given_back).await,
-                Err(error) => return Some((Err(error), (grants, pool, give_back))),
+                Err(error) => return Some(((Err(error), desk), (grants, pool, give_back, desks))),
             }
         }
     });
     ready
-        .for_each_concurrent(at_work, |ready| {
+        .for_each_concurrent(None, |(ready, desk)| {
             let (pool, give_back, failed) = (Arc::clone(&pool), give_back.clone(), Arc::clone(&failed));
             let hands = (purse.clone(), keeper.clone());
             // Boxed: it is large, and moved on its way among the others.
@@ -91,10 +94,24 @@ pub(crate) async fn execute_all(
                         let _ = failed.set(error);
                     }
                 }
+                drop(desk);
             })
         })
         .await;
     Arc::into_inner(failed).and_then(OnceLock::into_inner).map_or(Ok(()), Err)
+}
+
+/// Waits until one more job may be at work; how many may follows what the account allows in flight.
+async fn desk(pool: &Pool, desks: &Arc<Places>) -> Held {
+    loop {
+        let in_flight = pool.gate.in_flight();
+        desks.lease(in_flight.saturating_mul(JOBS_A_SLOT), Duration::MAX);
+        tokio::select! {
+            biased;
+            desk = desks.take() => return desk,
+            () = pool.gate.resizes(in_flight) => {}
+        }
+    }
 }
 
 async fn give(give_back: &mpsc::Sender<GivenBack>, given_back: GivenBack) {

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::environment::{Environment, PoolSpec, Serve};
 use crate::execute::Onward;
 use crate::persist::with_sources;
-use crate::pool::Opener;
+use crate::pool::{Opener, Pool};
 use crate::{WorkerError, consume, execute};
 
 /// How often the worker looks which pools open runs need.
@@ -62,7 +62,7 @@ struct Server {
 
 struct Open {
     stop: CancellationToken,
-    prefetch: u32,
+    pool: Arc<Pool>,
 }
 
 /// The two tasks of each pool: from hints to grants, and from grants to settlements.
@@ -213,14 +213,14 @@ impl Server {
         let name = spec.pool.clone();
         let pool = Arc::new(self.opener.open(spec, stop.clone())?);
         let (grant, granted) = mpsc::channel(pool.waiting_room);
-        self.open.insert(name, Open { stop: stop.clone(), prefetch: pool.prefetch() });
+        self.open.insert(name, Open { stop: stop.clone(), pool: Arc::clone(&pool) });
         tasks.spawn(guarded(consume::consume(Arc::clone(&pool), grant), stop.clone()));
         tasks.spawn(guarded(execute::execute_all(pool, granted, self.onward.clone()), stop));
         Ok(())
     }
 
     fn offer(&self) -> Offer {
-        let serves = self.open.iter().map(|(pool, open)| (pool.clone(), open.prefetch)).collect();
+        let serves = self.open.iter().map(|(pool, open)| (pool.clone(), open.pool.prefetch())).collect();
         Offer { serves, lacks: self.lacks.clone() }
     }
 

@@ -30,11 +30,12 @@ fn ask(dimension: Dimension, limit: Option<u64>, acked: u64) -> Ask {
         said: None,
         refused: None,
         lacks: None,
+        needs: None,
     }
 }
 
 async fn renew(store: &Store, member: MemberId, asks: Vec<Ask>) -> Vec<Answer> {
-    store.renew(Renewal { member, asks, ttl: TTL }, NOW).await.unwrap()
+    store.renew(Renewal { member, asks, beside: Vec::new(), ttl: TTL }, NOW).await.unwrap()
 }
 
 async fn limit(store: &Store, dimension: Dimension) -> LimitRow {
@@ -51,6 +52,23 @@ fn entry(n: u128) -> AuditEntry {
         subject: "openai".to_owned(),
         detail: json!({"reason": "a better contract"}),
     }
+}
+
+/// Who asks nothing of a model keeps to what the files of others limit of it; of what nobody limits there is no row.
+pub async fn a_limit_that_others_name_is_told(place: StoreUrl) {
+    let store = open(&place).await;
+    let model = Ask { scope: "openai/m".into(), ..ask(Dimension::Tokens, Some(6_000), 0) };
+    renew(&store, member_id(1), vec![ask(Dimension::Requests, None, 0), model]).await;
+    let beside = vec!["openai/m".to_owned(), "openai/n".to_owned()];
+    let renewal =
+        Renewal { member: member_id(2), asks: vec![ask(Dimension::Requests, None, 0)], beside, ttl: TTL };
+    let answers = store.renew(renewal, NOW).await.unwrap();
+    let told: Vec<_> =
+        answers.iter().map(|answer| (answer.scope.as_str(), answer.dimension, answer.limit)).collect();
+    assert_eq!(told, [("openai", Dimension::Requests, None), ("openai/m", Dimension::Tokens, Some(6_000))]);
+    let rows = store.limits(NOW).await.unwrap();
+    let rows: Vec<_> = rows.iter().map(|row| (row.scope.as_str(), row.leases.len(), row.unnamed)).collect();
+    assert_eq!(rows, [("openai", 2, 2), ("openai/m", 2, 1)]);
 }
 
 /// Rates and places of several scopes in one renewal; what is granted is on record until it is acknowledged, replaced, given back
@@ -94,7 +112,8 @@ pub async fn a_lease_ends_by_itself(place: StoreUrl) {
     let store = open(&place).await;
     let ttl = Duration::from_millis(40);
     let renew = async |member, at, acked| {
-        let renewal = Renewal { member, asks: vec![ask(Dimension::Requests, Some(600), acked)], ttl };
+        let asks = vec![ask(Dimension::Requests, Some(600), acked)];
+        let renewal = Renewal { member, asks, beside: Vec::new(), ttl };
         store.renew(renewal, Micros(NOW.0 + at)).await.unwrap().remove(0)
     };
     renew(member_id(1), 0, 0).await;

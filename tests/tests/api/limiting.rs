@@ -58,8 +58,9 @@ pub(super) async fn limits_are_shown_set_and_taken_back(place: StoreUrl) {
             said: None,
             refused: None,
             lacks: None,
+            needs: None,
         };
-        let renewal = Renewal { member, asks: vec![ask], ttl: Duration::from_secs(600) };
+        let renewal = Renewal { member, asks: vec![ask], beside: Vec::new(), ttl: Duration::from_secs(600) };
         api.store.renew(renewal, Clock::system().now()).await.unwrap().remove(0)
     };
     renew(fixture.member, 500).await;
@@ -93,6 +94,7 @@ pub(super) async fn limits_are_shown_set_and_taken_back(place: StoreUrl) {
     for line in [
         "assay_limit{scope=\"fake\",dimension=\"requests\"} 900",
         "assay_limit{scope=\"fake/a/b\",dimension=\"requests\"} 30",
+        "assay_limit_configured{scope=\"fake\",dimension=\"requests\"} 500",
         "assay_limit_workers{scope=\"fake\",dimension=\"requests\"} 1",
         "assay_limit_paused_seconds{scope=\"fake\",dimension=\"requests\"} 0",
         "assay_account_cap_usd{account=\"fake\"} 7.5",

@@ -119,6 +119,7 @@ conforms!(
     releasing::incidents_opened_at_once_are_told_apart,
     releasing::what_opened_an_incident_tells_it_apart,
     leasing::a_limit_is_shared_and_given_back,
+    leasing::a_limit_that_others_name_is_told,
     leasing::a_lease_ends_by_itself,
     leasing::renewals_at_once_exceed_nothing,
     leasing::a_limit_is_set_and_cleared,

@@ -125,6 +125,53 @@ async fn a_request_larger_than_a_window_is_an_error_of_its_job() {
     assert_eq!(provider.bill().totals().calls, 1);
 }
 
+/// More calls in flight than the file says, while a sweep runs: every worker follows.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_in_flight_are_raised_while_a_sweep_runs() {
+    let script = Script::answering(Answer::Expression).latency(Duration::from_millis(200));
+    let provider = FakeProvider::start(script).await.unwrap();
+    let place = Workplace::default();
+    place.provider(provider.base_url(), "in_flight = 2").sums(400, "");
+    let running = place.start(&["run", "suite.yaml", "--json", "--patience", "3m"]);
+    while provider.bill().totals().calls < 4 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let peak = || provider.bill().totals().in_flight_peak;
+    assert_eq!(peak(), 2);
+    let set = |to| ["limits", "set", "fake", "--in-flight", to, "--reason", "test"];
+    place.assay(&set("20")).expect(0);
+    let ran: Ran = running.wait_with_output().unwrap().into();
+    assert_eq!(ran.expect(0).json()["variants"][0]["passed"], 400);
+    assert_eq!(peak(), 20);
+}
+
+/// What a provider says once of its limit ends no job, however little it is: what is larger waits, and goes when that is
+/// forgotten.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_a_provider_says_once_ends_no_job() {
+    let headers = vec![("x-ratelimit-limit-tokens".to_owned(), "5".to_owned())];
+    let said = Reaction::Reply { status: 503, headers, body: "{}".to_owned() };
+    let script = Script::answering(Answer::Expression).rule(When::always().times(1), said);
+    let provider = FakeProvider::start(script).await.unwrap();
+    let place = Workplace::default();
+    write(&place, &provider, "limits = { in_flight = 1, tokens_per_minute = 100_000 }");
+    place.assay(&["migrate"]).expect(0);
+    let running = place.start(&["run", "suite.yaml", "--json", "--patience", "3m"]);
+    let mut told = String::new();
+    for _ in 0..600 {
+        told = place.assay(&["limits"]).expect(0).stdout;
+        if told.contains("more than a window has by what the provider says") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(told.contains("the provider says that the limit is 5"), "{told}");
+    let clear = ["limits", "clear", "fake", "--reason", "it was wrong"];
+    place.assay(&clear).expect(0);
+    let ran: Ran = running.wait_with_output().unwrap().into();
+    assert_eq!(ran.expect(0).json()["variants"][0]["passed"], JOBS);
+}
+
 /// What makes no sense is said before anything is called, with its place.
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_that_make_no_sense_are_refused() {
@@ -205,6 +252,10 @@ async fn limits_that_may_not_be_meant_so_are_told() {
         assert!(told.contains("suite.yaml:6") && told.contains(meant), "{told}");
         assert!(!told.contains("large"), "other suites may ask it: {told}");
     }
+    write(&place, &provider, &own("\"fake/small\""));
+    let told = place.assay(&["validate", "suite.yaml"]).expect(0).stderr;
+    let parts = ["models.\"fake/small\".limits]", "did you mean [providers.fake.models.\"small\".limits]?"];
+    assert!(parts.iter().all(|part| told.contains(part)), "{told}");
     write(&place, &provider, "limits = { tokens_per_minute = 4000 }");
     let suite = std::fs::read_to_string(place.path().join("suite.yaml")).unwrap();
     let endless = suite.replace("    max_tokens: 8\n", "");

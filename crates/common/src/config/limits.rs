@@ -177,13 +177,20 @@ impl Config {
         warnings
     }
 
-    /// Models of a provider that have limits of their own and are none of `asked`, each with the one of those that seems meant.
+    /// Models of a provider that have limits of their own and are none of `asked`, each with the one of those that seems meant:
+    /// one that is written almost so, or one behind the provider's name, as prices have it.
     pub fn misnamed_limits<'a>(&'a self, provider: &str, asked: &[&'a str]) -> Vec<(&'a str, &'a str)> {
-        let Some(provider) = self.providers.get(provider) else { return Vec::new() };
+        let Some(known) = self.providers.get(provider) else { return Vec::new() };
         // Who has limits of his own is named as he is meant.
-        let unlimited = || asked.iter().copied().filter(|model| !provider.models.contains_key(*model));
-        let others = provider.models.keys().map(String::as_str).filter(|model| !asked.contains(model));
-        others.filter_map(|model| Some((model, nearest(model, unlimited())?))).collect()
+        let unlimited = || asked.iter().copied().filter(|model| !known.models.contains_key(*model));
+        let others = known.models.keys().map(String::as_str).filter(|model| !asked.contains(model));
+        let meant = |model: &'a str| {
+            let behind = model.strip_prefix(provider).and_then(|rest| rest.strip_prefix('/'));
+            behind.and_then(|behind| asked.iter().copied().find(|asked| *asked == behind))
+        };
+        others
+            .filter_map(|model| Some((model, meant(model).or_else(|| nearest(model, unlimited()))?)))
+            .collect()
     }
 }
 
@@ -324,6 +331,15 @@ mod tests {
         check(&["large", "smal", "mini"], &[]);
         check(&["large", "small"], &[("smal", "small")]);
         check(&["large"], &[]);
+        let long = |text: String| text.replace("providers.x", "providers.account");
+        let named = |name: &str| Config::parse(&long(local("") + &model(name))).unwrap();
+        let check = |name: &str, asked: &[&str], expected: &[(&str, &str)]| {
+            assert_eq!(named(name).misnamed_limits("account", asked), expected, "{name}, {asked:?}");
+        };
+        // As prices and `assay limits` name it.
+        check("account/o1", &["o1", "o2"], &[("account/o1", "o1")]);
+        check("account/o1", &["account/o1"], &[]);
+        check("account/o1", &["o2"], &[]);
         assert!(config.misnamed_limits("y", &["large"]).is_empty());
     }
 

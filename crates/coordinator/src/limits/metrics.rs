@@ -11,9 +11,17 @@ use crate::release::registry::moment;
 type OfLimit = (&'static str, &'static str, fn(&LimitEntry, Micros) -> Option<f64>);
 type OfMoney = (&'static str, &'static str, fn(&MoneyEntry) -> Option<f64>);
 
-const LIMITS: [OfLimit; 5] = [
+const LIMITS: [OfLimit; 7] = [
     ("limit", "What a provider account or a model of it allows, a minute or at once.", |limit, _| {
         limit.limit.map(|limit| limit as f64)
+    }),
+    (
+        "limit_configured",
+        "What files say that a limit is, the least of them, a minute or at once.",
+        |limit, _| limit.configured.map(|configured| configured.least as f64),
+    ),
+    ("limit_learned", "What the provider says that a limit is, a minute.", |limit, _| {
+        limit.learned.as_ref().map(|learned| learned.limit as f64)
     }),
     (
         "limit_granted",

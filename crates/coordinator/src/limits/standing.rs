@@ -131,7 +131,14 @@ fn entry(row: LimitRow, here: Option<u64>, members: &HashMap<MemberId, Member>) 
         })
         .collect();
     let mut why: Vec<_> = row.why.iter().map(ToString::to_string).collect();
-    why.extend(row.gathers.map(|Gathers { tokens, wait }| {
+    why.extend(row.gathers.map(|Gathers { tokens, wait, outgrows }| {
+        if let Some(needs) = outgrows {
+            return format!(
+                "a request needs about {needs} {dimension}, more than a window has by what the provider says: it is tried when \
+                 the provider has not said so for a minute, or once `assay limits clear` has forgotten it; those behind it \
+                 wait too"
+            );
+        }
         let remedy = match dimension {
             Dimension::Tokens | Dimension::OutputTokens => ": set `max_tokens`, or lower it",
             _ => "",
@@ -142,6 +149,21 @@ fn entry(row: LimitRow, here: Option<u64>, members: &HashMap<MemberId, Member>) 
             wait.as_secs()
         )
     }));
+    if configured.is_some() && row.unnamed > 0 {
+        let files = if row.unnamed == 1 {
+            "the file of 1 worker"
+        } else {
+            &format!("the files of {} workers", row.unnamed)
+        };
+        why.push(format!("files disagree: {files} does not name it; all keep to it"));
+    }
+    if row.profiles.len() > 1 {
+        let windows: Vec<_> = row.profiles.iter().map(ToString::to_string).collect();
+        why.push(format!(
+            "files disagree on how it is counted: {}; the more careful holds",
+            windows.join(" and ")
+        ));
+    }
     let said = configured.into_iter().flat_map(|(least, most)| [least, most]).chain(here);
     let configured = said.clone().min().zip(said.max()).map(|(least, most)| Configured { least, most });
     if let Some(Configured { least, most }) =

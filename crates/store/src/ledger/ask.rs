@@ -36,6 +36,28 @@ pub struct Ask {
     pub refused: Option<Refusal>,
     /// Tokens that the request at the head of the line still has to gather; `None`: nobody waits for any.
     pub lacks: Option<u64>,
+    /// Tokens that it needs in all.
+    pub needs: Option<u64>,
+}
+
+impl Ask {
+    /// The first of who does not name a limit that others do: as much as there is for him.
+    pub(super) fn unnamed(scope: &str, dimension: Dimension, profile: Profile) -> Self {
+        Self {
+            scope: scope.to_owned(),
+            dimension,
+            configured: None,
+            profile,
+            want: ALL,
+            burst: 1,
+            acked: 0,
+            used: 0,
+            said: None,
+            refused: None,
+            lacks: None,
+            needs: None,
+        }
+    }
 }
 
 /// A call that a provider has refused for its rate.
@@ -60,6 +82,8 @@ pub struct Answer {
     pub amount: Option<u64>,
     /// The limit that counts, a minute or at once, where one is known.
     pub limit: Option<u64>,
+    /// What somebody here says that it is, whatever the provider says.
+    pub firm: Option<Firm>,
     /// Nobody begins a call for so long.
     pub paused_for: Duration,
     /// How often somebody has lifted what held the calls of this scope back; once more than before: whoever holds calls back for
@@ -67,6 +91,15 @@ pub struct Answer {
     pub resumed: u64,
     /// Why it is less than might be expected.
     pub why: Option<Why>,
+}
+
+/// A limit, a minute or at once, that somebody has written down: unlike what a provider said once it does not pass by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Firm {
+    /// How much.
+    pub limit: u64,
+    /// An operator has set it; else a file says so.
+    pub is_set: bool,
 }
 
 /// Why a member, or all together, may use less of a limit than assay.toml says.

@@ -6,6 +6,7 @@ use assay_common::limit::Dimension;
 
 use super::Book;
 use super::ask::Ask;
+use super::headroom::Profile;
 
 /// Who may send, where not all may, is drawn anew so often, in microseconds.
 const DRAWN_EVERY_US: i64 = 300_000_000;
@@ -25,6 +26,8 @@ pub(super) struct Case<'a> {
     pub(super) ask: &'a Ask,
     /// What files say at least.
     pub(super) configured: Option<u64>,
+    /// How the provider counts: where files do not agree, what is more careful.
+    pub(super) profile: Profile,
     /// Everybody, the asker as it asks now, in an order that is drawn anew now and then and is the same for all limits.
     pub(super) parties: Vec<Party>,
 }
@@ -51,20 +54,28 @@ impl Book {
                 exposure: part.exposure(),
             })
             .collect();
+        let limit = self.known.get(&dimension).and_then(|known| known.limit(configured)).unwrap_or_default();
+        let bursts = parties.iter().map(|party| party.burst).sum();
+        let profiles = self.profiles(dimension).into_iter();
+        let profile = profiles.min_by_key(|profile| profile.rate(limit, bursts)).unwrap_or(ask.profile);
         let draw = now.0.div_euclid(DRAWN_EVERY_US);
         // Those who have something to send go before those who might.
         parties.sort_by_cached_key(|party| (party.want == 0, drawn(party.member, draw), party.member));
-        Case { member, ask, configured, parties }
+        Case { member, ask, configured, profile, parties }
     }
 
     /// Takes in what the provider has said.
     pub(super) fn learn(&mut self, cases: &[Case<'_>], now: Micros) {
-        for Case { ask, configured, parties, .. } in cases.iter().filter(|case| case.ask.dimension.is_rate())
+        for Case { ask, configured, profile, parties, .. } in
+            cases.iter().filter(|case| case.ask.dimension.is_rate())
         {
             let known = self.known.entry(ask.dimension).or_default();
-            known.grow(*configured, ask.profile, now);
+            known.grow(*configured, *profile, now);
             if let Some(said) = ask.said {
-                known.heard(said, ask.profile, parties.iter().map(|party| party.burst).sum(), now);
+                known.heard(said, *profile, parties.iter().map(|party| party.burst).sum(), now);
+            }
+            if let Some(needs) = ask.needs {
+                known.outgrown(needs, *profile, now);
             }
         }
         let refusals = || cases.iter().filter_map(|case| case.ask.refused);
@@ -73,9 +84,9 @@ impl Book {
         let is_met =
             |ask: &Ask| untold == Some(ask.dimension) || ask.refused.is_some_and(|refusal| refusal.is_told);
         let resumes = now.plus(pause);
-        for Case { ask, configured, .. } in cases.iter().filter(|case| is_met(case.ask)) {
+        for Case { ask, configured, profile, .. } in cases.iter().filter(|case| is_met(case.ask)) {
             let known = self.known.entry(ask.dimension).or_default();
-            known.refused(*configured, ask.profile, now, resumes);
+            known.refused(*configured, *profile, now, resumes);
         }
         self.paused_until = self.paused_until.max(Some(resumes));
     }
@@ -85,7 +96,7 @@ impl Book {
         let rates = cases.iter().filter(|case| case.ask.dimension.is_rate());
         let share = |case: &Case<'_>| {
             let known = self.known.get(&case.ask.dimension);
-            known.map_or(0, |known| known.share(case.configured, case.ask.profile, case.ask.said, now))
+            known.map_or(0, |known| known.share(case.configured, case.profile, case.ask.said, now))
         };
         rates
             .max_by_key(|case| (share(case), case.ask.dimension == Dimension::Requests))

@@ -26,13 +26,14 @@ impl Book {
     /// Those who may send: as many as every limit of the scope bears, and one in any case.
     pub(super) fn senders(&self, cases: &[Case<'_>]) -> Senders {
         let (mut senders, mut busy) = (None::<BTreeSet<_>>, BTreeSet::new());
-        for Case { ask, configured, parties, .. } in cases.iter().filter(|case| case.ask.dimension.is_rate())
+        for Case { ask, configured, profile, parties, .. } in
+            cases.iter().filter(|case| case.ask.dimension.is_rate())
         {
             let limit = self.known.get(&ask.dimension).and_then(|known| known.limit(*configured));
             let mut bursts = 0;
             let borne = parties.iter().enumerate().take_while(|(at, party)| {
                 bursts += party.burst;
-                *at == 0 || limit.is_none_or(|limit| ask.profile.bears(limit, bursts))
+                *at == 0 || limit.is_none_or(|limit| profile.bears(limit, bursts))
             });
             let borne: BTreeSet<_> = borne.map(|(_, party)| party.member).collect();
             busy.extend(parties.iter().filter(|party| party.want > 0).map(|party| party.member));
@@ -48,9 +49,9 @@ impl Book {
 
     /// Adds a grant for an ask: of everything where nothing limits it, so that it counts once something does.
     pub(super) fn grant(&mut self, case: &Case<'_>, senders: &Senders, until: i64, now: Micros) -> Answer {
-        let Case { member, ask, configured, parties } = case;
+        let Case { member, ask, configured, parties, .. } = case;
         let known = self.known.entry(ask.dimension).or_default();
-        let limit = known.limit(*configured);
+        let (limit, firm) = (known.limit(*configured), known.firm(*configured));
         let share = if ask.dimension.is_rate() {
             self.rate_share(case, senders, now)
         } else {
@@ -69,6 +70,7 @@ impl Book {
             seq,
             amount: share.map(|_| amount),
             limit,
+            firm,
             paused_for: self.paused_for(now),
             resumed: self.resumed,
             why: self.why(case, senders, now),
@@ -78,7 +80,7 @@ impl Book {
     /// The asker's fair share of a rate, and the whole; `None`: nothing limits it.
     fn rate_share(
         &self,
-        Case { member, ask, configured, parties }: &Case<'_>,
+        Case { member, ask, configured, profile, parties }: &Case<'_>,
         Senders { senders, .. }: &Senders,
         now: Micros,
     ) -> Option<(u64, u64)> {
@@ -88,7 +90,7 @@ impl Book {
             let counts =
                 |party: &&Party| party.exposure > 0 || those.iter().any(|one| one.member == party.member);
             let bursts = parties.iter().filter(counts).map(|party| party.burst).sum();
-            known.rate(*configured, ask.profile, bursts).map(|rate| self.ramped(rate, now))
+            known.rate(*configured, *profile, bursts).map(|rate| self.ramped(rate, now))
         };
         let all: Vec<_> = parties.iter().filter(|party| senders.contains(&party.member)).collect();
         let busy: Vec<_> = all.iter().copied().filter(|party| party.want > 0).collect();
@@ -141,8 +143,8 @@ pub(crate) fn reduced(known: &Known, configured: Option<u64>) -> Option<Why> {
     if known.strangers(configured).is_some() {
         return Some(Why::Stranger);
     }
-    let wanted = known.set.as_ref().map(|set| set.to).or(configured)?;
-    let says = known.learned.map(|learned| learned.limit).filter(|says| *says < wanted)?;
+    let firm = known.firm(configured)?;
+    let says = known.learned.map(|learned| learned.limit).filter(|says| *says < firm.limit)?;
     Some(Why::Contradicted { says })
 }
 

@@ -4,7 +4,11 @@
 //! takes longer at one time than at another. With a limit of L in a window of W, bursts of B in all and delays that
 //! differ by at most D, L is kept by a rate of (L − B) / (W + D).
 
+use std::fmt;
+use std::time::Duration;
+
 use assay_common::limit::Window;
+use serde::{Deserialize, Serialize};
 
 /// By how much the time from a permit to the provider's count may differ, in microseconds: a permit is used within a fifth
 /// of a second, and some is left for the way.
@@ -18,7 +22,7 @@ pub(crate) const MILLION: u64 = 1_000_000;
 const MINUTE_US: u128 = 60_000_000;
 
 /// How a provider counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Profile {
     /// Over what.
     pub window: Window,
@@ -33,6 +37,11 @@ impl Default for Profile {
 }
 
 impl Profile {
+    /// Whether it is what nobody need say.
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// What a limit a minute comes to in one window, in millionths.
     pub(crate) fn allowed(self, limit: u64) -> u128 {
         u128::from(limit) * u128::from(MILLION) * u128::from(self.length_us.max(1)) / MINUTE_US
@@ -63,6 +72,17 @@ impl Profile {
     /// Whether senders with such `bursts` in all leave enough of `limit` a minute to be worth it.
     pub(crate) fn bears(self, limit: u64, bursts: u64) -> bool {
         u128::from(bursts) * u128::from(MILLION * BURSTS) <= self.allowed(limit)
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self.window {
+            Window::Sliding => "sliding",
+            Window::Fixed => "fixed",
+            Window::Bucket => "bucket",
+        };
+        write!(f, "{word} over {:?}", Duration::from_micros(self.length_us))
     }
 }
 

@@ -9,6 +9,7 @@ use assay_common::clock::Micros;
 use assay_common::limit::Window;
 use serde::{Deserialize, Serialize};
 
+use super::ask::Firm;
 use super::headroom::{MILLION, Profile};
 use super::pace::Pace;
 use super::spent::{REMEMBERED_US, Spent};
@@ -78,6 +79,13 @@ pub struct Learned {
     pub at: Micros,
 }
 
+impl Learned {
+    /// Whether the provider has said so lately.
+    fn holds(self, now: Micros) -> bool {
+        (0..SAID_HOLDS_US).contains(&(now.0 - self.at.0))
+    }
+}
+
 /// A rate that a provider has refused more than.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cut {
@@ -113,8 +121,14 @@ impl Known {
     /// The limit that counts, a minute or at once: what an operator set, else what files say, and never more than the provider
     /// says.
     pub fn limit(&self, configured: Option<u64>) -> Option<u64> {
-        let wanted = self.set.as_ref().map(|set| set.to).or(configured);
-        [wanted, self.learned.map(|learned| learned.limit)].into_iter().flatten().min()
+        let firm = self.firm(configured).map(|firm| firm.limit);
+        [firm, self.learned.map(|learned| learned.limit)].into_iter().flatten().min()
+    }
+
+    /// The one that somebody here has written down: an operator, else files.
+    pub fn firm(&self, configured: Option<u64>) -> Option<Firm> {
+        let set = self.set.as_ref().map(|set| Firm { limit: set.to, is_set: true });
+        set.or(configured.map(|limit| Firm { limit, is_set: false }))
     }
 
     /// Forgets all but what was used; whether there was anything.
@@ -222,8 +236,7 @@ impl Known {
     /// Learns from what the provider said; `bursts`: what may be under way.
     pub(crate) fn heard(&mut self, said: Said, profile: Profile, bursts: u64, now: Micros) {
         if let Some(limit) = said.limit.filter(|limit| *limit > 0) {
-            let holds = |learned: Learned| (0..SAID_HOLDS_US).contains(&(now.0 - learned.at.0));
-            if self.learned.is_none_or(|learned| limit <= learned.limit || !holds(learned)) {
+            if self.learned.is_none_or(|learned| limit <= learned.limit || !learned.holds(now)) {
                 self.learned = Some(Learned { limit, at: now });
             }
         }
@@ -237,6 +250,13 @@ impl Known {
             let rate = (before * (ESTIMATES - 1) + seen) / ESTIMATES;
             self.stranger = (rate > 0).then_some(Stranger { rate, at: now });
         }
+    }
+
+    /// Somebody waits with a request that needs so much: a window of what the provider said that has no room for it is forgotten
+    /// once the provider has not said it again for a while. No call would be made that could correct it.
+    pub(crate) fn outgrown(&mut self, needs: u64, profile: Profile, now: Micros) {
+        let has_room = |learned: &Learned| needs <= profile.of_window(learned.limit);
+        self.learned = self.learned.filter(|learned| has_room(learned) || learned.holds(now));
     }
 
     /// What somebody else may use, in millionths a second: what is gone of a window's limit and was not used here.
@@ -383,6 +403,20 @@ mod tests {
             Some(600),
             "nobody here can raise it above what the provider says"
         );
+    }
+
+    #[test]
+    fn a_word_that_a_request_has_outgrown_is_forgotten_when_it_is_not_said_again() {
+        let check = |needs, second, expected: Option<u64>| {
+            let (mut known, profile) = (Known::default(), Profile::default());
+            known.heard(Said { limit: Some(5), ..Said::default() }, profile, 1, at(0));
+            known.outgrown(needs, profile, at(second));
+            assert_eq!(known.limit(None), expected, "{needs} after {second} s");
+            assert_eq!(known.limit(Some(100)), expected.or(Some(100)), "what files say stays");
+        };
+        check(5, 600, Some(5));
+        check(6, 59, Some(5));
+        check(6, 60, None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ask::{ALL, Ask};
+use super::headroom::Profile;
 
 /// So much of a limit for a member, until a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,9 +30,15 @@ pub struct Part {
     /// Tokens that the request at the head of its line still had to gather.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lacks: Option<u64>,
+    /// Tokens that it needed in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<u64>,
     /// What its assay.toml says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configured: Option<u64>,
+    /// How the provider counts, by the same.
+    #[serde(default, skip_serializing_if = "Profile::is_default")]
+    pub profile: Profile,
 }
 
 impl Part {
@@ -53,7 +60,8 @@ impl Part {
         // A renewal that was long under way knows of less than those that overtook it.
         self.used = if ask.dimension.is_rate() { ask.used.max(self.used) } else { ask.used };
         self.lacks = ask.lacks;
-        self.configured = ask.configured;
+        self.needs = ask.needs;
+        (self.configured, self.profile) = (ask.configured, ask.profile);
     }
 
     /// Adds a grant, and forgets those that add nothing to it: they are over sooner, and are no more.

@@ -1,5 +1,6 @@
 //! What the ledger promises, whatever befalls those who renew: together they never exceed a limit.
 
+use assay_common::limit::Window;
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -26,6 +27,7 @@ fn ask(limit: u64) -> Ask {
         said: None,
         refused: None,
         lacks: None,
+        needs: None,
     }
 }
 
@@ -307,4 +309,48 @@ fn a_pause_that_is_lifted_ends_for_all_and_a_cut_rate_grows_from_then_on() {
     beats(&mut book, &mut workers, 23, 20);
     let later: u64 = amounts(&workers).iter().sum();
     assert!(soon > 0 && later > soon, "{soon} {later}");
+}
+
+#[test]
+fn files_that_disagree_on_how_a_limit_is_counted_are_held_to_the_more_careful() {
+    let bucket = Profile { window: Window::Bucket, length_us: 10_000_000 };
+    let (mut book, mut asks) = (Book::default(), [ask(6_000), Ask { profile: bucket, ..ask(6_000) }]);
+    let mut granted = [0; 2];
+    for second in 0..20 {
+        for (at, asked) in asks.iter_mut().enumerate() {
+            let now = Micros((1_000 + second) * SECOND);
+            let answer = book.renew(member(at as u128), std::slice::from_ref(asked), TTL, now).remove(0);
+            (asked.acked, granted[at]) = (answer.seq, answer.amount.unwrap());
+        }
+    }
+    let careful = Profile::default().rate(6_000, 2);
+    assert_eq!(granted.iter().sum::<u64>(), careful);
+    assert!(bucket.rate(6_000, 2) > careful);
+    let told: Vec<_> = book.profiles(REQUESTS).iter().map(ToString::to_string).collect();
+    assert_eq!(told, ["sliding over 60s", "bucket over 10s"]);
+}
+
+#[test]
+fn who_leaves_out_a_limit_is_counted_and_keeps_to_it() {
+    let now = Micros(1_000 * SECOND);
+    let left_out = |book: &Book, asks: &[Ask]| -> Vec<_> {
+        book.unasked("openai", asks).into_iter().map(|ask| ask.dimension).collect()
+    };
+    let none = [Ask { configured: None, ..ask(0) }];
+    let mut book = Book::default();
+    assert_eq!(left_out(&book, &none), []);
+    let tokens = Ask { dimension: Dimension::Tokens, ..ask(6_000) };
+    let places = Ask { dimension: Dimension::InFlight, ..ask(8) };
+    let full = book.renew(member(1), &[ask(600), tokens, places], TTL, now)[1].amount;
+    assert_eq!(left_out(&book, &none), [Dimension::Tokens, Dimension::InFlight]);
+    assert_eq!(left_out(&book, &[]).len(), 3);
+    let joins = book.unasked("openai", &none);
+    let answers = book.renew(member(2), &joins, TTL, now);
+    assert_eq!((answers[0].limit, answers[0].amount), (Some(6_000), Some(0)), "the other has {full:?}");
+    // What a provider has said is told to who comes after.
+    let said = Said { limit: Some(5), ..Said::default() };
+    let heard = Ask { dimension: Dimension::Tokens, said: Some(said), ..none[0].clone() };
+    let mut book = Book::default();
+    book.renew(member(1), &[heard], TTL, now);
+    assert_eq!(left_out(&book, &none), [Dimension::Tokens]);
 }

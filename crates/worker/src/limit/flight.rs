@@ -1,5 +1,6 @@
 //! How many calls in flight a pool bears: fewer after each failure, one more for each round of successes, up to what
-//! assay.toml allows. A pool that stood still comes to them one by one. Pure: moments come in.
+//! assay.toml allows, and from a few up to that where nobody knows what is allowed. A pool that stood still comes to them one by one.
+//! Pure: moments come in.
 
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use crate::provider::observation::Class;
 const CUT: f64 = 0.7;
 /// The limit grows only while this share of it is used: what is not tried says nothing.
 const IN_USE: f64 = 0.8;
+/// The calls in flight that a pool begins with where nobody knows what its account allows.
+const FIRST: f64 = 4.0;
 /// The first calls of a pool begin so far apart. Those that begin together are answered together, where answers take
 /// equally long, and all that comes after an answer would be done for each behind the others, round after round.
 const APART: Duration = Duration::from_micros(150);
@@ -23,6 +26,8 @@ pub(crate) struct Flight {
     /// The limit is never more than this.
     most: f64,
     limit: f64,
+    /// Whether each success is a place more: nobody knows how many it bears, and none has failed yet.
+    feels_its_way: bool,
     in_flight: u32,
     /// The most in flight since less than [`IN_USE`] were.
     peak: u32,
@@ -49,7 +54,21 @@ impl Flight {
     /// None, and all of `most` may be.
     pub(crate) fn new(most: u32) -> Self {
         let most = f64::from(most.max(1));
-        Self { most, limit: most, in_flight: 0, peak: 0, cut: None, began: None, landed: None }
+        let (cut, began, landed) = Default::default();
+        Self { most, limit: most, feels_its_way: false, in_flight: 0, peak: 0, cut, began, landed }
+    }
+
+    /// None, and few may be at first; with each round of successes twice as many, up to `most`.
+    pub(crate) fn of_unknown(most: u32) -> Self {
+        let all = Self::new(most);
+        Self { limit: all.most.min(FIRST), feels_its_way: true, ..all }
+    }
+
+    /// So many are allowed from now on. Who bore all that were bears all of these; else they are tried one by one.
+    pub(crate) fn allow(&mut self, most: u32) {
+        let most = f64::from(most.max(1));
+        self.limit = if self.limit < self.most { self.limit.min(most) } else { most };
+        self.most = most;
     }
 
     /// Takes a place, if one is free.
@@ -82,6 +101,7 @@ impl Flight {
         if self.cut.is_some_and(|cut| sent < cut) {
             return;
         }
+        self.feels_its_way &= class == Class::Answered;
         match class {
             Class::Transient | Class::Ambiguous => {
                 self.limit = (self.limit * CUT).max(1.0);
@@ -89,7 +109,8 @@ impl Flight {
                 self.peak = 0;
             }
             Class::Answered if f64::from(self.peak) >= IN_USE * self.limit.floor() => {
-                self.limit = (self.limit + 1.0 / self.limit).min(self.most);
+                let more = if self.feels_its_way { 1.0 } else { 1.0 / self.limit };
+                self.limit = (self.limit + more).min(self.most);
                 self.peak = self.in_flight;
             }
             _ => {}
@@ -142,6 +163,26 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_knows_is_felt_for_from_a_few_on() {
+        let now = Instant::now();
+        let mut flight = Flight::of_unknown(50);
+        let rounds = [4, 8, 16, 32, 50].map(|used| {
+            let before = places(&flight);
+            check(&mut flight, used, Class::Answered, used, now, now);
+            before
+        });
+        assert_eq!(rounds, [4, 8, 16, 32, 50]);
+        assert_eq!(places(&Flight::of_unknown(2)), 2);
+        // A refusal ends it, and a failure does.
+        for class in [Class::RateLimited, Class::Transient] {
+            let mut flight = Flight::of_unknown(50);
+            check(&mut flight, 4, Class::Answered, 4, now, now);
+            let left = check(&mut flight, 8, class, 1, now, now);
+            assert_eq!(check(&mut flight, left, Class::Answered, left, now, now), left, "{class:?}");
+        }
+    }
+
+    #[test]
     fn what_is_not_used_does_not_grow() {
         let now = Instant::now();
         let mut flight = Flight::new(100);
@@ -179,6 +220,23 @@ mod tests {
         (0..2).for_each(|_| flight.give_back(moment));
         let later = moment + STILL;
         assert_eq!((flight.take(later), flight.take(later)), (Take::Taken, Take::From(later + APART)));
+    }
+
+    #[test]
+    fn what_is_allowed_changes_and_a_cut_stays() {
+        let now = Instant::now();
+        let mut flight = Flight::new(2);
+        flight.allow(20);
+        assert_eq!(places(&flight), 20);
+        assert_eq!(check(&mut flight, 20, Class::Transient, 1, now, now), 14);
+        let mut allow = |most, expected| {
+            flight.allow(most);
+            assert_eq!(places(&flight), expected, "{most}");
+        };
+        allow(100, 14);
+        allow(5, 5);
+        allow(100, 100);
+        allow(0, 1);
     }
 
     #[test]

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use assay_common::clock::Micros;
 use assay_common::config::{DEFAULT_IN_FLIGHT, Limits};
+use assay_common::limit::Dimension;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -35,6 +36,9 @@ use super::pause::{LONGEST_WAIT, Pause};
 use super::retries::Attempt;
 use super::scope::Scope;
 use super::tell::Teller;
+
+/// As many calls in flight of a model as its account allows.
+const EVERY: u32 = u32::MAX;
 
 /// A provider account, shared by the pools of all its models.
 pub(crate) struct Account {
@@ -50,7 +54,7 @@ pub(crate) struct Account {
 pub(crate) struct Gate {
     account: Arc<Account>,
     pool: Arc<Pool>,
-    /// Its model's own limits, where it has some.
+    /// Its model's own limits, where it has some or others may.
     scope: Option<Arc<Scope>>,
     /// When a call of this pool was last answered, on this process's clock; 0 before the first.
     answered_at: AtomicI64,
@@ -69,7 +73,7 @@ impl Account {
         }
     }
 
-    /// The most calls of this account that can be in flight.
+    /// The most calls of this account that can be in flight now.
     pub(crate) fn in_flight(&self) -> u32 {
         self.scope.in_flight()
     }
@@ -99,18 +103,37 @@ impl Gate {
         leases: Option<&Leases>,
     ) -> Self {
         let of_account = account.in_flight();
+        // Where limits are shared, others may limit a model of which this file says nothing.
+        let limits = limits.copied().or_else(|| leases.map(|_| Limits::default()));
         let own = limits.map(|limits| {
-            let most = limits.in_flight.map_or(of_account, std::num::NonZeroU32::get);
-            scope(&model, limits, most, leases, Some(&account))
+            let most = limits.in_flight.map_or(EVERY, std::num::NonZeroU32::get);
+            scope(&model, &limits, most, leases, Some(&account))
         });
         let most = own.as_ref().map_or(of_account, |own| own.in_flight().min(of_account));
-        Self { account, pool: Pool::new(model, most), scope: own, answered_at: AtomicI64::new(0) }
+        let scopes = [Some(&account.scope), own.as_ref()];
+        let limits_any =
+            |scope: &&Arc<Scope>| Dimension::ALL.into_iter().any(|dimension| scope.names(dimension));
+        let is_known = scopes.into_iter().flatten().any(|scope| limits_any(&scope));
+        let flight = if is_known { Flight::new(most) } else { Flight::of_unknown(most) };
+        Self { account, pool: Pool::new(model, flight), scope: own, answered_at: AtomicI64::new(0) }
     }
 
-    /// The most calls of this pool that can be in flight.
+    /// The most calls of this pool that can be in flight now.
     pub(crate) fn in_flight(&self) -> u32 {
         let account = self.account.in_flight();
         self.scope.as_ref().map_or(account, |model| model.in_flight().min(account))
+    }
+
+    /// Waits until other than `most` calls of this pool can be in flight.
+    pub(crate) async fn resizes(&self, most: u32) {
+        loop {
+            // Registered before looking, so that a change in between wakes us.
+            let changed = self.account.scope.changed.notified();
+            if self.in_flight() != most {
+                return;
+            }
+            changed.await;
+        }
     }
 
     /// Waits for the right to make a call: for a slot and the rate as long as it takes, for a closed door only as long as a

@@ -69,11 +69,15 @@ impl Leases {
     /// Goes by what the ledger has answered; it holds until `until`.
     pub(super) fn follow(&self, answers: &[Answer], until: Instant, now: Instant) {
         let scopes = self.scopes().clone();
-        for answer in answers {
+        // What limits a scope before what does not: nobody slips through in between.
+        let (open, limited): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.amount.is_none());
+        for answer in limited.into_iter().chain(open) {
             if let Some(scope) = scopes.iter().find(|scope| scope.is_named(&answer.scope)) {
                 scope.follow(answer, until, now);
             }
         }
+        let is_answered = |scope: &Scope| answers.iter().any(|answer| scope.is_named(&answer.scope));
+        scopes.iter().filter(|scope| !is_answered(scope)).for_each(|scope| scope.is_unlimited(now));
     }
 
     /// When to ask again, after an answer.
@@ -135,7 +139,9 @@ async fn renew_once(leases: &Leases, environment: &Environment, sent: Instant, f
     let ttl = environment.config.lease_time();
     let scopes = leases.scopes().clone();
     let asks: Vec<_> = scopes.iter().flat_map(|scope| scope.asks(sent)).collect();
-    let renewal = Renewal { member: environment.member, asks: asks.clone(), ttl };
+    let beside = scopes.iter().filter(|scope| !asks.iter().any(|ask| scope.is_named(&ask.scope)));
+    let beside = beside.map(|scope| scope.name().to_owned()).collect();
+    let renewal = Renewal { member: environment.member, asks: asks.clone(), beside, ttl };
     // An answer that comes after the lease would be over is of no use.
     let renewed = timeout(ttl, environment.store.renew(renewal, environment.clock.now())).await;
     let problem = match renewed {

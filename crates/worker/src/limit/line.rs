@@ -215,9 +215,13 @@ impl Drop for Ticket {
         let mut state = self.line.state();
         let State { rates, waiting, pressure, .. } = &mut *state;
         if let Some(left) = self.left {
-            if !self.is_used {
-                let tokens = rates.iter_mut().zip(self.needs.into_iter().zip(left)).take(REQUESTS);
-                tokens.for_each(|(rate, (need, left))| rate.settle(need, left));
+            for (rate, (need, left)) in rates.iter_mut().zip(self.needs.into_iter().zip(left)).take(REQUESTS)
+            {
+                if self.is_used {
+                    rate.pass();
+                } else {
+                    rate.give_up(need, left);
+                }
             }
             rates.iter_mut().for_each(Rate::leave);
         }

@@ -31,10 +31,12 @@ pub async fn time_permits(count: u32) -> Duration {
         let (scope, paused_for) = ("measured".to_owned(), Duration::ZERO);
         let limit = limits.of(dimension);
         let amount = if dimension.is_rate() { Some(PLENTY) } else { limit };
-        let answer = Answer { scope, dimension, seq: 1, amount, limit, paused_for, resumed: 0, why: None };
+        let (seq, resumed) = (1, 0);
+        let answer =
+            Answer { scope, dimension, seq, amount, limit, firm: None, paused_for, resumed, why: None };
         leases.follow(&[answer], now + Duration::from_secs(3_600), now);
     }
-    let gate = Gate::new(account, "measured/model".to_owned(), None, Some(&leases));
+    let gate = Gate::new(account, "measured/model".to_owned(), None, None);
     let size = Size { bytes: 2_000, max_tokens: Some(100) };
     // The first tokens come with the lease.
     tokio::time::sleep(Duration::from_millis(100)).await;

@@ -30,7 +30,7 @@ mod measure;
 mod model;
 mod money;
 pub(crate) mod pause;
-mod places;
+pub(crate) mod places;
 mod rate;
 pub(crate) mod retries;
 #[cfg(test)]

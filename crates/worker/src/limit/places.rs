@@ -10,8 +10,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(crate) struct Places {
     free: Arc<Semaphore>,
     state: Mutex<State>,
-    /// The most there can be.
-    most: u32,
 }
 
 struct State {
@@ -37,23 +35,18 @@ struct Waiting<'p>(&'p Places);
 impl Places {
     /// So many, for ever.
     pub(crate) fn own(most: u32) -> Arc<Self> {
-        Self::new(most, most, Duration::MAX)
+        Self::new(most, Duration::MAX)
     }
 
-    /// None, until some are leased; never more than `most`.
-    pub(crate) fn leased(most: u32) -> Arc<Self> {
-        Self::new(most, 0, Duration::ZERO)
+    /// None, until some are leased.
+    pub(crate) fn leased() -> Arc<Self> {
+        Self::new(0, Duration::ZERO)
     }
 
-    fn new(most: u32, allowed: u32, until: Duration) -> Arc<Self> {
+    fn new(allowed: u32, until: Duration) -> Arc<Self> {
         let free = Arc::new(Semaphore::new(allowed as usize));
         let state = Mutex::new(State { allowed, surplus: 0, held: 0, waiting: 0, until });
-        Arc::new(Self { free, state, most })
-    }
-
-    /// The most there can be.
-    pub(crate) fn most(&self) -> u32 {
-        self.most
+        Arc::new(Self { free, state })
     }
 
     /// Waits for a place.
@@ -70,7 +63,6 @@ impl Places {
     pub(crate) fn lease(&self, allowed: u32, until: Duration) {
         let mut state = self.state();
         state.until = until;
-        let allowed = allowed.min(self.most);
         if allowed >= state.allowed {
             let more = allowed - state.allowed;
             let paid = more.min(state.surplus);
@@ -145,7 +137,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_holds_more_than_is_left_keeps_them_and_nobody_else_gets_them() {
-        let places = Places::leased(10);
+        let places = Places::leased();
         assert!(at_once(&places).await.is_none());
         places.lease(3, EVER);
         let mut held = vec![at_once(&places).await, at_once(&places).await, at_once(&places).await];
@@ -160,16 +152,19 @@ mod tests {
         held.push(at_once(&places).await);
         assert!(held.iter().all(Option::is_some) && at_once(&places).await.is_none());
         places.lease(0, EVER);
-        places.lease(50, EVER);
+        places.lease(10, EVER);
         for _ in 0..8 {
             held.push(at_once(&places).await);
         }
-        assert!(held.iter().all(Option::is_some) && at_once(&places).await.is_none(), "never more than ten");
+        assert!(
+            held.iter().all(Option::is_some) && at_once(&places).await.is_none(),
+            "as many as are leased"
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_waits_wants_all_and_is_served_in_turn() {
-        let places = Places::leased(10);
+        let places = Places::leased();
         let waiting = tokio::spawn({
             let places = Arc::clone(&places);
             async move { places.take().await }

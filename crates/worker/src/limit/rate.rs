@@ -31,8 +31,11 @@ pub(super) struct Rate {
     limited: Option<Limited>,
     /// What calls took more or less than they were counted as.
     balance: Balance,
-    /// What who stands at the head still lacks of it.
+    /// What who stands at the head still lacks of it, and what he needs in all.
     lacks: u64,
+    needs: u64,
+    /// What he goes without: no wait is longer than for what two windows allow, his own need and a debt.
+    beyond: u64,
     /// What was taken since this began.
     used: u64,
     /// The same when a lease was last asked for, and the rate in use since, in millionths a second.
@@ -72,6 +75,8 @@ pub(crate) struct Demand {
     pub(crate) used: u64,
     /// What who stands at the head still lacks; `None`: nobody lacks any.
     pub(crate) lacks: Option<u64>,
+    /// What he needs in all.
+    pub(crate) needs: Option<u64>,
 }
 
 impl Rate {
@@ -81,6 +86,8 @@ impl Rate {
             limited: None,
             balance: Balance::default(),
             lacks: 0,
+            needs: 0,
+            beyond: 0,
             used: 0,
             asked: 0,
             in_use: 0,
@@ -119,6 +126,7 @@ impl Rate {
     /// takes less settles.
     pub(super) fn charge(&mut self, tokens: u64) -> u64 {
         self.largest.comes(tokens);
+        (self.needs, self.beyond) = (tokens, 0);
         if self.is_open() { tokens } else { self.balance.charge(tokens) }
     }
 
@@ -132,6 +140,11 @@ impl Rate {
 
     /// Takes what is `left`, or as much of it as there is now.
     pub(super) fn take(&mut self, left: &mut u64, now: Duration) -> Result<(), NotYet> {
+        let longest = self.limited.as_ref().map(|limited| limited.window.saturating_mul(2));
+        if let Some(longest) = longest.filter(|longest| (1..*left).contains(longest)) {
+            self.beyond += *left - longest;
+            *left = longest;
+        }
         let before = *left;
         let taken = match &mut self.limited {
             Some(limited) => limited.take(left, now),
@@ -143,6 +156,18 @@ impl Rate {
         self.used += before - *left;
         self.lacks = *left;
         taken
+    }
+
+    /// Who stood at the head has what he goes with: those behind him pay for what he went without.
+    pub(super) fn pass(&mut self) {
+        let beyond = std::mem::take(&mut self.beyond);
+        self.settle(0, beyond);
+    }
+
+    /// Who stood at the head and needed so much gives up, with so much `left` to gather.
+    pub(super) fn give_up(&mut self, need: u64, left: u64) {
+        let beyond = std::mem::take(&mut self.beyond);
+        self.settle(need, left + beyond);
     }
 
     /// Who stood at the head has left: nobody waits for any of it.
@@ -167,8 +192,9 @@ impl Rate {
         let burst = self.limited.as_ref().map_or(1, |limited| limited.burst.get().into());
         // Room to grow by the half from beat to beat.
         let want = if is_pressed { ALL } else { self.in_use.max(newest) * 3 / 2 };
-        let lacks = (self.lacks > 0).then_some(self.lacks);
-        Demand { want, burst: largest + burst - 1, used: self.used, lacks }
+        let is_waited_for = self.lacks > 0;
+        let [lacks, needs] = [self.lacks, self.needs].map(|tokens| is_waited_for.then_some(tokens));
+        Demand { want, burst: largest + burst - 1, used: self.used, lacks, needs }
     }
 
     /// Whether it is limited to nothing.

@@ -1,13 +1,14 @@
 //! An account, or one model of it, as its limits see it: its line, its places, and what is told to and heard from the ledger.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use assay_common::config::Limits;
 use assay_common::limit::Dimension;
 use assay_store::ledger::ALL;
-use assay_store::{Answer, Ask, Profile, Refusal, Said, Why};
+use assay_store::{Answer, Ask, Firm, Profile, Refusal, Said, Why};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -28,10 +29,14 @@ pub(crate) struct Scope {
     pub(super) began: Instant,
     pub(super) line: Arc<Line>,
     pub(super) places: Arc<Places>,
+    /// The most calls that can be in flight: as many as assay.toml allows, or the ledger does.
+    in_flight: AtomicU32,
     /// Whether its limits are leased; else they are this process's own.
     is_leased: bool,
-    /// Whether its line is held while that of its account is passed.
+    /// Whether it is a model of an account: its line is held while that of the account is passed.
     is_inner: bool,
+    /// As many calls in flight as this process allows itself where nobody limits them.
+    own_places: u32,
     told: Mutex<Told>,
     /// Rings whenever somebody who was told to wait may be told otherwise; an account's, for its models too.
     pub(super) changed: Arc<Notify>,
@@ -59,8 +64,12 @@ struct Told {
     is_crowded: bool,
     /// What the limits of the ledger come to in one window.
     windows: BTreeMap<Dimension, u64>,
+    /// Those among them that somebody here has written down.
+    firm: BTreeMap<Dimension, Firm>,
     /// Why less is granted than might be expected, as it was logged.
     why: BTreeMap<Dimension, Why>,
+    /// It was asked what there is of it.
+    has_asked: bool,
     /// What was last granted is not what was granted before.
     has_changed: bool,
 }
@@ -97,7 +106,7 @@ impl Lease {
 impl Scope {
     /// One whose limits are this process's alone.
     pub(super) fn own(name: String, limits: &Limits, most: u32, changed: Arc<Notify>) -> Self {
-        let scope = Self::new(name, limits, Places::own(most), Instant::now(), changed);
+        let scope = Self::new(name, limits, (most, Places::own(most)), Instant::now(), changed);
         for (rate, dimension) in RATES.into_iter().enumerate() {
             if let Some(limit) = limits.of(dimension) {
                 let amount = Some(scope.profile().rate(limit, 1));
@@ -116,24 +125,35 @@ impl Scope {
         began: Instant,
         is_inner: bool,
     ) -> Self {
-        let places = if limits.in_flight.is_some() { Places::leased(most) } else { Places::own(most) };
-        let scope = Self { is_leased: true, is_inner, ..Self::new(name, limits, places, began, changed) };
-        // Nothing goes before the first grant.
+        let places = if limits.in_flight.is_some() { Places::leased() } else { Places::own(most) };
+        let scope = Self::new(name, limits, (most, places), began, changed);
+        let scope = Self { is_leased: true, is_inner, ..scope };
+        // Nothing goes before the first grant: others may know of limits that this file does not name.
         for (rate, dimension) in RATES.into_iter().enumerate() {
-            if let Some(limit) = limits.of(dimension) {
-                scope.line.lease(rate, Some(0), scope.window(limit), Duration::ZERO, Duration::ZERO);
+            let limit = limits.of(dimension);
+            if limit.is_some() || dimension == Dimension::Requests {
+                let window = scope.window(limit.unwrap_or(0));
+                scope.line.lease(rate, Some(0), window, Duration::ZERO, Duration::ZERO);
             }
         }
         scope
     }
 
-    fn new(name: String, limits: &Limits, places: Arc<Places>, began: Instant, changed: Arc<Notify>) -> Self {
+    fn new(
+        name: String,
+        limits: &Limits,
+        (most, places): (u32, Arc<Places>),
+        began: Instant,
+        changed: Arc<Notify>,
+    ) -> Self {
         Self {
             name,
             limits: *limits,
             began,
             line: Line::new(limits.window_length()),
             places,
+            in_flight: AtomicU32::new(most),
+            own_places: most,
             is_leased: false,
             is_inner: false,
             told: Mutex::default(),
@@ -141,14 +161,19 @@ impl Scope {
         }
     }
 
-    /// The most calls that can be in flight.
+    /// The most calls that can be in flight now.
     pub(super) fn in_flight(&self) -> u32 {
-        self.places.most()
+        self.in_flight.load(Ordering::Relaxed)
     }
 
     /// Whether assay.toml limits this dimension here.
     pub(super) fn names(&self, dimension: Dimension) -> bool {
         self.limits.of(dimension).is_some()
+    }
+
+    /// Whether somebody limits this dimension here: assay.toml, that of another worker, or an operator.
+    pub(super) fn is_limited(&self, dimension: Dimension) -> bool {
+        self.names(dimension) || self.told().firm.contains_key(&dimension)
     }
 
     /// For how long nobody of this process may begin a call: the ledger says so.
@@ -170,6 +195,14 @@ impl Scope {
     /// What one window allows of a rate, where that is limited.
     pub(super) fn in_window(&self, dimension: Dimension) -> Option<u64> {
         self.told().windows.get(&dimension).copied().or_else(|| self.limits.of_window(dimension))
+    }
+
+    /// What one window allows of a rate by what somebody here has written down, and whether an operator has set it. What a
+    /// provider said once may be wrong.
+    pub(super) fn firmly(&self, dimension: Dimension) -> Option<(u64, bool)> {
+        let told = self.told().firm.get(&dimension).copied();
+        told.map(|Firm { limit, is_set }| (self.window(limit), is_set))
+            .or_else(|| Some((self.limits.of_window(dimension)?, false)))
     }
 
     /// The account or the model, as tables name it.
@@ -226,12 +259,18 @@ impl Scope {
         let since = now.saturating_duration_since(self.began);
         let demands = self.line.demand(since);
         let mut told = self.told();
+        told.has_asked = true;
+        // Of a model that nobody limits there is nothing to ask; whether somebody does is told all the same.
+        let is_joined = told.offered > 0 || !told.goes_by.is_empty();
+        if self.is_inner && !is_joined && Dimension::ALL.into_iter().all(|dimension| !self.names(dimension)) {
+            return Vec::new();
+        }
         for (dimension, lease) in std::mem::take(&mut told.goes_by_next) {
             self.go_by(&mut told, dimension, lease, since);
         }
         told.has_changed = false;
         let (said, refused) = (std::mem::take(&mut told.said), std::mem::take(&mut told.refused));
-        let ask = |dimension, want, burst, acked, used, lacks| Ask {
+        let ask = |dimension, want, burst, acked, used| Ask {
             scope: self.name.clone(),
             dimension,
             configured: self.limits.of(dimension),
@@ -245,7 +284,8 @@ impl Scope {
                 pause: until.saturating_duration_since(now),
                 is_told: *is_told,
             }),
-            lacks,
+            lacks: None,
+            needs: None,
         };
         let mut asks = Vec::new();
         for (dimension, demand) in RATES.into_iter().zip(demands) {
@@ -260,16 +300,17 @@ impl Scope {
                 // Whoever is kept from sending does not even claim: he says that he would.
                 let want = demand.want.max(u64::from(told.is_crowded));
                 // A request lacks one at most, and says so by waiting.
-                let lacks = demand.lacks.filter(|_| dimension != Dimension::Requests);
-                asks.push(ask(dimension, want, burst, acked, demand.used, lacks));
+                let of_head = |tokens: Option<u64>| tokens.filter(|_| dimension != Dimension::Requests);
+                let (lacks, needs) = (of_head(demand.lacks), of_head(demand.needs));
+                asks.push(Ask { lacks, needs, ..ask(dimension, want, burst, acked, demand.used) });
             }
         }
-        if self.names(Dimension::InFlight) {
+        if self.names(Dimension::InFlight) || told.offered > 0 {
             let (want, held, is_within) = self.places.demand();
             if is_within {
                 told.places = told.offered;
             }
-            asks.push(ask(Dimension::InFlight, want, 0, told.places, held, None));
+            asks.push(ask(Dimension::InFlight, want, 0, told.places, held));
         }
         asks
     }
@@ -278,7 +319,7 @@ impl Scope {
     pub(super) fn follow(&self, answer: &Answer, until: Instant, now: Instant) {
         let (until, since) =
             (until.saturating_duration_since(self.began), now.saturating_duration_since(self.began));
-        let Answer { dimension, seq, amount, limit, paused_for, resumed, why, .. } = *answer;
+        let Answer { dimension, seq, amount, limit, firm, paused_for, resumed, why, .. } = *answer;
         let mut told = self.told();
         if dimension.is_rate() {
             let lease = Lease { seq, amount, limit, why, until };
@@ -290,12 +331,15 @@ impl Scope {
                 self.go_by(&mut told, dimension, lease, since);
             }
         } else {
-            self.places.lease(u32::try_from(amount.unwrap_or(ALL)).unwrap_or(u32::MAX), until);
+            let whole = |places: u64| u32::try_from(places).unwrap_or(u32::MAX);
+            let own = (self.own_places, Duration::MAX);
+            let (allowed, until) = amount.map_or(own, |amount| (whole(amount), until));
+            self.places.lease(allowed, until);
+            self.in_flight.store(limit.map_or(self.own_places, whole), Ordering::Relaxed);
             told.offered = seq;
         }
-        if let Some(limit) = limit {
-            told.windows.insert(dimension, self.window(limit));
-        }
+        keep(&mut told.windows, dimension, limit.map(|limit| self.window(limit)));
+        keep(&mut told.firm, dimension, firm);
         told.paused_until = (!paused_for.is_zero()).then(|| now + paused_for);
         if told.resumed.replace(resumed).is_some_and(|known| known < resumed) {
             told.lifted_at = Some(now);
@@ -307,14 +351,21 @@ impl Scope {
         let known = told.why.get(&dimension).copied();
         if known != why {
             self.log(dimension, why);
-            match why {
-                Some(why) => told.why.insert(dimension, why),
-                None => told.why.remove(&dimension),
-            };
+            keep(&mut told.why, dimension, why);
         }
         told.is_crowded = told.why.values().any(|why| matches!(why, Why::Crowded { .. }));
         drop(told);
         self.changed.notify_waiters();
+    }
+
+    /// The ledger has answered all that was asked, and knows of no limit here.
+    pub(super) fn is_unlimited(&self, now: Instant) {
+        if self.told().has_asked {
+            let since = now.saturating_duration_since(self.began);
+            for rate in 0..RATES.len() {
+                self.line.lease(rate, None, 0, since, since);
+            }
+        }
     }
 
     fn go_by(&self, told: &mut Told, dimension: Dimension, lease: Lease, now: Duration) {
@@ -372,6 +423,14 @@ impl Scope {
         // A panic while the lock is held leaves plain values: still sound.
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is known of a dimension, which may be nothing any more.
+fn keep<T>(known: &mut BTreeMap<Dimension, T>, dimension: Dimension, new: Option<T>) {
+    match new {
+        Some(new) => known.insert(dimension, new),
+        None => known.remove(&dimension),
+    };
 }
 
 /// What a provider says of one rate.

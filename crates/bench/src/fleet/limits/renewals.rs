@@ -93,7 +93,9 @@ async fn work(store: Store, number: u64, begin: Instant, end: Instant) -> anyhow
     while next < end {
         sleep_until(next).await;
         let started = Instant::now();
-        let answers = store.renew(Renewal { member, asks: asks.clone(), ttl: LEASE }, clock.now()).await?;
+        let answers = store
+            .renew(Renewal { member, asks: asks.clone(), beside: Vec::new(), ttl: LEASE }, clock.now())
+            .await?;
         if started >= begin {
             took.push(started.elapsed());
         }
@@ -122,6 +124,7 @@ fn ask(dimension: Dimension, limit: u64) -> Ask {
         said: None,
         refused: None,
         lacks: None,
+        needs: None,
     }
 }
 

@@ -72,8 +72,8 @@ impl Gate {
         }
         if *meters != Meters::default() {
             for dimension in RATES {
-                // What limits the model in assay.toml, the provider speaks of that; else of the account.
-                let own = self.scope.as_ref().filter(|own| own.names(dimension));
+                // What limits the model, here or in the files of others, the provider speaks of that; else of the account.
+                let own = self.scope.as_ref().filter(|own| own.is_limited(dimension));
                 own.unwrap_or(&self.account.scope).hear(dimension, meter(meters, dimension));
             }
         }

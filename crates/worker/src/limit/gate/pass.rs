@@ -74,12 +74,26 @@ impl From<TooLarge> for Barred {
 /// A request that no window of a limit has room for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the request needs about {needed} {dimension}, more than the {most} that {scope} allows in one window: shorten the prompt, \
-     lower `max_tokens`, or raise the limit in assay.toml if the account has more"
+    "the request needs about {needed} {dimension}, more than the {most} that {scope} allows in one window, {}: shorten the \
+     prompt, lower `max_tokens`, or {}",
+    if *.is_set { "as an operator has set it" } else { "as assay.toml says" },
+    self.remedy()
 )]
 pub(crate) struct TooLarge {
     pub(super) scope: String,
     pub(super) dimension: Dimension,
     pub(super) needed: u64,
     pub(super) most: u64,
+    /// An operator has set the limit; else a file says so.
+    pub(super) is_set: bool,
+}
+
+impl TooLarge {
+    fn remedy(&self) -> String {
+        if self.is_set {
+            format!("go back to what files say with `assay limits clear {} --reason TEXT`", self.scope)
+        } else {
+            "raise the limit there if the account has more".to_owned()
+        }
+    }
 }

@@ -11,6 +11,7 @@ use super::super::scope::Scope;
 use super::super::stand::stand;
 use super::super::tokens::{Accounting, Tokens};
 use super::pass::{Pass, Size, Slots, Taken, TooLarge};
+use super::pool::Place;
 use super::{Gate, lock};
 
 /// How old a permit may be when its call is made; an older one is taken anew. The ledger allows for so much between a permit
@@ -18,7 +19,8 @@ use super::{Gate, lock};
 const FRESH: Duration = Duration::from_millis(100);
 
 impl Gate {
-    /// Whether a window of every limit has room for a request of this size: no wait would make more.
+    /// Whether a window of every limit has room for a request of this size, by what somebody here has written down: no wait
+    /// would make more. One that is larger than the provider says that a window is waits until that is doubted.
     pub(super) fn fits(&self, size: Size) -> Result<(), TooLarge> {
         let (reserved, produced) = self.estimate(size);
         // Where nothing is said of the answer, it is the provider's to say how much it may be.
@@ -29,8 +31,8 @@ impl Gate {
         ];
         for scope in self.scopes() {
             for (dimension, needed) in needs {
-                if let Some(most) = scope.in_window(dimension).filter(|most| needed > *most) {
-                    return Err(TooLarge { scope: scope.name().to_owned(), dimension, needed, most });
+                if let Some((most, is_set)) = scope.firmly(dimension).filter(|(most, _)| needed > *most) {
+                    return Err(TooLarge { scope: scope.name().to_owned(), dimension, needed, most, is_set });
                 }
             }
         }
@@ -53,12 +55,24 @@ impl Gate {
     /// Waits for places in flight.
     pub(super) async fn slots(&self) -> Slots {
         Slots {
-            _flight: self.pool.place().await,
+            _flight: self.place().await,
             _model: match &self.scope {
                 Some(model) => Some(model.places.take().await),
                 None => None,
             },
             _account: self.account.scope.places.take().await,
+        }
+    }
+
+    /// Waits for one of the calls in flight that the pool bears.
+    async fn place(&self) -> Place {
+        loop {
+            let most = self.in_flight();
+            tokio::select! {
+                biased;
+                place = self.pool.place(most) => return place,
+                () = self.resizes(most) => {}
+            }
         }
     }
 

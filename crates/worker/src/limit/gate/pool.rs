@@ -30,12 +30,12 @@ pub(super) struct Place(Arc<Pool>);
 pub(super) struct Probe(pub(super) Arc<Account>, pub(super) Arc<Pool>);
 
 impl Pool {
-    /// One of which nothing is known, which bears `most` calls in flight.
-    pub(super) fn new(name: String, most: u32) -> Arc<Self> {
+    /// One of which nothing is known, with so many calls in flight.
+    pub(super) fn new(name: String, flight: Flight) -> Arc<Self> {
         let now = Instant::now();
         Arc::new(Self {
             breaker: Mutex::new(Breaker::new(now)),
-            flight: Mutex::new(Flight::new(most)),
+            flight: Mutex::new(flight),
             retries: Mutex::new(Retries::new(now)),
             estimator: Mutex::new(Estimator::new()),
             teller: Teller::new(name),
@@ -43,8 +43,9 @@ impl Pool {
         })
     }
 
-    /// Waits for a place in flight.
-    pub(super) async fn place(self: &Arc<Self>) -> Place {
+    /// Waits for a place in flight, of which `most` are allowed.
+    pub(super) async fn place(self: &Arc<Self>, most: u32) -> Place {
+        lock(&self.flight).allow(most);
         loop {
             let take = lock(&self.flight).take(Instant::now());
             match take {

@@ -2,7 +2,7 @@
 
 use assay_common::limit::Dimension;
 use assay_common::usage::Usage;
-use assay_store::Answer;
+use assay_store::{Answer, Firm};
 
 use super::super::breaker::Evidence;
 use super::*;
@@ -20,6 +20,21 @@ fn in_flight(slots: u32) -> Limits {
 fn learn(gate: &Gate, class: Class, retry_after: Option<u64>) {
     let retry_after = retry_after.map(Duration::from_secs);
     gate.learn(&Evidence { class, sent: Instant::now(), retry_after, detail: "" }, Micros(1));
+}
+
+/// What the ledger answers the account of a limit that nobody knows.
+fn open(dimension: Dimension) -> Answer {
+    Answer {
+        scope: "a".into(),
+        dimension,
+        seq: 1,
+        amount: None,
+        limit: None,
+        firm: None,
+        paused_for: Duration::ZERO,
+        resumed: 0,
+        why: None,
+    }
 }
 
 /// Whether the gate lets a call begin without waiting, but for the first calls of a pool beginning apart.
@@ -183,27 +198,25 @@ async fn who_stands_in_line_leaves_it_when_a_limit_becomes_too_low_for_him() {
     let limits = Limits { tokens_per_minute: std::num::NonZeroU64::new(1_000), ..in_flight(5) };
     let leases = Leases::new();
     let account = Arc::new(Account::new("a", &limits, Some(&leases)));
-    let gate = Arc::new(Gate::new(account, "a/m".into(), None, Some(&leases)));
-    let lease = |seq, amount, limit| {
-        let of = |dimension, amount, limit| Answer {
-            scope: "a".into(),
-            dimension,
-            seq,
-            amount: Some(amount),
-            limit: Some(limit),
-            paused_for: Duration::ZERO,
-            resumed: 0,
-            why: None,
+    let gate = Arc::new(Gate::new(account, "a/m".into(), None, None));
+    let lease = |seq, amount, limit, firm| {
+        let of = |dimension, amount, limit, firm| {
+            let firm = Some(Firm { limit: firm, is_set: true });
+            Answer { seq, amount: Some(amount), limit: Some(limit), firm, ..open(dimension) }
         };
         let now = Instant::now();
         leases.follow(
-            &[of(Dimension::Tokens, amount, limit), of(Dimension::InFlight, 5, 5)],
+            &[
+                of(Dimension::Tokens, amount, limit, firm),
+                of(Dimension::InFlight, 5, 5, 5),
+                open(Dimension::Requests),
+            ],
             now + Duration::from_secs(3_600),
             now,
         );
     };
     // One token a second: the first waits for nearly a quarter of an hour.
-    lease(1, 1_000_000, 1_000);
+    lease(1, 1_000_000, 1_000, 1_000);
     let [large, small] = [800, 10].map(|max_tokens| {
         let gate = Arc::clone(&gate);
         let size = Size { bytes: 32, max_tokens: Some(max_tokens) };
@@ -211,13 +224,66 @@ async fn who_stands_in_line_leaves_it_when_a_limit_becomes_too_low_for_him() {
     });
     tokio::time::sleep(Duration::from_secs(10)).await;
     assert!(!large.is_finished() && !small.is_finished());
-    lease(2, 1_000_000, 30);
+    // The provider says so, which may be wrong: he waits for two windows at most.
+    lease(2, 1_000_000, 300, 1_000);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(!large.is_finished() && !small.is_finished());
+    lease(3, 1_000_000, 30, 30);
     let refused = large.await.unwrap();
-    assert!(
-        matches!(&refused, Err(Barred::TooLarge(why)) if why.to_string().contains("810 tokens, more than the 30")),
-        "{refused:?}"
-    );
+    let Err(Barred::TooLarge(why)) = &refused else { panic!("{refused:?}") };
+    let parts = [
+        "810 tokens, more than the 30 that a",
+        "an operator has set",
+        "`assay limits clear a --reason TEXT`",
+    ];
+    assert!(parts.iter().all(|part| why.to_string().contains(part)), "{why}");
     assert_eq!(small.await.unwrap(), Ok(()), "who stood behind him goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_calls_before_the_ledger_has_said_what_it_knows() {
+    let leases = Leases::new();
+    let account = Arc::new(Account::new("a", &Limits::default(), Some(&leases)));
+    let gate = Gate::new(account, "a/m".into(), None, Some(&leases));
+    let (scopes, now) = (gate.scopes().cloned().collect::<Vec<_>>(), Instant::now());
+    let [model, account] = scopes.as_slice() else { panic!("{}", scopes.len()) };
+    assert_eq!(
+        (model.asks(now).len(), account.asks(now).len()),
+        (0, 1),
+        "of the model there is nothing to ask"
+    );
+    assert!(at_once(&gate).await.is_none());
+    let until = now + Duration::from_secs(3_600);
+    let places = Answer { amount: Some(2), limit: Some(2), ..open(Dimension::InFlight) };
+    leases.follow(&[open(Dimension::Requests), places], until, now);
+    let held = (at_once(&gate).await, at_once(&gate).await);
+    assert!(held.0.is_some() && held.1.is_some() && at_once(&gate).await.is_none(), "others name the places");
+    drop(held);
+    let nothing = Answer { amount: Some(0), limit: Some(5), ..open(Dimension::Tokens) };
+    leases.follow(&[open(Dimension::Requests), Answer { scope: "a/m".into(), ..nothing }], until, now);
+    assert!(at_once(&gate).await.is_none(), "others name tokens of the model");
+    assert_eq!((model.asks(now).len(), account.asks(now).len()), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_provider_says_ends_no_job_however_little_it_is() {
+    let leases = Leases::new();
+    let account = Arc::new(Account::new("a", &in_flight(5), Some(&leases)));
+    let gate = Arc::new(Gate::new(account, "a/m".into(), None, None));
+    let now = Instant::now();
+    let of = |dimension, amount, limit| Answer { amount, limit, ..open(dimension) };
+    let told = [
+        of(Dimension::Tokens, Some(1_000_000), Some(60)),
+        open(Dimension::Requests),
+        of(Dimension::InFlight, Some(5), Some(5)),
+    ];
+    leases.follow(&told, now + Duration::from_secs(3_600), now);
+    let size = Size { bytes: 32, max_tokens: Some(500) };
+    for _ in 0..2 {
+        assert!(gate.enter(Attempt::First, size, Micros(1)).await.is_ok());
+    }
+    // The first waits for two windows, the second for his own and the debt of the first.
+    assert!((230..=245).contains(&now.elapsed().as_secs()), "{:?}", now.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
