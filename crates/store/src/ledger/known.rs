@@ -235,10 +235,10 @@ impl Known {
 
     /// Learns from what the provider said; `bursts`: what may be under way.
     pub(crate) fn heard(&mut self, said: Said, profile: Profile, bursts: u64, now: Micros) {
-        if let Some(limit) = said.limit.filter(|limit| *limit > 0) {
-            if self.learned.is_none_or(|learned| limit <= learned.limit || !learned.holds(now)) {
-                self.learned = Some(Learned { limit, at: now });
-            }
+        if let Some(limit) = said.limit.filter(|limit| *limit > 0)
+            && self.learned.is_none_or(|learned| limit <= learned.limit || !learned.holds(now))
+        {
+            self.learned = Some(Learned { limit, at: now });
         }
         let due = |stranger: Stranger| !(0..ESTIMATE_EVERY_US).contains(&(now.0 - stranger.at.0));
         if let (Some(limit), Some(remaining)) = (said.limit, said.remaining)

@@ -30,6 +30,7 @@ use tokio::time::Instant;
 pub(crate) use self::pass::{Barred, Closed, Pass, Size};
 use self::pool::{Pool, Probe};
 use super::breaker::Admission;
+use super::flight::Flight;
 use super::lease::Leases;
 use super::money::Money;
 use super::pause::{LONGEST_WAIT, Pause};
