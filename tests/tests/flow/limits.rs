@@ -152,7 +152,8 @@ async fn a_limit_that_a_provider_says_once_ends_no_job() {
     let headers = vec![("x-ratelimit-limit-tokens".to_owned(), "5".to_owned())];
     let said = Reaction::Reply { status: 503, headers, body: "{}".to_owned() };
     let script = Script::answering(Answer::Expression).rule(When::always().times(1), said);
-    let provider = FakeProvider::start(script).await.unwrap();
+    // Workers hear of it with a renewal: in that time not all are answered.
+    let provider = FakeProvider::start(script.latency(Duration::from_millis(200))).await.unwrap();
     let place = Workplace::default();
     write(&place, &provider, "limits = { in_flight = 1, tokens_per_minute = 100_000 }");
     place.assay(&["migrate"]).expect(0);

@@ -71,7 +71,7 @@ impl Meters {
 
     /// What they say where the sides are known to be limited apart: what sums those limits up is none of its own.
     pub(crate) fn apart(self) -> Self {
-        if self.sums_up { Self { tokens: Meter::default(), ..self } } else { self }
+        if self.sums_up { Self { tokens: Meter::default(), sums_up: false, ..self } } else { self }
     }
 }
 
