@@ -6,6 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use assay_common::id::RunId;
+use assay_common::job::CONVICTED_AFTER;
 use assay_common::outcome::{ErrorKind, Outcome as End};
 use assay_store::Store;
 use fake_provider::Books;
@@ -50,7 +51,11 @@ pub struct Outcome {
 
 /// How jobs ended that are all answered well, as soon as somebody lives long enough to ask: how many of them in each way.
 #[derive(Debug, Default)]
-struct Ends(BTreeMap<String, u64>);
+struct Ends {
+    named: BTreeMap<String, u64>,
+    /// Those called poison after fewer deaths than that takes.
+    early: u64,
+}
 
 impl Ends {
     fn count(&mut self, end: End) {
@@ -58,22 +63,22 @@ impl Ends {
             End::Errored(kind) => format!("errored ({})", kind.word()),
             end => end.word().to_owned(),
         };
-        *self.0.entry(name).or_default() += 1;
+        *self.named.entry(name).or_default() += 1;
     }
 
     /// Whether nothing but chance kept a job from passing: that it was called again and again by who was just killed.
     fn hold(&self) -> bool {
         let mut allowed = Self::default();
         [End::Passed, End::Errored(ErrorKind::Poison)].into_iter().for_each(|end| allowed.count(end));
-        self.0.keys().all(|name| allowed.0.contains_key(name))
+        self.early == 0 && self.named.keys().all(|name| allowed.named.contains_key(name))
     }
 }
 
 impl Outcome {
-    /// Whether nothing is lost or doubled, no more is paid twice than was in flight at deaths, and every job passed, but for
-    /// what those deaths made look like poison.
+    /// Whether somebody died and nothing is lost or doubled, no more is paid twice than was in flight at deaths, and every job passed,
+    /// but for what those deaths made look like poison.
     pub fn holds(&self) -> bool {
-        self.books.hold(self.most_paid_twice()) && self.ends.hold()
+        self.deaths > 0 && self.books.hold(self.most_paid_twice()) && self.ends.hold()
     }
 
     /// How many workers died.
@@ -99,11 +104,16 @@ impl fmt::Display for Outcome {
         writeln!(f, "{:<28} {:>9}", "broker restarts", 1)?;
         writeln!(f, "{:<28} {:>9}", "database kills and restarts", 1)?;
         write!(f, "{}", self.books)?;
-        for (name, jobs) in &self.ends.0 {
+        for (name, jobs) in &self.ends.named {
             writeln!(f, "{name:<28} {jobs:>9}")?;
         }
+        writeln!(f, "{:<28} {:>9}", "called poison too early", self.ends.early)?;
         writeln!(f, "{:<28} {:>9}", "in flight at deaths, at most", self.most_paid_twice())?;
-        let verdict = if self.holds() { "the promise holds" } else { "THE PROMISE IS BROKEN" };
+        let verdict = match self.holds() {
+            true => "the promise holds",
+            false if *deaths == 0 => "NOTHING IS SHOWN: the run was over before anybody died",
+            false => "THE PROMISE IS BROKEN",
+        };
         write!(f, "\n{verdict}")
     }
 }
@@ -153,7 +163,14 @@ async fn ends(store: &Store, run: RunId) -> Ends {
         let page = store.outcomes(run, last, PAGE).await.expect("the store answers again");
         let Some(row) = page.last() else { return ends };
         last = Some(row.ordinal);
-        page.into_iter().for_each(|row| ends.count(row.outcome));
+        for row in page {
+            ends.count(row.outcome);
+            if row.outcome == End::Errored(ErrorKind::Poison) {
+                let job =
+                    store.results(run, row.ordinal.checked_sub(1), 1).await.expect("the store answers again");
+                ends.early += u64::from(job[0].crash_claims < CONVICTED_AFTER);
+            }
+        }
     }
 }
 
@@ -209,5 +226,6 @@ mod tests {
         {
             check(&[End::Passed, wrong], false);
         }
+        assert!(!Ends { early: 1, ..Ends::default() }.hold());
     }
 }

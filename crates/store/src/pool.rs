@@ -40,13 +40,13 @@ pub(crate) const PUT_POOL: &str =
 pub struct OpenPool {
     /// The pool.
     pub pool: RunPool,
-    /// Whether one of those runs has a budget.
+    /// Whether one of those runs makes calls and has a budget.
     pub has_budget: bool,
 }
 
 const OPEN_POOLS: &str = "
     SELECT run_pools.pool, run_pools.provider, run_pools.model,
-        CAST(MAX(CASE WHEN runs.budget_nano IS NULL THEN 0 ELSE 1 END) AS BIGINT)
+        CAST(MAX(CASE WHEN runs.state = 'running' AND runs.budget_nano IS NOT NULL THEN 1 ELSE 0 END) AS BIGINT)
     FROM runs JOIN run_pools ON run_pools.run_id = runs.id
     WHERE runs.state IN ('running', 'paused', 'cancelling')
     GROUP BY run_pools.pool, run_pools.provider, run_pools.model ORDER BY run_pools.pool";

@@ -44,11 +44,11 @@ const UNSCORED: &str = "
         AND (results.output IS NOT NULL OR results.output_bytes IS NOT NULL)
     ORDER BY results.ordinal LIMIT $3";
 
-// A deadline that has passed begins again, as long as it was.
+// A deadline that has passed begins anew.
 const REOPEN_RUN: &str = "
     UPDATE runs SET state = CASE WHEN state = 'completed' THEN 'running' ELSE state END, finished_at = NULL,
         errored = errored - $2, short_nano = NULL,
-        deadline_at = CASE WHEN deadline_at > $3 THEN deadline_at ELSE $3 + deadline_at - created_at END
+        deadline_at = CASE WHEN deadline_at > $3 THEN deadline_at ELSE $4 END
     WHERE id = $1";
 
 impl Store {
@@ -62,6 +62,8 @@ impl Store {
         entry: AuditEntry,
     ) -> Result<Option<u64>, StoreError> {
         let (id, now) = (run.to_string(), entry.at);
+        let Some(given) = self.given(run).await? else { return Ok(None) };
+        let deadline = now.plus(given);
         writing!(self, |conn| {
             sqlx::query(LOCK_RUN.text(conn.dialect())).bind(&id).execute(&mut *conn).await?;
             let found: Option<String> =
@@ -87,7 +89,7 @@ impl Store {
                     &id, ordinal, generation, content
                 ));
             }
-            let query = sqlx::query(REOPEN_RUN).bind(&id).bind(integer(jobs)).bind(now.0);
+            let query = sqlx::query(REOPEN_RUN).bind(&id).bind(integer(jobs)).bind(now.0).bind(deadline.0);
             query.execute(&mut *conn).await?;
             append_audit!(conn, &entry);
             Ok(Some(jobs))

@@ -1,6 +1,9 @@
 //! Steering: a run paused, resumed or stopped by somebody, who is written down with it. Each says how the run stood in that
 //! same transaction: a moment later somebody else may have steered it elsewhere.
 
+use std::time::Duration;
+
+use assay_common::clock::Micros;
 use assay_common::id::RunId;
 
 use crate::audit::{AuditEntry, append_audit};
@@ -14,16 +17,14 @@ use crate::run::{RUN, Run, RunRow};
 pub(crate) const SQL: &[&str] = &[PAUSE_RUN, RESUME_RUN];
 
 const PAUSE_RUN: &str = "UPDATE runs SET state = 'paused' WHERE id = $1 AND state = 'running'";
-// A deadline that has passed meanwhile begins again, as long as it was.
+// Its deadline begins anew: whoever paused it did not mean to end it.
 const RESUME_RUN: &str = "
-    UPDATE runs SET state = 'running', reason = NULL,
-        deadline_at = CASE WHEN deadline_at > $2 THEN deadline_at ELSE $2 + deadline_at - created_at END
-    WHERE id = $1 AND state = 'paused'";
+    UPDATE runs SET state = 'running', reason = NULL, deadline_at = $2 WHERE id = $1 AND state = 'paused'";
 
 /// What a statement that steers a run binds beside its id.
 enum Bound {
     Nothing,
-    Moment,
+    Moment(Micros),
     ReasonAndMoment(String),
 }
 
@@ -43,10 +44,19 @@ impl Store {
         self.turn(PAUSE_RUN, run, Bound::Nothing, entry).await
     }
 
-    /// Lets a paused run go on; a deadline that has passed begins again. Changes nothing when it is not paused. `None`: there is no
-    /// such run.
+    /// Lets a paused run go on; its deadline begins anew. Changes nothing when it is not paused. `None`: there is no such run.
     pub async fn resume(&self, run: RunId, entry: AuditEntry) -> Result<Option<Steered>, StoreError> {
-        self.turn(RESUME_RUN, run, Bound::Moment, entry).await
+        let Some(given) = self.given(run).await? else { return Ok(None) };
+        let deadline = entry.at.plus(given);
+        self.turn(RESUME_RUN, run, Bound::Moment(deadline), entry).await
+    }
+
+    /// The time that a run is given by its suite. `None`: there is no such run.
+    pub(crate) async fn given(&self, run: RunId) -> Result<Option<Duration>, StoreError> {
+        let Some(run) = self.run(run).await? else { return Ok(None) };
+        let suite = self.suite(run.revision.clone()).await?;
+        let given = suite.map(|suite| Duration::from_secs(suite.deadline_seconds));
+        Ok(Some(given.unwrap_or_else(|| run.deadline_at.since(run.created_at))))
     }
 
     /// Changes a run by a statement that binds its id, and what it says.
@@ -64,7 +74,7 @@ impl Store {
             let query = sqlx::query(change).bind(&id);
             let query = match &bound {
                 Bound::Nothing => query,
-                Bound::Moment => query.bind(entry.at.0),
+                Bound::Moment(moment) => query.bind(moment.0),
                 Bound::ReasonAndMoment(reason) => query.bind(plain(reason)).bind(entry.at.0),
             };
             let changed = query.execute(&mut *conn).await?.rows_affected() > 0;

@@ -21,7 +21,7 @@ use crate::limit::gate::{Pass, Size};
 use crate::limit::retries::Attempt;
 use crate::plan::Plan;
 use crate::pool::Pool;
-use crate::provider::observation::Measured;
+use crate::provider::observation::{Class, Measured};
 use crate::provider::{Prompt, Question};
 use crate::purse::Purse;
 use crate::retry::{Step, Tally, decide};
@@ -106,6 +106,11 @@ impl<'w> Work<'w> {
                 Err(Unheard::Cut) => return Ok(Some(self.parked(Duration::ZERO))),
                 Err(Unheard::Ended) => return Ok(None),
             };
+            if class == Class::RateLimited
+                && let Some(too_large) = pool.gate.never_fits(size, &observation.meters)
+            {
+                return Ok(Some(self.barred(too_large.into())));
+            }
             let circumstances = self.circumstances(&observation);
             let wait = match decide(class, &mut self.tally, &circumstances) {
                 Step::Score => {

@@ -97,7 +97,7 @@ conforms!(
     asking::a_key_makes_one_run,
     asking::of_submissions_at_once_one_makes_the_run,
     asking::a_paused_run_grants_nothing,
-    asking::a_pause_does_not_outlast_the_deadline,
+    asking::a_pause_begins_the_deadline_anew,
     asking::somebody_cancels_once,
     asking::a_run_says_what_it_waits_for,
     reviewing::events_come_with_what_they_tell_of,

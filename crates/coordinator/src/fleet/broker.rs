@@ -50,6 +50,10 @@ impl Broker {
         if away.is_some() || error.is_none() {
             self.tell(environment, BROKER.to_owned(), away).await?;
         }
+        if error.is_some() {
+            // Which of its queues can be used is nothing to know of a broker that is away.
+            return Ok(());
+        }
         let unusable: BTreeMap<_, _> = rounds.unusable().collect();
         for pool in rounds.pools() {
             let unusable = unusable.get(pool.pool.as_str());

@@ -21,10 +21,12 @@ use crate::environment::Environment;
 
 /// A queue that no open run has needed for this long is deleted.
 const IDLE_FOR: Duration = Duration::from_secs(60 * 60);
-/// A queue that cannot be used is left alone for so many times as long as it took to find out, so that most of the time is the
-/// others'; and for this long at least.
+/// Queues that cannot be used are left alone for so many times as long as it took to find out that one still cannot, so that most
+/// of the time is the others'; and for this long at least.
 const REST: u32 = 3;
 const LEAST_REST: Duration = Duration::from_millis(500);
+/// A queue that says nothing for this long may be one of a broker that says nothing: the round ends with it.
+const SILENT: Duration = Duration::from_secs(5);
 
 /// Why a window could not be filled.
 #[derive(Debug, thiserror::Error)]
@@ -44,8 +46,8 @@ pub(crate) struct Unusable {
     pub(crate) since: Instant,
     /// Why, at the last attempt.
     pub(crate) why: String,
-    /// It is tried again then.
-    again_at: Instant,
+    /// When that was.
+    tried_at: Instant,
 }
 
 /// An open run, as dispatch sees it.
@@ -75,8 +77,12 @@ impl Sender<'_> {
 }
 
 /// The queues of all pools that open runs need, or needed not long ago.
-#[derive(Debug, Default)]
-pub(crate) struct Dispatch(BTreeMap<String, PoolQueue>);
+#[derive(Debug)]
+pub(crate) struct Dispatch {
+    pools: BTreeMap<String, PoolQueue>,
+    /// Until then no queue is tried that could not be used.
+    rests_until: Instant,
+}
 
 #[derive(Debug)]
 struct PoolQueue {
@@ -99,12 +105,13 @@ impl Default for PoolQueue {
 impl Dispatch {
     /// Starts with queues that may be left over from earlier runs.
     pub(crate) fn with_leftovers(pools: impl IntoIterator<Item = String>) -> Self {
-        Self(pools.into_iter().map(|pool| (pool, PoolQueue::default())).collect())
+        let pools = pools.into_iter().map(|pool| (pool, PoolQueue::default())).collect();
+        Self { pools, rests_until: Instant::now() }
     }
 
     /// The pools whose queues cannot be used.
     pub(crate) fn unusable(&self) -> impl Iterator<Item = (&str, &Unusable)> {
-        self.0.iter().filter_map(|(name, pool)| Some((name.as_str(), pool.unusable.as_ref()?)))
+        self.pools.iter().filter_map(|(name, pool)| Some((name.as_str(), pool.unusable.as_ref()?)))
     }
 
     /// Fills the window of every pool that `senders` need. `prefetch`: what the workers of each take in advance. A queue that
@@ -121,11 +128,25 @@ impl Dispatch {
                 needed.entry(&pool.pool).or_default().push(sender);
             }
         }
+        let retried = self.retried();
         for (name, senders) in needed {
             let pace = senders.iter().map(|sender| sender.pace).sum();
             let size = window::size(prefetch.get(name).copied().unwrap_or(0), pace);
-            let pool = self.0.entry(name.to_owned()).or_default();
-            let hints = pool.try_to_fill(environment, name, &senders, size).await?;
+            let pool = self.pools.entry(name.to_owned()).or_default();
+            if pool.unusable.is_some() && retried.as_deref() != Some(name) {
+                pool.needed = Instant::now();
+                continue;
+            }
+            let began = Instant::now();
+            let filled = pool.try_to_fill(environment, name, &senders, size).await;
+            if pool.unusable.is_some() {
+                self.rests_until = Instant::now() + (began.elapsed() * REST).max(LEAST_REST);
+            }
+            if let Err(DispatchError::Queue(QueueError::Unavailable { .. })) = &filled {
+                // It was the broker.
+                self.pools.values_mut().for_each(|pool| pool.unusable = None);
+            }
+            let hints = filled?;
             if hints > 0 {
                 tracing::debug!(
                     queue.pool = name,
@@ -136,6 +157,12 @@ impl Dispatch {
             }
         }
         self.delete_idle(environment).await
+    }
+
+    /// Which of the queues that cannot be used is tried again now: the one that was not tried for longest.
+    fn retried(&self) -> Option<String> {
+        let unusable = self.unusable().filter(|_| self.rests_until <= Instant::now());
+        unusable.min_by_key(|(_, unusable)| unusable.tried_at).map(|(name, _)| name.to_owned())
     }
 
     async fn delete_idle(&mut self, environment: &Environment) -> Result<(), DispatchError> {
@@ -150,18 +177,18 @@ impl Dispatch {
                 }
                 Err(error) => return Err(error.into()),
             }
-            self.0.remove(&name);
+            self.pools.remove(&name);
         }
         Ok(())
     }
 
     fn first_idle(&self) -> Option<String> {
-        self.0.iter().find(|(_, pool)| pool.needed.elapsed() >= IDLE_FOR).map(|(name, _)| name.clone())
+        self.pools.iter().find(|(_, pool)| pool.needed.elapsed() >= IDLE_FOR).map(|(name, _)| name.clone())
     }
 }
 
 impl PoolQueue {
-    /// [`PoolQueue::fill`], unless the queue cannot be used, or was found to be so a moment ago: then none are sent.
+    /// [`PoolQueue::fill`]; where the queue alone cannot be used, none are sent.
     async fn try_to_fill(
         &mut self,
         environment: &Environment,
@@ -170,10 +197,6 @@ impl PoolQueue {
         size: u64,
     ) -> Result<usize, DispatchError> {
         let began = Instant::now();
-        if self.unusable.as_ref().is_some_and(|unusable| began < unusable.again_at) {
-            self.needed = began;
-            return Ok(0);
-        }
         match self.fill(environment, name, senders, size).await {
             Ok(hints) => {
                 if self.unusable.take().is_some() {
@@ -187,9 +210,8 @@ impl PoolQueue {
                     tracing::warn!(queue.pool = name, error = %why, "{why}; trying again until it works");
                 }
                 let since = self.unusable.take().map_or(began, |unusable| unusable.since);
-                let again_at = Instant::now() + (began.elapsed() * REST).max(LEAST_REST);
-                self.unusable = Some(Unusable { since, why, again_at });
-                Ok(0)
+                self.unusable = Some(Unusable { since, why, tried_at: Instant::now() });
+                if began.elapsed() >= SILENT { Err(error.into()) } else { Ok(0) }
             }
             Err(error) => Err(error),
         }
@@ -317,7 +339,7 @@ mod tests {
         let mut dispatch = Dispatch::with_leftovers(["a.1".to_owned(), "b.2".to_owned()]);
         tokio::time::advance(IDLE_FOR / 2).await;
         assert_eq!(dispatch.first_idle(), None);
-        dispatch.0.entry("b.2".to_owned()).or_default().needed = Instant::now();
+        dispatch.pools.entry("b.2".to_owned()).or_default().needed = Instant::now();
         tokio::time::advance(IDLE_FOR / 2).await;
         assert_eq!(dispatch.first_idle().as_deref(), Some("a.1"));
     }

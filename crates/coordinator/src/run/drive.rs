@@ -55,7 +55,7 @@ impl Driver {
     /// may be away.
     pub async fn load(environment: Environment, run: RunId, patience: Duration) -> Result<Self, DriveError> {
         let row = environment.store.run(run).await?.ok_or(DriveError::NoRun(run))?;
-        let mut rounds = Rounds::new(environment, Mandate::Own, Dispatch::default());
+        let mut rounds = Rounds::new(environment, Mandate::Own, Dispatch::with_leftovers([]));
         rounds.take_up(&row).await?;
         let now = Instant::now();
         Ok(Self { rounds, run, patience, asked: now, progress: (row.done(), now) })

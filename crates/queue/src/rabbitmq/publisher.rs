@@ -39,8 +39,8 @@ impl Publisher {
         Self { link, pools: Mutex::default() }
     }
 
-    /// Returns the hints that nobody confirmed. They may be in the queue all the same: a doubled hint dies at the
-    /// claim.
+    /// Returns the hints that nobody confirmed; fails where none was. They may be in the queue all the same: a doubled hint dies
+    /// at the claim.
     pub(super) async fn publish(&self, pool: &str, messages: &[Message]) -> Result<Vec<Hint>, QueueError> {
         let slot = self.slot(pool);
         let mut slot = slot.lock().await;
@@ -49,6 +49,10 @@ impl Publisher {
         let mut batches = messages.chunks(BATCH);
         for batch in &mut batches {
             let fates = send(&channel, pool, batch).await;
+            if fates.iter().all(|fate| *fate == Fate::Unknown) {
+                let silence = format!("it confirmed nothing within {} s", ANSWER.as_secs());
+                return Err(self.link.failed(topology::queue_of(pool), silence));
+            }
             let lost = batch.iter().zip(&fates).filter(|(_, fate)| **fate != Fate::Accepted);
             refused.extend(lost.map(|(message, _)| message.hint));
             if fates.iter().any(|fate| matches!(fate, Fate::Returned | Fate::Unknown)) {
@@ -108,6 +112,7 @@ impl Publisher {
             return Ok(channel);
         }
         self.answer(pool, async {
+            topology::declare_dead(&connection).await;
             let channel = connection.create_channel().await?;
             topology::declare(&channel, pool).await?;
             channel.confirm_select(ConfirmSelectOptions::default()).await?;

@@ -175,6 +175,7 @@ impl Reader {
         self.generation += 1;
         let tag: ShortString = format!("{}.{}", self.tag, self.generation).into();
         let opening = async {
+            topology::declare_dead(&connection).await;
             let channel = connection.create_channel().await?;
             topology::declare(&channel, &self.pool).await?;
             // Before consuming, or the first deliveries come without a bound.

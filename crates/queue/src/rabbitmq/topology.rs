@@ -5,10 +5,12 @@
 
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{Channel, Queue};
+use lapin::{Channel, Connection, Queue};
 
 use crate::MAX_DEPTH;
 
+/// AMQP's word for a channel that is closed because it is done with.
+const REPLY_SUCCESS: u16 = 200;
 /// Before the pool's name in the name of its queue.
 const JOBS: &str = "assay.jobs.v1.";
 /// Where messages go that are no hints, or came back too often.
@@ -26,9 +28,24 @@ pub(super) fn queue_of(pool: &str) -> ShortString {
 
 /// Makes the pool's queue where it is missing. Returns how it stands, with the number of messages ready in it.
 pub(super) async fn declare(channel: &Channel, pool: &str) -> lapin::Result<Queue> {
-    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
-    channel.queue_declare(DEAD.into(), durable, arguments_of_dead()).await?;
-    channel.queue_declare(queue_of(pool), durable, arguments_of_jobs()).await
+    channel.queue_declare(queue_of(pool), durable(), arguments_of_jobs()).await
+}
+
+/// Makes the queue of dead letters where it is missing. Where that does not work, nothing but them is lost.
+pub(super) async fn declare_dead(connection: &Connection) {
+    let declared = async {
+        // What goes wrong closes the channel.
+        let channel = connection.create_channel().await?;
+        channel.queue_declare(DEAD.into(), durable(), arguments_of_dead()).await?;
+        channel.close(REPLY_SUCCESS, "done".into()).await
+    };
+    if let Err(error) = declared.await {
+        tracing::warn!(%error, "cannot use the queue {DEAD}, dead letters are lost: {error}");
+    }
+}
+
+fn durable() -> QueueDeclareOptions {
+    QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() }
 }
 
 fn arguments_of_jobs() -> FieldTable {

@@ -101,7 +101,7 @@ impl Flight {
         if self.cut.is_some_and(|cut| sent < cut) {
             return;
         }
-        self.feels_its_way &= class == Class::Answered;
+        self.feels_its_way &= !matches!(class, Class::Transient | Class::Ambiguous | Class::RateLimited);
         match class {
             Class::Transient | Class::Ambiguous => {
                 self.limit = (self.limit * CUT).max(1.0);
@@ -177,7 +177,11 @@ mod tests {
         });
         assert_eq!(rounds, [4, 8, 16, 32, 50, 50]);
         assert_eq!(places(&Flight::of_unknown(2)), 2);
-        // A refusal ends it, and a failure does: a round is one place more from then on.
+        // What is wrong with one request says nothing of how many are borne.
+        let mut flight = Flight::of_unknown(50);
+        check(&mut flight, 4, Class::Refused, 1, now, now);
+        assert_eq!(check(&mut flight, 4, Class::Answered, 1, now, now), 5);
+        // A refusal for the rate ends it, and a failure does: a round is one place more from then on.
         for class in [Class::RateLimited, Class::Transient] {
             let mut flight = Flight::of_unknown(50);
             check(&mut flight, 4, Class::Answered, 4, now, now);

@@ -189,6 +189,9 @@ impl Rate {
         self.in_use = (self.in_use * STEADY + newest * (10 - STEADY)) / 10;
         self.asked = self.used;
         let largest = self.largest.at(now).max(1);
+        // What no window has room for says nothing of how many can send beside it.
+        let is_beyond = self.limited.as_ref().is_some_and(|limited| largest > limited.window);
+        let largest = if is_beyond { 1 } else { largest };
         let burst = self.limited.as_ref().map_or(1, |limited| limited.burst.get().into());
         // Room to grow by the half from beat to beat.
         let want = if is_pressed { ALL } else { self.in_use.max(newest) * 3 / 2 };

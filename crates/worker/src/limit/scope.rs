@@ -414,7 +414,7 @@ impl Scope {
     }
 
     /// What a limit a minute comes to in one window.
-    fn window(&self, limit: u64) -> u64 {
+    pub(super) fn window(&self, limit: u64) -> u64 {
         let scaled = u128::from(limit) * self.limits.window_length().as_millis() / 60_000;
         u64::try_from(scaled).unwrap_or(u64::MAX)
     }

@@ -62,9 +62,7 @@ impl Gate {
 
     /// What a call had taken, and what the provider has counted of it; what it says of its limits.
     pub(crate) fn settle(&self, pass: Option<&Pass>, class: Class, usage: &Usage, meters: &Meters) {
-        let names_sides =
-            |scope: &Arc<Scope>| scope.names(Dimension::InputTokens) || scope.names(Dimension::OutputTokens);
-        let meters = if self.scopes().any(names_sides) { &meters.apart() } else { meters };
+        let meters = &self.understood(meters);
         if class == Class::RateLimited {
             let until = Instant::now() + lock(&self.account.pause).left(Instant::now());
             self.scopes().for_each(|scope| scope.refused(meters, until));
@@ -72,9 +70,7 @@ impl Gate {
         }
         if *meters != Meters::default() {
             for dimension in RATES {
-                // What limits the model, here or in the files of others, the provider speaks of that; else of the account.
-                let own = self.scope.as_ref().filter(|own| own.is_limited(dimension));
-                own.unwrap_or(&self.account.scope).hear(dimension, meter(meters, dimension));
+                self.spoken_of(dimension).hear(dimension, meter(meters, dimension));
             }
         }
         let Some(Pass { size, taken, .. }) = pass else { return };
@@ -93,6 +89,18 @@ impl Gate {
         };
         let (taken, counted) = (needs(taken.reserved, taken.produced), needs(reserved, produced));
         self.scopes().for_each(|scope| scope.line.settle(taken, counted));
+    }
+
+    /// What a provider says of its limits, but for what sums up those of the sides where they are limited apart.
+    pub(super) fn understood(&self, meters: &Meters) -> Meters {
+        let sides = [Dimension::InputTokens, Dimension::OutputTokens];
+        let limits_sides = |scope: &Arc<Scope>| sides.into_iter().any(|side| scope.is_limited(side));
+        if self.scopes().any(limits_sides) { meters.apart() } else { *meters }
+    }
+
+    /// What limits the model, here or in the files of others, the provider speaks of that; else of the account.
+    pub(super) fn spoken_of(&self, dimension: Dimension) -> &Arc<Scope> {
+        self.scope.as_ref().filter(|own| own.is_limited(dimension)).unwrap_or(&self.account.scope)
     }
 
     /// Failures of the pool in a row.

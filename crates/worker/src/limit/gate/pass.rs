@@ -76,7 +76,7 @@ impl From<TooLarge> for Barred {
 #[error(
     "the request needs about {needed} {dimension}, more than the {most} that {scope} allows in one window, {}: shorten the \
      prompt, lower `max_tokens`, or {}",
-    if *.is_set { "as an operator has set it" } else { "as assay.toml says" },
+    self.by_whom(),
     self.remedy()
 )]
 pub(crate) struct TooLarge {
@@ -84,16 +84,36 @@ pub(crate) struct TooLarge {
     pub(super) dimension: Dimension,
     pub(super) needed: u64,
     pub(super) most: u64,
-    /// An operator has set the limit; else a file says so.
-    pub(super) is_set: bool,
+    pub(super) whose: Whose,
+}
+
+/// Who says what a limit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// assay.toml, here or of another worker.
+    File,
+    /// An operator, who has set it.
+    Operator,
+    /// The provider, with a refusal of this very request.
+    Provider,
 }
 
 impl TooLarge {
+    fn by_whom(&self) -> &'static str {
+        match self.whose {
+            Whose::File => "as assay.toml says",
+            Whose::Operator => "as an operator has set it",
+            Whose::Provider => "as the provider says, which has refused it",
+        }
+    }
+
     fn remedy(&self) -> String {
-        if self.is_set {
-            format!("go back to what files say with `assay limits clear {} --reason TEXT`", self.scope)
-        } else {
-            "raise the limit there if the account has more".to_owned()
+        match self.whose {
+            Whose::File => "raise the limit there if the account has more".to_owned(),
+            Whose::Operator => {
+                format!("go back to what files say with `assay limits clear {} --reason TEXT`", self.scope)
+            }
+            Whose::Provider => "have the account's limit raised".to_owned(),
         }
     }
 }

@@ -7,12 +7,13 @@ use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
 use super::super::line::{Needs, Ticket};
-use super::super::scope::Scope;
+use super::super::scope::{Scope, meter};
 use super::super::stand::stand;
 use super::super::tokens::{Accounting, Tokens};
-use super::pass::{Pass, Size, Slots, Taken, TooLarge};
+use super::pass::{Pass, Size, Slots, Taken, TooLarge, Whose};
 use super::pool::Place;
 use super::{Gate, lock};
+use crate::provider::meter::Meters;
 
 /// How old a permit may be when its call is made; an older one is taken anew. The ledger allows for so much between a permit
 /// and its arrival.
@@ -22,21 +23,28 @@ impl Gate {
     /// Whether a window of every limit has room for a request of this size, by what somebody here has written down: no wait
     /// would make more. One that is larger than the provider says that a window is waits until that is doubted.
     pub(super) fn fits(&self, size: Size) -> Result<(), TooLarge> {
-        let (reserved, produced) = self.estimate(size);
-        // Where nothing is said of the answer, it is the provider's to say how much it may be.
-        let answer = size.max_tokens.map_or(0, u64::from);
-        let needs = [
-            (Dimension::Tokens, reserved.input.saturating_add(answer)),
-            (Dimension::InputTokens, produced.input),
-        ];
+        let needs = at_once(size, self.estimate(size));
         for scope in self.scopes() {
             for (dimension, needed) in needs {
                 if let Some((most, is_set)) = scope.firmly(dimension).filter(|(most, _)| needed > *most) {
-                    return Err(TooLarge { scope: scope.name().to_owned(), dimension, needed, most, is_set });
+                    let whose = if is_set { Whose::Operator } else { Whose::File };
+                    return Err(TooLarge { scope: scope.name().to_owned(), dimension, needed, most, whose });
                 }
             }
         }
         Ok(())
+    }
+
+    /// Why a request that the provider has refused is refused again however long anybody waits: by what it says with the refusal,
+    /// a window has no room for it.
+    pub(crate) fn never_fits(&self, size: Size, meters: &Meters) -> Option<TooLarge> {
+        let meters = self.understood(meters);
+        at_once(size, self.guess(size)).into_iter().find_map(|(dimension, needed)| {
+            let scope = self.spoken_of(dimension);
+            let most = scope.window(meter(&meters, dimension).limit?);
+            let scope = scope.name().to_owned();
+            (needed > most).then_some(TooLarge { scope, dimension, needed, most, whose: Whose::Provider })
+        })
     }
 
     /// Waits until a limit has become so low that no window has room for a request of this size: who stands in line for it would
@@ -103,6 +111,11 @@ impl Gate {
         if self.scopes().all(|scope| scope.line.is_open()) {
             return Default::default();
         }
+        self.guess(size)
+    }
+
+    /// The same where nothing is limited yet.
+    fn guess(&self, size: Size) -> (Tokens, Tokens) {
         let window = |dimension| self.scopes().filter_map(|scope| scope.in_window(dimension)).min();
         let [both, answers] = [Dimension::Tokens, Dimension::OutputTokens].map(window);
         let estimator = lock(&self.pool.estimator);
@@ -148,6 +161,12 @@ impl Gate {
             changed.await;
         }
     }
+}
+
+/// What a window must have room for. Where nothing is said of the answer, it is the provider's to say how much it may be.
+fn at_once(size: Size, (reserved, produced): (Tokens, Tokens)) -> [(Dimension, u64); 2] {
+    let answer = size.max_tokens.map_or(0, u64::from);
+    [(Dimension::Tokens, reserved.input.saturating_add(answer)), (Dimension::InputTokens, produced.input)]
 }
 
 /// What is taken of each rate of a line.

@@ -323,3 +323,30 @@ async fn where_a_file_limits_the_sides_apart_what_sums_them_up_is_no_further_lim
     check(together, None, true, Some(Some(48_000)));
     check(Limits::default(), None, true, Some(Some(48_000)));
 }
+
+#[tokio::test]
+async fn a_refusal_whose_limit_is_below_its_request_is_final() {
+    let check = |of_account: Limits, meters: Meters, expected: Option<&str>| {
+        let gate = gate(of_account, None);
+        let why = gate.never_fits(Size { bytes: 3_200, max_tokens: Some(100) }, &meters);
+        let why = why.map(|why| why.to_string());
+        assert_eq!(why.is_some(), expected.is_some(), "{why:?}");
+        assert!(why.iter().all(|why| expected.is_some_and(|part| why.contains(part))), "{why:?}");
+    };
+    let limited = |limit| Meter { limit: Some(limit), ..Meter::default() };
+    let together = |limit| Meters { tokens: limited(limit), ..Meters::default() };
+    let refused = "more than the 500 that a allows in one window, as the provider says, which has refused it";
+    check(Limits::default(), together(500), Some(refused));
+    check(Limits::default(), together(5_000), None);
+    check(Limits::default(), Meters::default(), None);
+    check(Limits::default(), Meters { input_tokens: limited(500), ..Meters::default() }, Some(refused));
+    // Numbers are of a minute, whatever is counted over.
+    let hour = Limits {
+        window_length: Some(assay_common::config::Span(Duration::from_secs(3_600))),
+        ..Limits::default()
+    };
+    check(hour, together(500), None);
+    // The sum of both sides is no limit of its own.
+    let apart = Limits { output_tokens_per_minute: std::num::NonZeroU64::new(1_000), ..Limits::default() };
+    check(apart, Meters { sums_up: true, ..together(500) }, None);
+}
