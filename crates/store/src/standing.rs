@@ -1,5 +1,7 @@
 //! Standing: whether anything of a run can move at once, and when the next part of it can.
 
+use std::collections::BTreeMap;
+
 use assay_common::clock::Micros;
 use assay_common::id::{MemberId, RunId};
 
@@ -9,7 +11,7 @@ use crate::open::Store;
 use crate::pools::{Durability, reading, writing};
 use crate::row::{parsed, whole};
 
-pub(crate) const SQL: &[&str] = &[HAS_FRESH, HOLDERS, TOUCH];
+pub(crate) const SQL: &[&str] = &[HAS_FRESH, HOLDERS, STATES, TOUCH];
 
 /// What a run waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +54,18 @@ impl Store {
             Ok((parsed(&member, "jobs.member")?, whole(jobs, "jobs of a member")?))
         };
         rows.into_iter().map(holder).collect()
+    }
+}
+
+const STATES: &str = "SELECT state, COUNT(*) FROM jobs WHERE run_id = $1 GROUP BY state";
+
+impl Store {
+    /// How many jobs of `run` stand in each state: `pending`, `running`, `terminal`. Reads a row for each.
+    pub async fn job_states(&self, run: RunId) -> Result<BTreeMap<String, u64>, StoreError> {
+        let rows: Vec<(String, i64)> = reading!(self, |conn| {
+            Ok(sqlx::query_as(STATES).bind(run.to_string()).fetch_all(&mut *conn).await?)
+        })?;
+        rows.into_iter().map(|(state, jobs)| Ok((state, whole(jobs, "jobs of a state")?))).collect()
     }
 }
 

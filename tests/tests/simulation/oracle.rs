@@ -62,6 +62,15 @@ pub(crate) fn look(run: &Run) -> Vec<String> {
     wrong
 }
 
+/// What must hold of a run and of its jobs by their states, at every moment: I2.
+pub(crate) fn look_at_jobs(run: &Run, mut states: BTreeMap<String, u64>) -> Vec<String> {
+    let wrong = format!("run {}: I2: its jobs are {states:?}: {run:?}", run.id);
+    let [pending, running, terminal] =
+        ["pending", "running", "terminal"].map(|state| states.remove(state).unwrap_or(0));
+    let holds = pending + running + terminal == run.cursor && terminal == run.done() && states.is_empty();
+    (!holds).then_some(wrong).into_iter().collect()
+}
+
 /// What must hold of a run and of its jobs that have ended, at every moment: I2, I15.
 pub(crate) fn look_at_outcomes<'r>(
     run: &Run,
@@ -298,6 +307,21 @@ pub(crate) mod tests {
             newborn: false,
             heard: true,
         }
+    }
+
+    #[test]
+    fn every_job_stands_before_the_cursor() {
+        let check = |states: &[(&str, u64)], holds: bool| {
+            let states = states.iter().map(|(state, jobs)| ((*state).to_owned(), *jobs)).collect();
+            let found = look_at_jobs(&run(), states);
+            assert_eq!(found.is_empty(), holds, "{found:?}");
+            assert!(found.iter().all(|what| what.contains("I2:")));
+        };
+        check(&[("terminal", 2)], true);
+        check(&[("terminal", 1)], false);
+        check(&[("terminal", 1), ("pending", 1)], false);
+        check(&[("terminal", 2), ("running", 1)], false);
+        check(&[("terminal", 2), ("lost", 1)], false);
     }
 
     /// Each way in which a history is wrong is found, under the name of what it breaks.

@@ -282,6 +282,8 @@ impl World {
     async fn look_at_outcomes(&self, run: &Run) {
         let rows = self.ground.store.outcomes(run.id, None, 1_000).await.unwrap();
         self.ground.tell(oracle::look_at_outcomes(run, rows.iter()));
+        let states = self.ground.store.job_states(run.id).await.unwrap();
+        self.ground.tell(oracle::look_at_jobs(run, states));
         let mut known = self.outcomes.lock().unwrap();
         for row in rows {
             let first = *known.entry((run.id, row.ordinal, row.generation)).or_insert(row.outcome);

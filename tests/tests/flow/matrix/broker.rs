@@ -235,6 +235,42 @@ async fn a_queue_that_cannot_be_used_holds_up_no_other() {
     world.end(vec![worker, coordinator]).await;
 }
 
+/// A queue that answers nobody, as one without its majority does: the others go on, it is named, and goes on by itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_answers_nobody_holds_up_no_other() {
+    let node = breakable().await;
+    let provider = provider(1).await;
+    let mut world = World::on(node.url().to_owned()).await;
+    world.place.provider(provider.base_url(), "").sums(50, "");
+    let suite = fs::read_to_string(world.place.path().join("suite.yaml")).unwrap();
+    world.place.write(
+        "other.yaml",
+        suite.replace("fake/small", "fake/other").replace("suite: sums", "suite: other"),
+    );
+    let coordinator = world.coordinator();
+    let worker = world.worker();
+    let first = world.submit_sums().await;
+    world.finished(first).await;
+    let queue = format!("assay.jobs.v1.{}", pool());
+    let tell = |what: &str| {
+        let found = format!("rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>))");
+        node.ctl(&["eval", &format!("{{ok, Q}} = {found}, {{N, _}} = amqqueue:get_pid(Q), sys:{what}(N).")]);
+    };
+    tell("suspend");
+    let stuck = world.submit_sums().await;
+    let other = world.submit(&world.place.path().join("other.yaml")).await;
+    world.finished(other).await;
+    world
+        .until("the queue is named", async || {
+            let told = world.client(&["status", &stuck.to_string()]).await.expect(0).stdout;
+            told.contains("a queue cannot be used since") && told.contains(&queue)
+        })
+        .await;
+    tell("resume");
+    assert_eq!(world.finished(stuck).await.passed, 50);
+    world.end(vec![worker, coordinator]).await;
+}
+
 /// The broker takes a worker that holds hints for long for dead and closes its channel. The calls go on, and their hints,
 /// which come again, wait for them.
 #[tokio::test(flavor = "multi_thread")]
