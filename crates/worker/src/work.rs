@@ -107,7 +107,7 @@ impl<'w> Work<'w> {
                 Err(Unheard::Ended) => return Ok(None),
             };
             if class == Class::RateLimited
-                && let Some(too_large) = pool.gate.never_fits(size, &observation.meters)
+                && let Some(too_large) = pool.gate.never_fits(grant.key, size, &observation.meters)
             {
                 return Ok(Some(self.barred(too_large.into())));
             }

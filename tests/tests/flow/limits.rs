@@ -173,27 +173,6 @@ async fn a_limit_that_a_provider_says_once_ends_no_job() {
     assert_eq!(ran.expect(0).json()["variants"][0]["passed"], JOBS);
 }
 
-/// A request that the provider refuses, with a limit that it is larger than, ends as too large; the others go on.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_is_refused_for_its_size_ends() {
-    let headers = [("x-ratelimit-limit-tokens", "300"), ("retry-after", "1")];
-    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    let refused = Reaction::Reply { status: 429, headers, body: "{}".to_owned() };
-    let script = Script::answering(Answer::Expression).rule(When::prompt("large"), refused);
-    let provider = FakeProvider::start(script).await.unwrap();
-    let place = Workplace::default();
-    write(&place, &provider, "limits = { in_flight = 5 }");
-    let cases = std::fs::read_to_string(place.path().join("cases.jsonl")).unwrap();
-    let large = format!("\"a\": \"{}\",", "large ".repeat(400));
-    place.write("cases.jsonl", cases.replace("\"a\": 7,", &large));
-    let ran = place.assay(&["run", "suite.yaml", "--json"]).expect(3);
-    let variant = &ran.json()["variants"][0];
-    assert_eq!((&variant["passed"], &variant["errored"]), (&(JOBS - 1).into(), &1.into()), "{variant}");
-    let run = ran.json()["run"]["id"].as_str().unwrap().to_owned();
-    let results = place.assay(&["results", &run]).expect(0).stdout;
-    assert!(results.contains("as the provider says, which has refused it"), "{results}");
-}
-
 /// What makes no sense is said before anything is called, with its place.
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_that_make_no_sense_are_refused() {

@@ -128,7 +128,7 @@ impl Dispatch {
                 needed.entry(&pool.pool).or_default().push(sender);
             }
         }
-        let retried = self.retried();
+        let retried = self.retried(|name| needed.contains_key(name));
         for (name, senders) in needed {
             let pace = senders.iter().map(|sender| sender.pace).sum();
             let size = window::size(prefetch.get(name).copied().unwrap_or(0), pace);
@@ -159,8 +159,12 @@ impl Dispatch {
         self.delete_idle(environment).await
     }
 
-    /// Which of the queues that cannot be used is tried again now: the one that was not tried for longest.
-    fn retried(&self) -> Option<String> {
+    /// Which of the queues that cannot be used is tried again now: of those that are needed the one that was not tried for
+    /// longest. What nobody needs is not known to be unusable any more.
+    fn retried(&mut self, is_needed: impl Fn(&str) -> bool) -> Option<String> {
+        for (name, pool) in &mut self.pools {
+            pool.unusable.take_if(|_| !is_needed(name));
+        }
         let unusable = self.unusable().filter(|_| self.rests_until <= Instant::now());
         unusable.min_by_key(|(_, unusable)| unusable.tried_at).map(|(name, _)| name.to_owned())
     }
@@ -333,6 +337,32 @@ impl PoolQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn queues_that_cannot_be_used_are_tried_in_turn_while_somebody_needs_them() {
+        let mut dispatch = Dispatch::with_leftovers(["a.1", "b.2", "c.3"].map(str::to_owned));
+        let fails = |dispatch: &mut Dispatch, name: &str| {
+            let (since, tried_at) = (Instant::now(), Instant::now());
+            dispatch.pools.get_mut(name).unwrap().unusable =
+                Some(Unusable { since, why: String::new(), tried_at });
+            dispatch.rests_until = Instant::now() + LEAST_REST;
+        };
+        assert_eq!(dispatch.retried(|_| true), None);
+        fails(&mut dispatch, "b.2");
+        tokio::time::advance(LEAST_REST / 2).await;
+        fails(&mut dispatch, "a.1");
+        assert_eq!(dispatch.retried(|_| true), None, "they rest");
+        for expected in ["b.2", "a.1", "b.2"] {
+            tokio::time::advance(LEAST_REST).await;
+            assert_eq!(dispatch.retried(|_| true).as_deref(), Some(expected));
+            fails(&mut dispatch, expected);
+        }
+        // The run that needed it has ended.
+        tokio::time::advance(LEAST_REST).await;
+        assert_eq!(dispatch.retried(|name| name != "a.1").as_deref(), Some("b.2"));
+        dispatch.pools.get_mut("b.2").unwrap().unusable = None;
+        assert_eq!(dispatch.retried(|_| true), None);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_queue_is_idle_after_an_hour_without_a_run() {

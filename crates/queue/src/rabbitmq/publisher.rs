@@ -39,8 +39,8 @@ impl Publisher {
         Self { link, pools: Mutex::default() }
     }
 
-    /// Returns the hints that nobody confirmed; fails where none was. They may be in the queue all the same: a doubled hint dies
-    /// at the claim.
+    /// Returns the hints that nobody confirmed; fails where nothing of a batch was. They may be in the queue all the same: a
+    /// doubled hint dies at the claim.
     pub(super) async fn publish(&self, pool: &str, messages: &[Message]) -> Result<Vec<Hint>, QueueError> {
         let slot = self.slot(pool);
         let mut slot = slot.lock().await;
@@ -50,8 +50,7 @@ impl Publisher {
         for batch in &mut batches {
             let fates = send(&channel, pool, batch).await;
             if fates.iter().all(|fate| *fate == Fate::Unknown) {
-                let silence = format!("it confirmed nothing within {} s", ANSWER.as_secs());
-                return Err(self.link.failed(topology::queue_of(pool), silence));
+                return Err(self.link.failed(topology::queue_of(pool), "it confirmed nothing"));
             }
             let lost = batch.iter().zip(&fates).filter(|(_, fate)| **fate != Fate::Accepted);
             refused.extend(lost.map(|(message, _)| message.hint));

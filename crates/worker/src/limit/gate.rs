@@ -17,12 +17,14 @@ mod pool;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use assay_common::clock::Micros;
 use assay_common::config::{DEFAULT_IN_FLIGHT, Limits};
+use assay_common::job::JobKey;
 use assay_common::limit::Dimension;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -57,6 +59,8 @@ pub(crate) struct Gate {
     pool: Arc<Pool>,
     /// Its model's own limits, where it has some or others may.
     scope: Option<Arc<Scope>>,
+    /// How often jobs were refused for what seems their size.
+    refused: Mutex<BTreeMap<JobKey, u32>>,
     /// When a call of this pool was last answered, on this process's clock; 0 before the first.
     answered_at: AtomicI64,
 }
@@ -116,7 +120,8 @@ impl Gate {
             |scope: &&Arc<Scope>| Dimension::ALL.into_iter().any(|dimension| scope.names(dimension));
         let is_known = scopes.into_iter().flatten().any(|scope| limits_any(&scope));
         let flight = if is_known { Flight::new(most) } else { Flight::of_unknown(most) };
-        Self { account, pool: Pool::new(model, flight), scope: own, answered_at: AtomicI64::new(0) }
+        let (refused, answered_at) = Default::default();
+        Self { account, pool: Pool::new(model, flight), scope: own, refused, answered_at }
     }
 
     /// The most calls of this pool that can be in flight now.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use assay_common::job::JobKey;
 use assay_common::limit::Dimension;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
-use super::super::line::{Needs, Ticket};
+use super::super::line::{Needs, RATES, Ticket};
 use super::super::scope::{Scope, meter};
 use super::super::stand::stand;
 use super::super::tokens::{Accounting, Tokens};
@@ -18,6 +19,11 @@ use crate::provider::meter::Meters;
 /// How old a permit may be when its call is made; an older one is taken anew. The ledger allows for so much between a permit
 /// and its arrival.
 const FRESH: Duration = Duration::from_millis(100);
+
+/// A request that the provider refuses so often, saying each time that a window is smaller, is larger than a window.
+const REFUSALS: u32 = 3;
+/// Jobs whose refusals are remembered at most.
+const MOST_REFUSED: usize = 1_000;
 
 impl Gate {
     /// Whether a window of every limit has room for a request of this size, by what somebody here has written down: no wait
@@ -35,10 +41,26 @@ impl Gate {
         Ok(())
     }
 
-    /// Why a request that the provider has refused is refused again however long anybody waits: by what it says with the refusal,
-    /// a window has no room for it.
-    pub(crate) fn never_fits(&self, size: Size, meters: &Meters) -> Option<TooLarge> {
+    /// Why the request of a job that the provider has just refused is refused however long anybody waits: by what it says with the
+    /// refusal a window has no room for it, and it has said so before. How large a request is, is a guess, and a refusal may be for
+    /// something else.
+    pub(crate) fn never_fits(&self, job: JobKey, size: Size, meters: &Meters) -> Option<TooLarge> {
+        let too_large = self.is_beyond(size, meters)?;
+        let mut refused = lock(&self.refused);
+        if refused.len() >= MOST_REFUSED {
+            refused.clear();
+        }
+        let times = refused.entry(job).or_default();
+        *times += 1;
+        (*times >= REFUSALS).then_some(too_large)
+    }
+
+    /// Whether a request is beyond what the provider says that a window is, and nothing else is used up.
+    fn is_beyond(&self, size: Size, meters: &Meters) -> Option<TooLarge> {
         let meters = self.understood(meters);
+        if RATES.into_iter().any(|dimension| meter(&meters, dimension).remaining == Some(0)) {
+            return None;
+        }
         at_once(size, self.guess(size)).into_iter().find_map(|(dimension, needed)| {
             let scope = self.spoken_of(dimension);
             let most = scope.window(meter(&meters, dimension).limit?);

@@ -325,11 +325,18 @@ async fn where_a_file_limits_the_sides_apart_what_sums_them_up_is_no_further_lim
 }
 
 #[tokio::test]
-async fn a_refusal_whose_limit_is_below_its_request_is_final() {
+async fn a_request_that_is_refused_again_and_again_for_its_size_never_fits() {
+    let job =
+        |ordinal| JobKey { run: assay_common::id::RunId::new(uuid::Uuid::nil()), ordinal, generation: 0 };
     let check = |of_account: Limits, meters: Meters, expected: Option<&str>| {
         let gate = gate(of_account, None);
-        let why = gate.never_fits(Size { bytes: 3_200, max_tokens: Some(100) }, &meters);
-        let why = why.map(|why| why.to_string());
+        let refuse =
+            |ordinal| gate.never_fits(job(ordinal), Size { bytes: 3_200, max_tokens: Some(100) }, &meters);
+        assert!(
+            [1, 1, 2].into_iter().all(|ordinal| refuse(ordinal).is_none()),
+            "others were refused, or once more"
+        );
+        let why = refuse(1).map(|why| why.to_string());
         assert_eq!(why.is_some(), expected.is_some(), "{why:?}");
         assert!(why.iter().all(|why| expected.is_some_and(|part| why.contains(part))), "{why:?}");
     };
@@ -340,12 +347,12 @@ async fn a_refusal_whose_limit_is_below_its_request_is_final() {
     check(Limits::default(), together(5_000), None);
     check(Limits::default(), Meters::default(), None);
     check(Limits::default(), Meters { input_tokens: limited(500), ..Meters::default() }, Some(refused));
+    // It was refused for something else.
+    let requests = Meter { remaining: Some(0), ..limited(60) };
+    check(Limits::default(), Meters { requests, ..together(500) }, None);
     // Numbers are of a minute, whatever is counted over.
-    let hour = Limits {
-        window_length: Some(assay_common::config::Span(Duration::from_secs(3_600))),
-        ..Limits::default()
-    };
-    check(hour, together(500), None);
+    let hour = assay_common::config::Span(Duration::from_secs(3_600));
+    check(Limits { window_length: Some(hour), ..Limits::default() }, together(500), None);
     // The sum of both sides is no limit of its own.
     let apart = Limits { output_tokens_per_minute: std::num::NonZeroU64::new(1_000), ..Limits::default() };
     check(apart, Meters { sums_up: true, ..together(500) }, None);
