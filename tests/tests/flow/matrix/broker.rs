@@ -200,6 +200,29 @@ async fn row_10_hints_purged_doubled_deleted_and_wiped() {
     world.end(workers.into_iter().chain([coordinator]).collect()).await;
 }
 
+/// The queue of the sums.
+fn queue() -> String {
+    format!("assay.jobs.v1.{}", pool())
+}
+
+/// Submits the sums once more, to another model, which has a queue of its own.
+async fn submit_other(world: &World) -> RunId {
+    let suite = fs::read_to_string(world.place.path().join("suite.yaml")).unwrap();
+    let other = suite.replace("fake/small", "fake/other").replace("suite: sums", "suite: other");
+    world.place.write("other.yaml", other);
+    world.submit(&world.place.path().join("other.yaml")).await
+}
+
+/// Waits until the status of a run says that this queue cannot be used.
+async fn until_named(world: &World, run: RunId, queue: &str) {
+    world
+        .until("the queue is named", async || {
+            let told = world.client(&["status", &run.to_string()]).await.expect(0).stdout;
+            told.contains("a queue cannot be used since") && told.contains(queue)
+        })
+        .await;
+}
+
 /// A queue that somebody has made in another way cannot be used. That holds up its own pool alone, is told with its name, and ends
 /// when it is deleted.
 #[tokio::test(flavor = "multi_thread")]
@@ -208,25 +231,15 @@ async fn a_queue_that_cannot_be_used_holds_up_no_other() {
     let provider = provider(1).await;
     let mut world = World::on(node.url().to_owned()).await;
     world.place.provider(provider.base_url(), "").sums(50, "");
-    let suite = fs::read_to_string(world.place.path().join("suite.yaml")).unwrap();
-    world.place.write(
-        "other.yaml",
-        suite.replace("fake/small", "fake/other").replace("suite: sums", "suite: other"),
-    );
-    let queue = format!("assay.jobs.v1.{}", pool());
+    let queue = queue();
     let named = format!("rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)");
     node.ctl(&["eval", &format!("rabbit_amqqueue:declare({named}, true, false, [], none, <<\"test\">>).")]);
     let coordinator = world.coordinator();
     let worker = world.worker();
     let stuck = world.submit_sums().await;
-    let other = world.submit(&world.place.path().join("other.yaml")).await;
+    let other = submit_other(&world).await;
     world.finished(other).await;
-    world
-        .until("the queue is named", async || {
-            let told = world.client(&["status", &stuck.to_string()]).await.expect(0).stdout;
-            told.contains("a queue cannot be used since") && told.contains(&queue)
-        })
-        .await;
+    until_named(&world, stuck, &queue).await;
     let moved = world.client(&["status", &other.to_string()]).await.expect(0).stdout;
     assert!(!moved.contains("cannot be used"), "{moved}");
     assert_eq!(world.run(stuck).await.done(), 0);
@@ -242,30 +255,20 @@ async fn a_queue_that_answers_nobody_holds_up_no_other() {
     let provider = provider(1).await;
     let mut world = World::on(node.url().to_owned()).await;
     world.place.provider(provider.base_url(), "").sums(50, "");
-    let suite = fs::read_to_string(world.place.path().join("suite.yaml")).unwrap();
-    world.place.write(
-        "other.yaml",
-        suite.replace("fake/small", "fake/other").replace("suite: sums", "suite: other"),
-    );
     let coordinator = world.coordinator();
     let worker = world.worker();
     let first = world.submit_sums().await;
     world.finished(first).await;
-    let queue = format!("assay.jobs.v1.{}", pool());
+    let queue = queue();
     let tell = |what: &str| {
         let found = format!("rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>))");
         node.ctl(&["eval", &format!("{{ok, Q}} = {found}, {{N, _}} = amqqueue:get_pid(Q), sys:{what}(N).")]);
     };
     tell("suspend");
     let stuck = world.submit_sums().await;
-    let other = world.submit(&world.place.path().join("other.yaml")).await;
+    let other = submit_other(&world).await;
     world.finished(other).await;
-    world
-        .until("the queue is named", async || {
-            let told = world.client(&["status", &stuck.to_string()]).await.expect(0).stdout;
-            told.contains("a queue cannot be used since") && told.contains(&queue)
-        })
-        .await;
+    until_named(&world, stuck, &queue).await;
     tell("resume");
     assert_eq!(world.finished(stuck).await.passed, 50);
     world.end(vec![worker, coordinator]).await;
