@@ -3,6 +3,9 @@
 //! A statement costs the same whether it carries one row or a hundred (a round trip to PostgreSQL, two thread hand-overs
 //! to SQLite's worker), so rows travel in `VALUES` lists. Chunks are powers of two: few texts, each made once and
 //! prepared once for each connection.
+//!
+//! The same holds on the way back: SQLite's worker hands over row by row, so what is many rows of many columns comes
+//! [packed](packed!) in one.
 
 use std::sync::{Arc, OnceLock};
 
@@ -24,6 +27,8 @@ pub(crate) struct Bulk {
     lock: &'static str,
     /// Whether a row that stands there twice changes nothing.
     repeatable: bool,
+    /// How many columns SQLite packs into one JSON text; 0: none.
+    packed: u32,
     sqlite: [OnceLock<Arc<str>>; SIZES as usize],
     postgres: [OnceLock<Arc<str>>; SIZES as usize],
 }
@@ -38,6 +43,7 @@ impl Bulk {
             head: "",
             lock: "",
             repeatable: false,
+            packed: 0,
             sqlite: [const { OnceLock::new() }; SIZES as usize],
             postgres: [const { OnceLock::new() }; SIZES as usize],
         }
@@ -59,6 +65,13 @@ impl Bulk {
     /// one statement does where several of exact sizes would be needed.
     pub(crate) const fn repeatable(mut self) -> Self {
         self.repeatable = true;
+        self
+    }
+
+    /// The same for a `SELECT` of so many columns, all short and none of them bytes, whose rows SQLite gives as one: a JSON array
+    /// of an array each, in any order. For [`packed!`].
+    pub(crate) const fn packing(mut self, columns: u32) -> Self {
+        self.packed = columns;
         self
     }
 
@@ -109,6 +122,12 @@ impl Bulk {
                 text.push_str(piece);
             }
         };
+        let columns: Vec<_> = (1..=self.packed).map(|column| format!("c{column}")).collect();
+        let packs = dialect == Dialect::Sqlite && !columns.is_empty();
+        let columns = columns.join(", ");
+        if packs {
+            push(&format!("WITH packed ({columns}) AS ("));
+        }
         if dialect == Dialect::Postgres {
             push(self.head);
         }
@@ -122,6 +141,9 @@ impl Bulk {
         if dialect == Dialect::Postgres {
             push(" ");
             push(self.lock);
+        }
+        if packs {
+            push(&format!(") SELECT json_group_array(json_array({columns})) FROM packed"));
         }
         text.trim_end().into()
     }
@@ -162,7 +184,27 @@ macro_rules! fetched {
     }};
 }
 
-pub(crate) use {executed, fetched};
+/// [`fetched!`] for a [`Bulk`] that is [`packing`](Bulk::packing): `$type` reads from a row of PostgreSQL by name, and from an array of
+/// its columns in their order.
+macro_rules! packed {
+    ($conn:ident, $bulk:ident() as $type:ty, $rows:expr, |$row:pat_param| ($($value:expr),+ $(,)?)) => {{
+        match $crate::pools::Speaks::dialect(&*$conn) {
+            $crate::pools::Dialect::Sqlite => {
+                let texts = $crate::bulk::fetched!($conn, $bulk() as (String,), $rows, |$row| ($($value),+));
+                let mut found: Vec<$type> = Vec::new();
+                for (text,) in texts {
+                    found.append(&mut $crate::row::json::<Vec<$type>>(&text, "a packed row")?);
+                }
+                found
+            }
+            $crate::pools::Dialect::Postgres => {
+                $crate::bulk::fetched!($conn, $bulk() as $type, $rows, |$row| ($($value),+))
+            }
+        }
+    }};
+}
+
+pub(crate) use {executed, fetched, packed};
 
 #[cfg(test)]
 mod tests {
@@ -193,6 +235,18 @@ mod tests {
             "WITH holder (member) AS (VALUES ($1)), given (a, b) AS (VALUES ($2, $3, 'x'), ($4, $5, 'x') ) SELECT a \
              FROM t FOR UPDATE",
         );
+    }
+
+    #[test]
+    fn sqlite_packs_rows_into_one() {
+        static PACKING: Bulk = Bulk::new("SELECT a, b FROM t WHERE a IN (VALUES", "($)", ")").packing(2);
+        let check = |dialect, expected: &str| assert_eq!(&*PACKING.for_one_row(dialect).0, expected);
+        check(
+            Dialect::Sqlite,
+            "WITH packed (c1, c2) AS (SELECT a, b FROM t WHERE a IN (VALUES (?) )) SELECT \
+             json_group_array(json_array(c1, c2)) FROM packed",
+        );
+        check(Dialect::Postgres, "SELECT a, b FROM t WHERE a IN (VALUES ($1) )");
     }
 
     #[test]

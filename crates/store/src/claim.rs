@@ -8,17 +8,17 @@ use assay_common::case::Case;
 use assay_common::clock::Micros;
 use assay_common::committed::Committed;
 use assay_common::id::MemberId;
-use assay_common::job::{Answer, Decline, Grant, Hint, JobKey, Tries};
+use assay_common::job::{Answer, Decline, Grant, Hint, JobKey, Response, Tries};
 
 use self::decide::{Company, Decision, Held, decide};
-use crate::bulk::{Bulk, executed, fetched};
+use crate::bulk::{Bulk, executed, fetched, packed};
 use crate::error::StoreError;
 use crate::open::Store;
 use crate::pools::{Durability, Locking, Speaks as _, locking, writing};
 use crate::row::{integer, json, parsed, whole};
 
 pub(crate) const SQL: &[&str] = &[JOINED.sqlite, JOINED.postgres, HOLDS, START_RUN];
-pub(crate) static BULKS: &[&Bulk] = &[&CLAIMABLE, &TAKE, &CASES, &EXISTING];
+pub(crate) static BULKS: &[&Bulk] = &[&CLAIMABLE, &TAKE, &CASES, &RESPONSES, &EXISTING];
 
 // Keeps a burial waiting until the claim is committed, so that it frees these jobs too.
 const JOINED: Locking = locking!("SELECT beat FROM members WHERE id = $1", "FOR KEY SHARE");
@@ -37,16 +37,14 @@ static CLAIMABLE: Bulk = Bulk::new(
     "($, $)",
     ") SELECT jobs.run_id, jobs.ordinal, jobs.generation, jobs.position, jobs.variant, jobs.trial, jobs.state,
         jobs.not_before, jobs.member, jobs.attempt, jobs.tries, jobs.ambiguous, jobs.malformed, jobs.crash_claims,
-        jobs.first_claimed_at, runs.state AS run_state, runs.started_at AS run_started_at, suite_revisions.dataset,
-        responses.content AS response
+        jobs.first_claimed_at, runs.state AS run_state, runs.started_at AS run_started_at, suite_revisions.dataset
     FROM given CROSS JOIN jobs CROSS JOIN runs CROSS JOIN suite_revisions
-    LEFT JOIN responses ON responses.run_id = jobs.run_id AND responses.ordinal = jobs.ordinal
-        AND responses.generation = jobs.generation
     WHERE jobs.run_id = given.run_id AND jobs.ordinal = given.ordinal AND runs.id = jobs.run_id
         AND suite_revisions.revision = runs.revision
     ORDER BY jobs.run_id, jobs.ordinal",
 )
-.locking("FOR UPDATE OF jobs SKIP LOCKED FOR KEY SHARE OF runs");
+.locking("FOR UPDATE OF jobs SKIP LOCKED FOR KEY SHARE OF runs")
+.packing(18);
 
 // Joined rather than `IN (VALUES …)`, for which SQLite would read the whole table.
 static TAKE: Bulk = Bulk::new(
@@ -64,6 +62,14 @@ static CASES: Bulk = Bulk::new(
     "($, $)",
     ") SELECT cases.dataset, cases.position, cases.case_id, cases.cluster, cases.tags, cases.vars
     FROM given CROSS JOIN cases WHERE cases.dataset = given.dataset AND cases.position = given.position",
+);
+
+static RESPONSES: Bulk = Bulk::new(
+    "WITH given (run_id, ordinal, generation) AS (VALUES",
+    "($, $, $)",
+    ") SELECT responses.run_id, responses.ordinal, responses.content
+    FROM given CROSS JOIN responses WHERE responses.run_id = given.run_id AND responses.ordinal = given.ordinal
+        AND responses.generation = given.generation",
 );
 
 static EXISTING: Bulk = Bulk::new(
@@ -126,19 +132,26 @@ impl Store {
                 Company::None => sqlx::query_scalar(HOLDS).bind(&holder).fetch_optional(&mut *conn).await?,
             };
             let company = if holds.is_some() { Company::Others } else { company };
-            let rows = fetched!(conn, CLAIMABLE() as Claimable, &wanted, |(run, ordinal)| (run, ordinal));
+            let rows = packed!(conn, CLAIMABLE() as Claimable, &wanted, |(run, ordinal)| (run, ordinal));
             let jobs = decided(rows, member, company, now)?;
             let taken: Vec<_> = jobs.iter().filter(|(_, decision)| *decision == Decision::Take).collect();
             executed!(conn, TAKE(&holder, now.0), &taken, |(job, _)| (&job.run_id, job.ordinal));
             for run in not_started(&taken) {
                 sqlx::query(START_RUN).bind(run).bind(now.0).execute(&mut *conn).await?;
             }
-            let asked = asked(&jobs);
-            let cases = fetched!(conn, CASES() as CaseRow, &asked, |(dataset, position)| (dataset, position));
+            let granted = granted(&jobs);
+            let wanted_cases = cases_of(&granted);
+            let cases =
+                fetched!(conn, CASES() as CaseRow, &wanted_cases, |(dataset, position)| (dataset, position));
+            let responses = fetched!(conn, RESPONSES() as (String, i64, String), &granted, |job| (
+                &job.run_id,
+                job.ordinal,
+                job.generation
+            ));
             let absent = absent(&wanted, &jobs);
             let others =
                 fetched!(conn, EXISTING() as (String, i64), &absent, |(run, ordinal)| (run, ordinal));
-            Ok(Claimed { jobs, cases, others })
+            Ok(Claimed { jobs, cases, responses, others })
         })?;
         let committed = Committed::after_commit();
         let mut answers = claimed.answers(now, committed)?;
@@ -151,8 +164,8 @@ impl Store {
     }
 }
 
-/// A row of [`CLAIMABLE`].
-#[derive(sqlx::FromRow)]
+/// A row of [`CLAIMABLE`], in the order of its columns.
+#[derive(serde::Deserialize, sqlx::FromRow)]
 struct Claimable {
     run_id: String,
     ordinal: i64,
@@ -172,7 +185,6 @@ struct Claimable {
     run_state: String,
     run_started_at: Option<i64>,
     dataset: String,
-    response: Option<String>,
 }
 
 /// A row of [`CASES`].
@@ -192,6 +204,8 @@ struct Claimed {
     jobs: Vec<(Claimable, Decision)>,
     /// The cases of those that were granted.
     cases: Vec<CaseRow>,
+    /// The answers kept for them: run, ordinal and content.
+    responses: Vec<(String, i64, String)>,
     /// Jobs that exist and were locked by another transaction.
     others: Vec<(String, i64)>,
 }
@@ -221,10 +235,15 @@ fn not_started<'a>(taken: &[&'a (Claimable, Decision)]) -> BTreeSet<&'a str> {
     fresh.map(|(job, _)| job.run_id.as_str()).collect()
 }
 
-/// The cases to load, each once.
-fn asked(jobs: &[(Claimable, Decision)]) -> Vec<(String, i64)> {
+/// The jobs that are granted.
+fn granted(jobs: &[(Claimable, Decision)]) -> Vec<&Claimable> {
     let granted = jobs.iter().filter(|(_, decision)| !matches!(decision, Decision::Decline(_)));
-    let cases: BTreeSet<_> = granted.map(|(job, _)| (job.dataset.clone(), job.position)).collect();
+    granted.map(|(job, _)| job).collect()
+}
+
+/// The cases of these jobs, each once.
+fn cases_of(granted: &[&Claimable]) -> Vec<(String, i64)> {
+    let cases: BTreeSet<_> = granted.iter().map(|job| (job.dataset.clone(), job.position)).collect();
     cases.into_iter().collect()
 }
 
@@ -249,13 +268,18 @@ impl Claimed {
             };
             cases.insert((row.dataset, row.position), case);
         }
+        let mut responses = HashMap::with_capacity(self.responses.len());
+        for (run, ordinal, content) in self.responses {
+            responses.insert(hint(&run, ordinal)?, json(&content, "responses.content")?);
+        }
         let mut answers = HashMap::with_capacity(self.jobs.len());
         for (job, decision) in self.jobs {
             let hint = hint(&job.run_id, job.ordinal)?;
+            let response = responses.remove(&hint);
             let answer = match decision {
                 Decision::Decline(why) => Answer::Declined(why, committed),
-                Decision::Take => Answer::Granted(Box::new(grant(hint, job, 1, now, &cases)?)),
-                Decision::Repeat => Answer::Granted(Box::new(grant(hint, job, 0, now, &cases)?)),
+                Decision::Take => Answer::Granted(Box::new(grant(hint, job, 1, now, &cases, response)?)),
+                Decision::Repeat => Answer::Granted(Box::new(grant(hint, job, 0, now, &cases, response)?)),
             };
             answers.insert(hint, answer);
         }
@@ -273,6 +297,7 @@ fn grant(
     claims: i64,
     now: Micros,
     cases: &HashMap<(String, i64), Case>,
+    response: Option<Response>,
 ) -> Result<Grant, StoreError> {
     let place = (job.dataset, job.position);
     let case = cases.get(&place).cloned();
@@ -295,6 +320,6 @@ fn grant(
         },
         first_claimed: job.first_claimed_at.map_or(now, Micros),
         case,
-        response: job.response.map(|content| json(&content, "responses.content")).transpose()?,
+        response: response.map(Box::new),
     })
 }

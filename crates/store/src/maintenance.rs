@@ -68,7 +68,6 @@ const STATEMENTS: &[&[&str]] = &[
     &[crate::open::OLDEST],
     crate::outbox::PRUNE_SQL,
     crate::outbox::SQL,
-    crate::outcome::SQL,
     crate::packed::SQL,
     crate::period::SQL,
     crate::pool::SQL,

@@ -2,18 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use assay_common::id::RunId;
 use assay_common::money::NanoUsd;
 use assay_common::outcome::Outcome;
 use assay_common::score::{Millionths, NamedScore};
 use assay_common::usage::Usage;
 
 use crate::error::StoreError;
-use crate::open::Store;
-use crate::pools::reading;
-use crate::row::{before, json, usage, whole};
-
-pub(crate) const SQL: &[&str] = &[OUTCOMES];
+use crate::row::{json, usage, whole};
 
 /// How a terminal job ended: what verdicts are made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,20 +43,7 @@ pub struct OutcomeRow {
     pub latency_us: Option<i64>,
 }
 
-const OUTCOMES: &str = "
-    SELECT jobs.ordinal, jobs.generation, jobs.variant, jobs.trial, jobs.position, jobs.outcome, cases.case_id,
-        cases.cluster, cases.tags, results.error_kind, results.score, results.scores, results.input_tokens,
-        results.output_tokens, results.cost_nano, results.latency_us
-    FROM jobs
-    JOIN cases ON cases.position = jobs.position AND cases.dataset = (
-        SELECT suite_revisions.dataset FROM runs
-        JOIN suite_revisions ON suite_revisions.revision = runs.revision WHERE runs.id = $1)
-    LEFT JOIN results ON results.run_id = jobs.run_id AND results.ordinal = jobs.ordinal
-        AND results.generation = jobs.generation
-    WHERE jobs.run_id = $1 AND jobs.ordinal > $2 AND jobs.state = 'terminal'
-    ORDER BY jobs.ordinal LIMIT $3";
-
-/// A row of [`OUTCOMES`].
+/// An [`OutcomeRow`] as a row of columns.
 #[derive(sqlx::FromRow)]
 pub(crate) struct SlimRow {
     ordinal: i64,
@@ -80,22 +62,6 @@ pub(crate) struct SlimRow {
     output_tokens: Option<i64>,
     cost_nano: Option<i64>,
     latency_us: Option<i64>,
-}
-
-impl Store {
-    /// A page of terminal jobs by ordinal, without what is bulky.
-    pub async fn outcomes(
-        &self,
-        run: RunId,
-        after: Option<u64>,
-        limit: u32,
-    ) -> Result<Vec<OutcomeRow>, StoreError> {
-        let rows: Vec<SlimRow> = reading!(self, |conn| {
-            let query = sqlx::query_as(OUTCOMES).bind(run.to_string()).bind(before(after));
-            Ok(query.bind(i64::from(limit)).fetch_all(&mut *conn).await?)
-        })?;
-        rows.into_iter().map(SlimRow::into_outcome).collect()
-    }
 }
 
 impl SlimRow {

@@ -1,5 +1,5 @@
-//! Numbers of many jobs and names of many cases, packed into one text a page: for whoever reads all of a large run, handing a
-//! row over costs more than reading it. What is made of them stands in comparisons.
+//! Outcomes of many jobs, their numbers alone, and names of many cases, packed into one text a page: for whoever reads all of a
+//! large run, handing a row over costs more than reading it. What is made of them stands in reports and comparisons.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::outcome::OutcomeRow;
 use crate::pools::reading;
 use crate::row::{before, integer, json, usage, whole};
 
-pub(crate) const SQL: &[&str] = &[MARKS, CASE_NAMES, UNITS];
+pub(crate) const SQL: &[&str] = &[OUTCOMES, MARKS, CASE_NAMES, UNITS];
 
 /// How a terminal job ended, in numbers: what there is of an [`OutcomeRow`] without a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,88 @@ impl OutcomeRow {
     }
 }
 
-// None of these numbers is ever below 0, so −1 is one that is not there; no word holds a space or a comma.
+// None of the numbers is ever below 0, so −1 is one that is not there, and no word holds a space. The lengths in bytes of the
+// texts, which may hold anything, stand before them.
+const OUTCOMES: &str = "
+    SELECT STRING_AGG(packed.line, '') FROM (
+        SELECT CONCAT_WS(' ', jobs.ordinal, jobs.generation, jobs.variant, jobs.trial, jobs.position, jobs.outcome,
+            COALESCE(results.error_kind, '-'), COALESCE(results.score, -1), COALESCE(results.cost_nano, -1),
+            COALESCE(results.latency_us, -1), COALESCE(results.input_tokens, -1),
+            COALESCE(results.output_tokens, -1), OCTET_LENGTH(cases.case_id),
+            COALESCE(OCTET_LENGTH(cases.cluster), -1), OCTET_LENGTH(cases.tags),
+            COALESCE(OCTET_LENGTH(results.scores), -1),
+            cases.case_id || COALESCE(cases.cluster, '') || cases.tags || COALESCE(results.scores, '')) AS line
+        FROM jobs
+        JOIN cases ON cases.position = jobs.position AND cases.dataset = (
+            SELECT suite_revisions.dataset FROM runs
+            JOIN suite_revisions ON suite_revisions.revision = runs.revision WHERE runs.id = $1)
+        LEFT JOIN results ON results.run_id = jobs.run_id AND results.ordinal = jobs.ordinal
+            AND results.generation = jobs.generation
+        WHERE jobs.run_id = $1 AND jobs.ordinal > $2 AND jobs.state = 'terminal'
+        ORDER BY jobs.ordinal LIMIT $3
+    ) AS packed";
+
+impl Store {
+    /// A page of terminal jobs by ordinal, without what is bulky. Empty only when there are no more.
+    pub async fn outcomes(
+        &self,
+        run: RunId,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<OutcomeRow>, StoreError> {
+        let (packed,): (Option<String>,) = reading!(self, |conn| {
+            let query = sqlx::query_as(OUTCOMES).bind(run.to_string()).bind(before(after));
+            Ok(query.bind(i64::from(limit)).fetch_one(&mut *conn).await?)
+        })?;
+        let packed = packed.unwrap_or_default();
+        let (mut rest, mut rows) = (Rest(&packed), Vec::new());
+        while !rest.0.is_empty() {
+            rows.push(outcome(&mut rest)?);
+        }
+        // They come in this order from both databases, and no standard says so.
+        rows.sort_unstable_by_key(|row| row.ordinal);
+        Ok(rows)
+    }
+}
+
+fn outcome(rest: &mut Rest<'_>) -> Result<OutcomeRow, StoreError> {
+    let line = rest.0;
+    let [ordinal, generation, variant] = [rest.number()?, rest.number()?, rest.number()?];
+    let [trial, position] = [rest.number()?, rest.number()?];
+    let (word, kind) = (rest.word()?, rest.word()?);
+    let outcome = Outcome::from_words(word, Some(kind)).ok_or_else(|| unreadable(line))?;
+    let [score, cost, latency_us] = [rest.known()?, rest.known()?, rest.known()?];
+    let [input, output] = [rest.known()?, rest.known()?];
+    let lengths = [rest.number()?, rest.number()?, rest.number()?, rest.number()?];
+    let [case_id, cluster] = [rest.text(lengths[0])?, rest.text(lengths[1])?];
+    let [tags, scores] = [rest.text(lengths[2])?, rest.text(lengths[3])?];
+    Ok(OutcomeRow {
+        ordinal: whole(ordinal, "jobs.ordinal")?,
+        generation: whole(generation, "jobs.generation")?,
+        variant: whole(variant, "jobs.variant")?,
+        trial: whole(trial, "jobs.trial")?,
+        position: whole(position, "jobs.position")?,
+        case_id: case_id.to_owned(),
+        cluster: (lengths[1] >= 0).then(|| cluster.to_owned()),
+        tags: tags_of(tags)?,
+        outcome,
+        score: score.map(Millionths),
+        scores: if lengths[3] < 0 { Vec::new() } else { json(scores, "results.scores")? },
+        usage: usage(input, output)?,
+        cost: cost.map(NanoUsd),
+        latency_us,
+    })
+}
+
+fn tags_of(text: &str) -> Result<BTreeMap<String, String>, StoreError> {
+    match text {
+        // Most datasets have none.
+        "{}" => Ok(BTreeMap::new()),
+        tags => json(tags, "cases.tags"),
+    }
+}
+
+// As above; no word holds a comma either.
 const MARKS: &str = "
     SELECT STRING_AGG(packed.mark, ',') FROM (
         SELECT CONCAT_WS(' ', jobs.ordinal, jobs.position, jobs.variant, jobs.outcome,
@@ -81,8 +162,8 @@ fn mark(line: &str) -> Result<Mark, StoreError> {
     let [ordinal, position, variant] = [rest.number()?, rest.number()?, rest.number()?];
     let (word, kind) = (rest.word()?, rest.word()?);
     let outcome = Outcome::from_words(word, Some(kind)).ok_or_else(|| unreadable(line))?;
-    let mut known = || rest.number().map(|number| (number >= 0).then_some(number));
-    let [score, cost, latency_us, input, output] = [known()?, known()?, known()?, known()?, known()?];
+    let [score, cost, latency_us] = [rest.known()?, rest.known()?, rest.known()?];
+    let [input, output] = [rest.known()?, rest.known()?];
     Ok(Mark {
         ordinal: whole(ordinal, "jobs.ordinal")?,
         position: whole(position, "jobs.position")?,
@@ -142,13 +223,8 @@ fn case_name(rest: &mut Rest<'_>) -> Result<CaseName, StoreError> {
     let position = whole(rest.number()?, "cases.position")?;
     let lengths = [rest.number()?, rest.number()?, rest.number()?];
     let [id, cluster, tags] = [rest.text(lengths[0])?, rest.text(lengths[1])?, rest.text(lengths[2])?];
-    let tags = match tags {
-        // Most datasets have none.
-        "{}" => BTreeMap::new(),
-        tags => json(tags, "cases.tags")?,
-    };
     let cluster = (lengths[1] >= 0).then(|| cluster.to_owned());
-    Ok(CaseName { position, id: id.to_owned(), cluster, tags })
+    Ok(CaseName { position, id: id.to_owned(), cluster, tags: tags_of(tags)? })
 }
 
 // A unit may be called anything: its length in bytes stands before it.
@@ -191,6 +267,11 @@ impl<'t> Rest<'t> {
         word.parse().map_err(|_| unreadable(word))
     }
 
+    /// A number where there is one.
+    fn known(&mut self) -> Result<Option<i64>, StoreError> {
+        self.number().map(|number| (number >= 0).then_some(number))
+    }
+
     /// So many bytes; none where the number is below 0.
     fn text(&mut self, bytes: i64) -> Result<&'t str, StoreError> {
         let bytes = usize::try_from(bytes).unwrap_or(0);
@@ -225,6 +306,24 @@ mod tests {
         for broken in ["", "7 3 1 passed - 1 2 3 4", "7 3 1 odd - 1 2 3 4 5", "-7 3 1 passed - 1 2 3 4 5"] {
             check(broken, None);
         }
+    }
+
+    #[test]
+    fn texts_of_outcomes_may_hold_anything() {
+        let packed = "7 1 0 2 3 errored refused -1 5 900 4 -1 4 3 2 -1 a,b c d{}8 0 1 1 0 passed - 1000000 -1 -1 -1 -1 1 -1 9 2 \
+                      x{\"t\":\" \"}[]";
+        let mut rest = Rest(packed);
+        let [first, second] = [outcome(&mut rest).unwrap(), outcome(&mut rest).unwrap()];
+        assert_eq!((first.ordinal, first.generation, first.trial, first.position), (7, 1, 2, 3));
+        assert_eq!((first.case_id.as_str(), first.cluster.as_deref()), ("a,b ", Some("c d")));
+        assert_eq!((first.outcome, first.score), (Outcome::Errored(ErrorKind::Refused), None));
+        assert_eq!((first.cost, first.latency_us), (Some(NanoUsd(5)), Some(900)));
+        assert_eq!((first.usage.input_tokens, first.usage.output_tokens), (Some(4), None));
+        assert_eq!((second.case_id.as_str(), second.cluster, &*second.tags["t"]), ("x", None, " "));
+        assert_eq!((second.outcome, second.score), (Outcome::Passed, Some(Millionths(1_000_000))));
+        assert!(
+            rest.0.is_empty() && outcome(&mut Rest("7 1 0 2 3 passed - 1 5 9 4 1 9 -1 2 -1 x{}")).is_err()
+        );
     }
 
     #[test]

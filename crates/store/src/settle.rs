@@ -13,7 +13,7 @@ use assay_common::outcome::ErrorKind;
 
 use self::batch::{Batch, CallRow, ResultRow};
 use self::held::Held;
-use crate::bulk::{Bulk, executed, fetched};
+use crate::bulk::{Bulk, executed, fetched, packed};
 use crate::cancel::cancel_returned;
 use crate::error::StoreError;
 use crate::member::given_back_at;
@@ -35,7 +35,8 @@ static SETTLEABLE: Bulk = Bulk::new(
     ORDER BY jobs.run_id, jobs.ordinal",
 )
 .locking("FOR UPDATE OF jobs")
-.repeatable();
+.repeatable()
+.packing(6);
 
 static INSERT_RESULTS: Bulk = Bulk::new(
     "INSERT INTO results (run_id, ordinal, generation, attempt, variant, outcome, error_kind, error, score, latency_us,
@@ -100,7 +101,7 @@ impl Store {
         let holder = member.to_string();
         writing!(self, |conn| {
             let rows =
-                fetched!(conn, SETTLEABLE() as Settleable, &batch.jobs, |(run, ordinal)| (run, ordinal));
+                packed!(conn, SETTLEABLE() as Settleable, &batch.jobs, |(run, ordinal)| (run, ordinal));
             let jobs = held(rows)?;
             let results: Vec<_> = batch.results.iter().filter(|row| row.is_accepted(&jobs)).collect();
             let inserted = fetched!(conn, INSERT_RESULTS() as (String, i64, String), &results, |row| (
@@ -194,8 +195,8 @@ impl Store {
     }
 }
 
-/// A row of [`SETTLEABLE`].
-#[derive(sqlx::FromRow)]
+/// A row of [`SETTLEABLE`], in the order of its columns.
+#[derive(serde::Deserialize, sqlx::FromRow)]
 struct Settleable {
     run_id: String,
     ordinal: i64,
