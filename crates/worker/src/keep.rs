@@ -13,8 +13,10 @@ use crate::environment::Environment;
 use crate::persist::persist;
 use crate::pool::Dice;
 
-/// The most answers kept in one transaction.
-const BATCH: usize = 500;
+/// Answers that may wait for the next commit. Half of them at most are kept in one transaction.
+const WAITING: usize = 500;
+/// So many are kept together where they wait, however few that is of them.
+const LEAST: usize = 8;
 
 /// An answer to keep.
 struct Answered {
@@ -34,7 +36,7 @@ impl Keeper {
         environment: Arc<Environment>,
         hard: CancellationToken,
     ) -> (Self, impl Future<Output = Result<(), WorkerError>>) {
-        let (sender, answers) = mpsc::channel(BATCH);
+        let (sender, answers) = mpsc::channel(WAITING);
         (Self(sender), keep(environment, answers, hard))
     }
 
@@ -48,15 +50,16 @@ impl Keeper {
     }
 }
 
-/// Keeps what is handed in, in groups: what came during one commit goes into the next.
+/// Keeps what is handed in, in groups: half of what came during one commit goes into the next. Not all, for those whose answers
+/// are kept together go on together: their next calls would end together too, and each wait for all the others again.
 async fn keep(
     environment: Arc<Environment>,
     mut answers: mpsc::Receiver<Answered>,
     hard: CancellationToken,
 ) -> Result<(), WorkerError> {
     let dice = Dice::new(environment.seed ^ 1);
-    let mut batch = Vec::with_capacity(BATCH);
-    while answers.recv_many(&mut batch, BATCH).await > 0 {
+    let mut batch = Vec::with_capacity(WAITING / 2);
+    while answers.recv_many(&mut batch, (answers.len() / 2).max(LEAST)).await > 0 {
         let rows: Vec<_> = batch.iter().map(|answer| (answer.key, answer.response.clone())).collect();
         persist("keep answers", &dice, &hard, || environment.store.keep_responses(rows.clone())).await?;
         batch.clear();
