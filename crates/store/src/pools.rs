@@ -31,6 +31,9 @@ pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// SQLite readers; each is a thread.
 const READERS: u32 = 4;
+/// What a SQLite reader keeps of the file's pages, in KiB (below 0: no number of pages). Every commit of the writer empties it, and
+/// the system keeps them too.
+const READER_CACHE: &str = "-512";
 /// Pages of a SQLite write-ahead log after which it is copied into the file: 16 MiB.
 const WAL_PAGES: &str = "4096";
 /// Bytes that a SQLite write-ahead log may keep once it is copied: more have gathered while somebody read for long.
@@ -79,7 +82,7 @@ impl Pools {
             .pragma("journal_size_limit", WAL_KEPT)
             // Whose commit is to survive a power cut waits for the disk by itself, and the others do not wait for it.
             .synchronous(SqliteSynchronous::Normal);
-        let readers = options.clone().pragma("query_only", "ON");
+        let readers = options.clone().pragma("query_only", "ON").pragma("cache_size", READER_CACHE);
         let writer = options.create_if_missing(create);
         // WAL rests in the file: set once, where the file may be made.
         let writer = if create { writer.journal_mode(SqliteJournalMode::Wal) } else { writer };
