@@ -79,11 +79,7 @@ impl Store {
             let query = sqlx::query_as(OUTCOMES).bind(run.to_string()).bind(before(after));
             Ok(query.bind(i64::from(limit)).fetch_one(&mut *conn).await?)
         })?;
-        let packed = packed.unwrap_or_default();
-        let (mut rest, mut rows) = (Rest(&packed), Vec::new());
-        while !rest.0.is_empty() {
-            rows.push(outcome(&mut rest)?);
-        }
+        let mut rows = each(&packed.unwrap_or_default(), outcome)?;
         // They come in this order from both databases, and no standard says so.
         rows.sort_unstable_by_key(|row| row.ordinal);
         Ok(rows)
@@ -209,11 +205,7 @@ impl Store {
             let query = sqlx::query_as(CASE_NAMES).bind(dataset.as_str()).bind(before(after));
             Ok(query.bind(i64::from(limit)).fetch_one(&mut *conn).await?)
         })?;
-        let packed = packed.unwrap_or_default();
-        let (mut rest, mut names) = (Rest(&packed), Vec::new());
-        while !rest.0.is_empty() {
-            names.push(case_name(&mut rest)?);
-        }
+        let mut names = each(&packed.unwrap_or_default(), case_name)?;
         names.sort_unstable_by_key(|name| name.position);
         Ok(names)
     }
@@ -242,13 +234,20 @@ impl Store {
             let query = sqlx::query_scalar(UNITS).bind(dataset.as_str()).bind(integer(first));
             Ok(query.bind(i64::from(limit)).fetch_one(&mut *conn).await?)
         })?;
-        let (mut rest, mut units) = (Rest(&packed), Vec::new());
-        while !rest.0.is_empty() {
+        each(&packed, |rest| {
             let bytes = rest.number()?;
-            units.push(rest.text(bytes)?.to_owned());
-        }
-        Ok(units)
+            rest.text(bytes).map(str::to_owned)
+        })
     }
+}
+
+/// Everything that stands in a packed text, one after the other.
+fn each<T>(packed: &str, one: impl Fn(&mut Rest<'_>) -> Result<T, StoreError>) -> Result<Vec<T>, StoreError> {
+    let (mut rest, mut found) = (Rest(packed), Vec::new());
+    while !rest.0.is_empty() {
+        found.push(one(&mut rest)?);
+    }
+    Ok(found)
 }
 
 /// What is left of a packed text.
