@@ -75,11 +75,8 @@ impl Store {
         after: Option<u64>,
         limit: u32,
     ) -> Result<Vec<OutcomeRow>, StoreError> {
-        let (packed,): (Option<String>,) = reading!(self, |conn| {
-            let query = sqlx::query_as(OUTCOMES).bind(run.to_string()).bind(before(after));
-            Ok(query.bind(i64::from(limit)).fetch_one(&mut *conn).await?)
-        })?;
-        let mut rows = each(&packed.unwrap_or_default(), outcome)?;
+        let packed = self.packed_page(OUTCOMES, run.to_string(), after, limit).await?;
+        let mut rows = each(&packed, outcome)?;
         // They come in this order from both databases, and no standard says so.
         rows.sort_unstable_by_key(|row| row.ordinal);
         Ok(rows)
@@ -140,11 +137,7 @@ const MARKS: &str = "
 impl Store {
     /// A page of terminal jobs by ordinal, in numbers. Empty only when there are no more.
     pub async fn marks(&self, run: RunId, after: Option<u64>, limit: u32) -> Result<Vec<Mark>, StoreError> {
-        let (packed,): (Option<String>,) = reading!(self, |conn| {
-            let query = sqlx::query_as(MARKS).bind(run.to_string()).bind(before(after));
-            Ok(query.bind(i64::from(limit)).fetch_one(&mut *conn).await?)
-        })?;
-        let packed = packed.unwrap_or_default();
+        let packed = self.packed_page(MARKS, run.to_string(), after, limit).await?;
         let lines = packed.split(',').filter(|line| !line.is_empty());
         let mut marks = lines.map(mark).collect::<Result<Vec<_>, _>>()?;
         // They come in this order from both databases, and no standard says so.
@@ -201,11 +194,8 @@ impl Store {
         after: Option<u64>,
         limit: u32,
     ) -> Result<Vec<CaseName>, StoreError> {
-        let (packed,): (Option<String>,) = reading!(self, |conn| {
-            let query = sqlx::query_as(CASE_NAMES).bind(dataset.as_str()).bind(before(after));
-            Ok(query.bind(i64::from(limit)).fetch_one(&mut *conn).await?)
-        })?;
-        let mut names = each(&packed.unwrap_or_default(), case_name)?;
+        let packed = self.packed_page(CASE_NAMES, dataset.to_string(), after, limit).await?;
+        let mut names = each(&packed, case_name)?;
         names.sort_unstable_by_key(|name| name.position);
         Ok(names)
     }
@@ -238,6 +228,24 @@ impl Store {
             let bytes = rest.number()?;
             rest.text(bytes).map(str::to_owned)
         })
+    }
+}
+
+impl Store {
+    /// A page of what belongs to `owner`, a run or a dataset, packed by a statement that binds it, the key before the first of
+    /// the page, and how many are wanted. Empty where there are none.
+    async fn packed_page(
+        &self,
+        statement: &'static str,
+        owner: String,
+        after: Option<u64>,
+        limit: u32,
+    ) -> Result<String, StoreError> {
+        let packed: Option<String> = reading!(self, |conn| {
+            let query = sqlx::query_scalar(statement).bind(&owner).bind(before(after));
+            Ok(query.bind(i64::from(limit)).fetch_one(&mut *conn).await?)
+        })?;
+        Ok(packed.unwrap_or_default())
     }
 }
 
