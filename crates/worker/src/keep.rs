@@ -23,7 +23,7 @@ struct Answered {
     key: JobKey,
     response: Response,
     /// Dropped when the answer is kept.
-    _kept: oneshot::Sender<Infallible>,
+    kept: oneshot::Sender<Infallible>,
 }
 
 /// Where answers are handed in.
@@ -44,7 +44,7 @@ impl Keeper {
     /// way, and is recorded if there is still time.
     pub(crate) async fn keep(&self, key: JobKey, response: Response) {
         let (kept, until_kept) = oneshot::channel();
-        let _ = self.0.send(Answered { key, response, _kept: kept }).await;
+        let _ = self.0.send(Answered { key, response, kept }).await;
         // Nothing is ever sent: it ends when the other half is dropped.
         let _ = until_kept.await;
     }
@@ -60,9 +60,10 @@ async fn keep(
     let dice = Dice::new(environment.seed ^ 1);
     let mut batch = Vec::with_capacity(WAITING / 2);
     while answers.recv_many(&mut batch, (answers.len() / 2).max(LEAST)).await > 0 {
-        let rows: Vec<_> = batch.iter().map(|answer| (answer.key, answer.response.clone())).collect();
+        let parted = batch.drain(..).map(|Answered { key, response, kept }| ((key, response), kept));
+        let (rows, kept): (Vec<_>, Vec<_>) = parted.unzip();
         persist("keep answers", &dice, &hard, || environment.store.keep_responses(rows.clone())).await?;
-        batch.clear();
+        drop(kept);
     }
     Ok(())
 }
