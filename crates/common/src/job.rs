@@ -105,8 +105,7 @@ pub struct Tries {
     pub malformed: u32,
 }
 
-/// An answer that was paid for, committed before it is scored: whatever becomes of the process, nobody pays for it
-/// again.
+/// An answer that was paid for, kept before it is scored: whatever becomes of the process, nobody pays for it again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Response {
     /// The model's text.
@@ -134,6 +133,14 @@ pub enum Settlement {
 }
 
 impl Settlement {
+    /// The job, if this ends it.
+    pub fn ended(&self) -> Option<Hint> {
+        match self {
+            Self::Finished(finished) => Some(Hint { run: finished.key.run, ordinal: finished.key.ordinal }),
+            Self::Parked(_) => None,
+        }
+    }
+
     /// The job settled.
     pub fn key(&self) -> JobKey {
         match self {

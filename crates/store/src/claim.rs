@@ -117,6 +117,7 @@ impl Store {
         hints: Vec<Hint>,
         now: Micros,
     ) -> Result<Vec<(Hint, Answer)>, StoreError> {
+        self.find_responses(&hints).await?;
         let wanted: BTreeSet<_> = hints.iter().copied().collect();
         let wanted: Vec<_> =
             wanted.into_iter().map(|hint| (hint.run.to_string(), integer(hint.ordinal))).collect();

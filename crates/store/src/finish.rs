@@ -61,6 +61,10 @@ impl Store {
             sqlx::query(FORGET_RESPONSES_OF).bind(&id).execute(&mut *conn).await?;
             Ok(sqlx::query_as(RUN).bind(&id).fetch_optional(&mut *conn).await?)
         })?;
-        Ok(row.map(RunRow::into_run).transpose()?.filter(|run| run.state.is_over()))
+        let over = row.map(RunRow::into_run).transpose()?.filter(|run| run.state.is_over());
+        if let (Some(journal), Some(over)) = (self.journal(), &over) {
+            journal.forget_run(over.id);
+        }
+        Ok(over)
     }
 }

@@ -4,7 +4,8 @@
 //!
 //! - [`url`]: where a store is; [`open`]: opening it, its schema; [`lock`]: one owner for a SQLite file; `holders`: who else
 //!   keeps it locked
-//! - `pools`: the two databases, and the macros that run one body on either; `bulk`: many rows in one statement
+//! - `pools`: the two databases, and the macros that run one body on either; `bulk`: many rows in one statement; `journal`: what
+//!   is kept beside a SQLite file
 //! - [`seam`]: what a simulation puts between a process and its store
 //! - [`error`]: what can go wrong; `row`: from columns back to types
 //!
@@ -30,7 +31,7 @@
 //! - [`outcome`], [`result`], [`packed`], [`trials`], [`history`]: reading what came out; [`prune`]: removing what is old;
 //!   [`maintenance`]: around the store rather than in it
 //!
-//! **Invariant:** every write is one transaction in a task of its own that no caller can cancel half-way.
+//! **Invariant:** every write to a database is one transaction in a task of its own that no caller can cancel half-way.
 
 pub mod account;
 pub mod attempt;
@@ -50,6 +51,7 @@ pub mod history;
 mod holders;
 pub mod incident;
 mod job_state;
+mod journal;
 pub mod leader;
 pub mod lease;
 pub mod ledger;

@@ -8,6 +8,7 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::error::StoreError;
+use crate::journal::resolved;
 use crate::open::make_folder_of;
 use crate::url::StoreUrl;
 
@@ -75,7 +76,7 @@ impl FileLock {
 }
 
 fn lock_path(database: &Path) -> PathBuf {
-    let mut path = database.as_os_str().to_owned();
+    let mut path = resolved(database).into_os_string();
     path.push(".lock");
     PathBuf::from(path)
 }

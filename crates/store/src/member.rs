@@ -227,8 +227,9 @@ const FREE_ALL: &str = "
 
 impl Store {
     /// Buries every member, for whoever has become the only owner of the store: they are known to be gone, so what they had of any limit
-    /// is free at once. Returns how many jobs were freed.
+    /// is free at once, and the answers that they kept are found by whoever claims their jobs. Returns how many jobs were freed.
     pub async fn bury_all(&self, now: Micros) -> Result<u64, StoreError> {
+        self.recover_responses().await?;
         writing!(self, |conn| {
             sqlx::query(FORGET_ALL).execute(&mut *conn).await?;
             sqlx::query(RELEASE_ALL).execute(&mut *conn).await?;

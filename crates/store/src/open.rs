@@ -13,6 +13,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 
 use crate::error::StoreError;
 use crate::holders::holders;
+use crate::journal::Journal;
 use crate::pools::{ACQUIRE_TIMEOUT, Durability, Pools, joined};
 use crate::seam::{Seam, Simulated};
 use crate::url::StoreUrl;
@@ -141,6 +142,14 @@ impl Store {
         &self.0.pools
     }
 
+    /// The journal of a SQLite file.
+    pub(crate) fn journal(&self) -> Option<&Journal> {
+        match self.pools() {
+            Pools::Sqlite { journal, .. } => journal.as_deref(),
+            Pools::Postgres(_) => None,
+        }
+    }
+
     /// Says which store it was that an error of the connection speaks of.
     pub(crate) fn placed(&self, error: StoreError) -> StoreError {
         match error {
@@ -150,15 +159,15 @@ impl Store {
                 let why = format!("no connection within {} s", self.0.patience.as_secs());
                 unreachable(&self.0.url, sqlx::Error::Io(io::Error::new(ErrorKind::TimedOut, why)))
             }
+            StoreError::Database(source) if is_unwritable(&source) => {
+                StoreError::Unwritable { url: self.0.url.to_string(), source }
+            }
             StoreError::Database(
                 source @ (sqlx::Error::Io(_)
                 | sqlx::Error::Tls(_)
                 | sqlx::Error::PoolTimedOut
                 | sqlx::Error::PoolClosed),
             ) => unreachable(&self.0.url, source),
-            StoreError::Database(source) if is_unwritable(&source) => {
-                StoreError::Unwritable { url: self.0.url.to_string(), source }
-            }
             StoreError::Database(source) if is_no_text(&source) => StoreError::NoText,
             StoreError::Database(source) => of_file(&self.0.url, &source).unwrap_or(source.into()),
             error => error,
@@ -241,8 +250,11 @@ fn is_no_text(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(|error| error.code()).as_deref() == Some("22021")
 }
 
-/// Whether a database has no room to write: SQLite's full disk and failed write, PostgreSQL's full disk.
+/// Whether a database has no room to write: SQLite's full disk and failed write, PostgreSQL's full disk, and that of a file.
 fn is_unwritable(error: &sqlx::Error) -> bool {
+    if let sqlx::Error::Io(error) = error {
+        return matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+    }
     let code = error.as_database_error().and_then(|error| error.code());
     matches!(code.as_deref(), Some("13" | "778" | "53100"))
 }

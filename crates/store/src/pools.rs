@@ -19,6 +19,7 @@ use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard};
 use tokio::task::JoinHandle;
 
 use crate::error::StoreError;
+use crate::journal::Journal;
 
 mod log;
 
@@ -49,8 +50,9 @@ const COLLISIONS: u32 = 10;
 
 /// Connections to a database.
 pub(crate) enum Pools {
-    /// Many readers, one writer: SQLite has one writer at a time anyway, and a queue in front of it is fair.
-    Sqlite { readers: SqlitePool, writer: Box<Writer> },
+    /// Many readers, one writer: SQLite has one writer at a time anyway, and a queue in front of it is fair. A database in
+    /// memory has no journal.
+    Sqlite { readers: SqlitePool, writer: Box<Writer>, journal: Option<Box<Journal>> },
     /// One pool for both, and the pulse.
     Postgres(Postgres),
 }
@@ -89,6 +91,7 @@ impl Pools {
         Self::Sqlite {
             readers: readers_of(readers),
             writer: Box::new(Writer { options: writer, connection: Mutex::new(None), log: Log::of(path) }),
+            journal: Some(Box::new(Journal::beside(path))),
         }
     }
 
@@ -102,6 +105,7 @@ impl Pools {
         Self::Sqlite {
             readers: readers_of(writer.clone().pragma("read_uncommitted", "ON")),
             writer: Box::new(Writer { options: writer, connection: Mutex::new(None), log: Log::default() }),
+            journal: None,
         }
     }
 
@@ -131,7 +135,7 @@ impl Pools {
     /// Closes every connection, after what is under way.
     pub(crate) async fn close(&self) {
         match self {
-            Self::Sqlite { readers, writer } => {
+            Self::Sqlite { readers, writer, .. } => {
                 // The last connection to close folds the WAL into the file, so it must be the one that may write.
                 readers.close().await;
                 writer.close().await;

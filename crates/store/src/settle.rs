@@ -97,6 +97,7 @@ impl Store {
         settlements: Vec<Settlement>,
         now: Micros,
     ) -> Result<Committed, StoreError> {
+        let ended: Vec<_> = settlements.iter().filter_map(Settlement::ended).collect();
         let batch = Batch::of(settlements)?;
         let holder = member.to_string();
         writing!(self, |conn| {
@@ -191,6 +192,9 @@ impl Store {
             }
             Ok(())
         })?;
+        if let Some(journal) = self.journal() {
+            journal.forget(ended);
+        }
         Ok(Committed::after_commit())
     }
 }

@@ -1,10 +1,11 @@
-//! Answers kept: committed as they come, before they are scored. Until then a call occupies its slot, so that what is
+//! Answers kept: in the store as they come, before they are scored. Until then a call occupies its slot, so that what is
 //! paid for and on no record never exceeds what may be in flight, whenever this process dies.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use assay_common::job::{JobKey, Response};
+use assay_store::Store;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,7 @@ struct Answered {
     key: JobKey,
     response: Response,
     /// Dropped when the answer is kept.
+    #[expect(dead_code, reason = "only ever dropped")]
     kept: oneshot::Sender<Infallible>,
 }
 
@@ -42,9 +44,13 @@ impl Keeper {
 
     /// Waits until the answer is kept. When this worker ends first, nobody waits any longer: the answer goes on its
     /// way, and is recorded if there is still time.
-    pub(crate) async fn keep(&self, key: JobKey, response: Response) {
+    pub(crate) async fn keep(&self, store: &Store, key: JobKey, response: &Response) {
+        // One that cannot be kept now is kept with the others, as soon as the store has room.
+        if store.keeps_at_once() && store.keep_responses(&[(key, response)]).await.is_ok() {
+            return;
+        }
         let (kept, until_kept) = oneshot::channel();
-        let _ = self.0.send(Answered { key, response, kept }).await;
+        let _ = self.0.send(Answered { key, response: response.clone(), kept }).await;
         // Nothing is ever sent: it ends when the other half is dropped.
         let _ = until_kept.await;
     }
@@ -60,10 +66,10 @@ async fn keep(
     let dice = Dice::new(environment.seed ^ 1);
     let mut batch = Vec::with_capacity(WAITING / 2);
     while answers.recv_many(&mut batch, (answers.len() / 2).max(LEAST)).await > 0 {
-        let parted = batch.drain(..).map(|Answered { key, response, kept }| ((key, response), kept));
-        let (rows, kept): (Vec<_>, Vec<_>) = parted.unzip();
-        persist("keep answers", &dice, &hard, || environment.store.keep_responses(rows.clone())).await?;
-        drop(kept);
+        let answers: Vec<_> = batch.iter().map(|answered| (answered.key, &answered.response)).collect();
+        persist("keep answers", &dice, &hard, || environment.store.keep_responses(&answers)).await?;
+        // Nobody waits for them any longer.
+        batch.clear();
     }
     Ok(())
 }

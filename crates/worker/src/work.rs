@@ -122,7 +122,7 @@ impl<'w> Work<'w> {
                         )));
                     };
                     if observation.measured == Measured::Here {
-                        let keeping = keeper.keep(grant.key, response.clone());
+                        let keeping = keeper.keep(&pool.environment.store, grant.key, &response);
                         keeping.instrument(tracing::debug_span!("keep")).await;
                         assay_common::crash_point!(Kept);
                     }

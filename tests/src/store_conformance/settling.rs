@@ -160,13 +160,13 @@ pub async fn an_answer_is_kept_until_its_job_is_settled(place: StoreUrl) {
         (JobKey { run: fixture.run, ordinal, generation: 0 }, response)
     };
     fixture.claim(fixture.member, 0..300).await;
-    fixture.store.keep_responses(Vec::new()).await.unwrap();
-    fixture
-        .store
-        .keep_responses((0..200).map(|ordinal| answer(ordinal, "7\u{0} ✓")).collect())
-        .await
-        .unwrap();
-    fixture.store.keep_responses(vec![answer(3, "too late")]).await.unwrap();
+    fixture.store.keep_responses(&[]).await.unwrap();
+    let answers: Vec<_> = (0..200).map(|ordinal| answer(ordinal, "7\u{0} ✓")).collect();
+    let answers: Vec<_> = answers.iter().map(|(key, response)| (*key, response)).collect();
+    fixture.store.keep_responses(&answers).await.unwrap();
+    let (key, late) = answer(3, "too late");
+    fixture.store.keep_responses(&[(key, &late)]).await.unwrap();
+    assert_eq!(fixture.store.kept_responses(fixture.run).await.unwrap(), 200);
     fixture.store.bury(Mandate::Own, fixture.member, NOW).await.unwrap();
 
     let second = fixture.other;

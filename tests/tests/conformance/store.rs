@@ -1,5 +1,6 @@
 //! The conformance suite of the store on SQLite and on PostgreSQL.
 
+use assay_common::job::Response;
 use assay_store::{FileLock, Schema, Store, StoreError, StoreUrl};
 use assay_tests::store_conformance::{
     asking, budgets, capping, claiming, comparing, ending, fixture, frozen, giving_back, leading, leasing,
@@ -145,6 +146,46 @@ async fn a_file_has_one_owner() {
     assert!(FileLock::take(&place).unwrap().is_some());
     let server = "postgres://db/assay".parse().unwrap();
     assert!(FileLock::take(&server).unwrap().is_none());
+}
+
+/// Whoever takes a file is granted what the process before had kept beside it, as far as that was not settled; nothing stays beside it.
+#[tokio::test]
+async fn what_was_kept_beside_a_file_is_found_by_the_next_owner() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("assay.db");
+    let place = StoreUrl::Sqlite(path.clone());
+    let fixture = fixture::Fixture::expanded(&place, 60).await;
+    fixture.claim(fixture.member, 0..60).await;
+    // Two segments, for a few answers are large.
+    let text = |ordinal: u64| format!("{ordinal}\n\u{0} ✓").repeat(if ordinal < 3 { 60_000 } else { 1 });
+    let keep = async |ordinal| {
+        let (finish_reason, latency_us, cost) = Default::default();
+        let (text, usage, calls) = (text(ordinal), Default::default(), Vec::new());
+        let response = Response { text, finish_reason, usage, latency_us, cost, calls };
+        fixture.store.keep_responses(&[(fixture.key(ordinal), &response)]).await.unwrap();
+    };
+    for ordinal in 0..50 {
+        keep(ordinal).await;
+    }
+    let beside = || {
+        let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_str().unwrap().contains("-answers-")).count()
+    };
+    assert_eq!(beside(), 2);
+    let settled = [0, 3, 20, 49, 55];
+    fixture.settle(settled.map(|ordinal| fixture::finished(fixture.passed(ordinal, 1))).into()).await;
+
+    let next = Store::open(&place, Schema::Migrate).await.unwrap();
+    assert_eq!(next.bury_all(fixture::NOW).await.unwrap(), 55);
+    assert_eq!((beside(), next.kept_responses(fixture.run).await.unwrap()), (0, 46));
+    next.join(fixture.member, "worker", "host".to_owned(), 42, fixture::NOW).await.unwrap();
+    let open: Vec<_> = (0..60).filter(|ordinal| !settled.contains(ordinal)).collect();
+    let next = fixture::Fixture { store: next, ..fixture };
+    for grant in next.claim(next.member, open).await {
+        let ordinal = grant.key.ordinal;
+        let kept = (ordinal < 50).then(|| text(ordinal));
+        assert_eq!(grant.response.map(|response| response.text), kept, "{ordinal}");
+    }
 }
 
 /// Where nothing answers, the error says where and why, without the password.

@@ -37,7 +37,7 @@ async fn row_18_a_long_reader_and_a_backup() {
     let path = folder.path().join("assay.db");
     let log = folder.path().join("assay.db-wal");
     let (pools, other) = (Pools::sqlite(&path, true), Pools::sqlite(&path, false));
-    let Pools::Sqlite { writer, readers } = &pools else { unreachable!("a file") };
+    let Pools::Sqlite { writer, readers, .. } = &pools else { unreachable!("a file") };
     let made = "CREATE TABLE written (bytes BYTEA)";
     writer.ready().await.unwrap().connection().execute(made).await.unwrap();
     write(&pools, 2).await;
