@@ -134,9 +134,9 @@ pub enum Settlement {
 
 impl Settlement {
     /// The job, if this ends it.
-    pub fn ended(&self) -> Option<Hint> {
+    pub fn ended(&self) -> Option<JobKey> {
         match self {
-            Self::Finished(finished) => Some(Hint { run: finished.key.run, ordinal: finished.key.ordinal }),
+            Self::Finished(finished) => Some(finished.key),
             Self::Parked(_) => None,
         }
     }

@@ -1,16 +1,17 @@
 //! The journal of a SQLite file: answers that are kept beside it until their jobs are settled.
 //!
-//! A file has one worker, so nobody else needs what it keeps while it lives, and most of it is settled within a second.
+//! A file has one worker, so while that lives nobody else asks for what it keeps, and most of it is settled within a second.
 //! Appending a line to a file costs a hundredth of a transaction, waits for none, and survives the end of any process as a
 //! commit does that does not wait for the disk. What a process left behind goes into the database when the next one takes the
-//! file ([`crate::response`]).
+//! file, and what this one has when its jobs are claimed once more, its member having been buried ([`crate::response`]).
 //!
 //! A journal is a few segments, `FILE-answers-N`. A segment goes once all its answers are settled.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -48,10 +49,12 @@ pub(crate) struct Journal {
 #[derive(Debug, Default)]
 struct Kept {
     /// The number of the segment in which the answer of each job stands.
-    answers: HashMap<Hint, u64>,
+    answers: BTreeMap<JobKey, u64>,
     segments: BTreeMap<u64, Segment>,
     /// The segment that is written to.
     last: Option<Last>,
+    /// The highest number so far. None is used again: whoever moves a segment means that one.
+    begun: u64,
 }
 
 /// A file of answers.
@@ -81,12 +84,12 @@ impl Journal {
         let mut kept = self.kept();
         let mut lines = Vec::new();
         let mut fresh = Vec::with_capacity(answers.len());
-        for (JobKey { run, ordinal, generation }, response) in answers.iter().copied() {
-            let hint = Hint { run, ordinal };
-            if !kept.answers.contains_key(&hint) && !fresh.contains(&hint) {
+        for (key, response) in answers.iter().copied() {
+            if !kept.answers.contains_key(&key) && !fresh.contains(&key) {
+                let JobKey { run, ordinal, generation } = key;
                 lines.extend(to_json(&Line { run, ordinal, generation, response })?.into_bytes());
                 lines.push(b'\n');
-                fresh.push(hint);
+                fresh.push(key);
             }
         }
         if !fresh.is_empty() {
@@ -94,7 +97,7 @@ impl Journal {
             if let Some(segment) = kept.segments.get_mut(&number) {
                 segment.open += fresh.len();
             }
-            kept.answers.extend(fresh.into_iter().map(|hint| (hint, number)));
+            kept.answers.extend(fresh.into_iter().map(|key| (key, number)));
         }
         Ok(())
     }
@@ -102,25 +105,27 @@ impl Journal {
     /// Whether the answer of one of these jobs is here.
     pub(crate) fn has_any(&self, hints: &[Hint]) -> bool {
         let kept = self.kept();
-        !kept.answers.is_empty() && hints.iter().any(|hint| kept.answers.contains_key(hint))
+        let key = |hint: &Hint, generation| JobKey { run: hint.run, ordinal: hint.ordinal, generation };
+        let of_job = |hint| kept.answers.range(key(hint, 0)..=key(hint, u32::MAX)).next();
+        hints.iter().any(|hint| of_job(hint).is_some())
     }
 
     /// How many answers of a run are here.
     pub(crate) fn count(&self, run: RunId) -> usize {
-        self.kept().answers.keys().filter(|hint| hint.run == run).count()
+        self.kept().answers.keys().filter(|key| key.run == run).count()
     }
 
     /// Gives up the answers of these jobs: they are settled.
-    pub(crate) fn forget(&self, hints: impl IntoIterator<Item = Hint>) {
+    pub(crate) fn forget(&self, jobs: impl IntoIterator<Item = JobKey>) {
         let mut kept = self.kept();
-        hints.into_iter().for_each(|hint| kept.forget(hint));
+        jobs.into_iter().for_each(|key| kept.forget(key));
     }
 
     /// Gives up what is here of a run.
     pub(crate) fn forget_run(&self, run: RunId) {
         let mut kept = self.kept();
-        let of_run: Vec<_> = kept.answers.keys().filter(|hint| hint.run == run).copied().collect();
-        of_run.into_iter().for_each(|hint| kept.forget(hint));
+        let of_run: Vec<_> = kept.answers.keys().filter(|key| key.run == run).copied().collect();
+        of_run.into_iter().for_each(|key| kept.forget(key));
     }
 
     /// Closes every segment: what is kept from now on goes into others. Returns them by their numbers.
@@ -138,7 +143,10 @@ impl Journal {
     }
 
     /// The segments beside the file that are not of this process, the oldest first.
-    pub(crate) fn left_behind(&self) -> io::Result<Vec<PathBuf>> {
+    ///
+    /// # Errors
+    /// One that is there cannot be read.
+    pub(crate) fn left_behind(&self) -> Result<Vec<PathBuf>, StoreError> {
         let beside = resolved(&self.database);
         let (Some(folder), Some(name)) = (beside.parent(), beside.file_name()) else {
             return Ok(Vec::new());
@@ -146,14 +154,18 @@ impl Journal {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         let prefix = segment_name(name.to_owned(), "");
         let mut numbered = BTreeMap::new();
-        for entry in fs::read_dir(folder)? {
-            let name = entry?.file_name();
+        for entry in fs::read_dir(folder).map_err(unusable(folder))? {
+            let name = entry.map_err(unusable(folder))?.file_name();
             let number = name.as_encoded_bytes().strip_prefix(prefix.as_encoded_bytes());
             let number = number.and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u64>().ok());
-            numbered.extend(number.map(|number| (number, folder.join(name))));
+            let Some(number) = number.filter(|number| !self.kept().segments.contains_key(number)) else {
+                continue;
+            };
+            let path = folder.join(name);
+            if is_segment(&path).map_err(unusable(&path))? {
+                numbered.insert(number, path);
+            }
         }
-        let kept = self.kept();
-        numbered.retain(|number, path| !kept.segments.contains_key(number) && is_segment(path));
         Ok(numbered.into_values().collect())
     }
 
@@ -184,14 +196,15 @@ impl Kept {
         Ok(number)
     }
 
-    /// Makes the next segment. A number that has been used by another is passed over.
+    /// Makes the next segment, for those who may read the database. A number that has been used by another is passed over.
     fn begin(&mut self, database: &Path) -> io::Result<Last> {
         let beside = resolved(database);
-        let mut number = self.segments.keys().next_back().copied().unwrap_or(0);
+        let mode = fs::metadata(&beside)?.mode() & 0o777;
         loop {
-            number += 1;
+            self.begun += 1;
+            let number = self.begun;
             let path = PathBuf::from(segment_name(beside.as_os_str().to_owned(), &number.to_string()));
-            match File::options().append(true).create_new(true).open(&path) {
+            match File::options().append(true).create_new(true).mode(mode).open(&path) {
                 Ok(file) => {
                     self.segments.insert(number, Segment { path, open: 0 });
                     return Ok(Last { number, file, bytes: 0 });
@@ -202,8 +215,8 @@ impl Kept {
         }
     }
 
-    fn forget(&mut self, hint: Hint) {
-        let Some(number) = self.answers.remove(&hint) else { return };
+    fn forget(&mut self, key: JobKey) {
+        let Some(number) = self.answers.remove(&key) else { return };
         if let Some(segment) = self.segments.get_mut(&number) {
             segment.open = segment.open.saturating_sub(1);
         }
@@ -231,34 +244,53 @@ fn segment_name(mut database: OsString, number: &str) -> OsString {
     database
 }
 
-/// Where the file itself lies, wherever links to it are.
+/// Links that may lead to one another.
+const LINKS: usize = 40;
+
+/// The file that a path leads to, whether it is there yet or not: links to it are followed, and those of its folder need not be.
 pub(crate) fn resolved(database: &Path) -> PathBuf {
-    // One that is not there yet has no links.
-    database.canonicalize().unwrap_or_else(|_| database.to_owned())
+    let mut path = database.to_owned();
+    for _ in 0..LINKS {
+        let Ok(target) = path.read_link() else { break };
+        path = path.parent().unwrap_or(Path::new("")).join(target);
+    }
+    path
 }
 
-/// Whether the file begins as segments do. What cannot be read is left alone.
-fn is_segment(path: &Path) -> bool {
-    let mut begins = [0; HEADER.len()];
-    let is_file = fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
-    is_file && File::open(path).and_then(|mut file| file.read_exact(&mut begins)).is_ok() && begins == HEADER
+/// Whether the file begins as segments do, as far as it goes.
+fn is_segment(path: &Path) -> io::Result<bool> {
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Ok(false);
+    }
+    let mut begins = Vec::with_capacity(HEADER.len());
+    File::open(path)?.take(HEADER.len() as u64).read_to_end(&mut begins)?;
+    Ok(!begins.is_empty() && HEADER.starts_with(&begins))
+}
+
+/// Says which file or folder it was.
+fn unusable(path: &Path) -> impl Fn(io::Error) -> StoreError + '_ {
+    |source| StoreError::File { path: path.to_owned(), source }
 }
 
 /// The answers in a segment, read one after the other; none where it is gone, all its jobs being settled. A last line
 /// that is not whole is passed over: its process died as it was written, and its call was in flight.
-pub(crate) fn read(segment: &Path) -> io::Result<impl Iterator<Item = io::Result<(JobKey, Response)>>> {
+///
+/// # Errors
+/// The file cannot be read.
+pub(crate) fn read(
+    segment: &Path,
+) -> Result<impl Iterator<Item = Result<(JobKey, Response), StoreError>>, StoreError> {
     let file = match File::open(segment) {
         Ok(file) => Some(file),
         Err(error) if error.kind() == ErrorKind::NotFound => None,
-        Err(error) => return Err(error),
+        Err(error) => return Err(unusable(segment)(error)),
     };
-    let path = segment.display().to_string();
     let mut reader = file.map(BufReader::new);
     let mut lines = std::iter::from_fn(move || {
         let mut line = Vec::new();
         match reader.as_mut()?.read_until(b'\n', &mut line) {
             Ok(_) => (line.pop() == Some(b'\n')).then_some(Ok(line)),
-            Err(error) => Some(Err(error)),
+            Err(error) => Some(Err(unusable(segment)(error))),
         }
     });
     let _header = lines.next();
@@ -269,6 +301,7 @@ pub(crate) fn read(segment: &Path) -> io::Result<impl Iterator<Item = io::Result
                 Some(Ok((JobKey { run, ordinal, generation }, response)))
             }
             Ok(Err(error)) => {
+                let path = segment.display();
                 tracing::warn!(%error, "cannot read an answer that was kept in {path}: its call may be paid again");
                 None
             }
@@ -297,49 +330,80 @@ mod tests {
         Hint { run: RunId::new(Default::default()), ordinal }
     }
 
+    fn key(ordinal: u64) -> JobKey {
+        answer(ordinal, "").0
+    }
+
+    /// A folder with a database that only its owner may read.
+    fn folder() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("assay.db");
+        File::options().write(true).create_new(true).mode(0o600).open(&database).unwrap();
+        (folder, database)
+    }
+
     fn texts(segment: &Path) -> Vec<(u64, String)> {
         let read = read(segment).unwrap().map(Result::unwrap);
         read.map(|(key, response)| (key.ordinal, response.text)).collect()
     }
 
-    fn files(folder: &Path) -> Vec<String> {
-        let entries = fs::read_dir(folder).unwrap();
-        let mut names: Vec<_> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        names.sort_unstable();
-        names
+    /// The numbers of the segments that are there.
+    fn numbers(folder: &Path) -> Vec<u64> {
+        let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        let number = |name: OsString| name.to_str()?.strip_prefix("assay.db-answers-")?.parse().ok();
+        let mut numbers: Vec<_> = names.filter_map(number).collect();
+        numbers.sort_unstable();
+        numbers
     }
 
     #[test]
     fn a_segment_goes_with_the_last_of_its_answers() {
-        let folder = tempfile::tempdir().unwrap();
-        let journal = Journal::beside(&folder.path().join("assay.db"));
+        let (folder, database) = folder();
+        let journal = Journal::beside(&database);
+        let check = |expected: &[u64]| assert_eq!(numbers(folder.path()), expected);
         keep(&journal, &[]).unwrap();
-        assert!(files(folder.path()).is_empty());
+        check(&[]);
         let large = "x".repeat(SEGMENT_BYTES);
         keep(&journal, &[answer(1, "one\n"), answer(2, &large), answer(1, "too late")]).unwrap();
         keep(&journal, &[answer(3, "three"), answer(2, "too late")]).unwrap();
-        assert_eq!(files(folder.path()), ["assay.db-answers-1", "assay.db-answers-2"]);
+        check(&[1, 2]);
+        let first = folder.path().join("assay.db-answers-1");
+        assert_eq!(texts(&first), [(1, "one\n".to_owned()), (2, large)]);
+        assert_eq!(fs::metadata(&first).unwrap().mode() & 0o777, 0o600);
         assert!(journal.has_any(&[hint(9), hint(3)]) && !journal.has_any(&[hint(9)]));
-        journal.forget([hint(2), hint(2), hint(9)]);
-        let segments = journal.close_segments();
-        assert_eq!((segments.len(), journal.count(hint(1).run)), (2, 2));
-        assert_eq!(texts(&segments[0].1), [(1, "one\n".to_owned()), (2, large)]);
-        journal.forget([hint(1)]);
-        assert_eq!(files(folder.path()), ["assay.db-answers-2"]);
-        // One that is closed gets no more.
-        keep(&journal, &[answer(4, "four")]).unwrap();
-        assert_eq!(files(folder.path()), ["assay.db-answers-2", "assay.db-answers-3"]);
-        journal.forget_run(hint(0).run);
-        assert!(files(folder.path()).is_empty());
-        keep(&journal, &[answer(4, "again")]).unwrap();
-        assert_eq!(texts(&folder.path().join("assay.db-answers-1")), [(4, "again".to_owned())]);
+        journal.forget([key(2), key(2), key(9), JobKey { generation: 1, ..key(1) }]);
+        assert_eq!(journal.count(key(1).run), 2);
+        check(&[1, 2]);
+        journal.forget([key(1)]);
+        check(&[2]);
+        journal.forget_run(key(0).run);
+        check(&[]);
+    }
+
+    /// While segments are moved, what stands in them may be settled, and more may be kept.
+    #[test]
+    fn a_closed_segment_is_never_written_to_again() {
+        let (folder, database) = folder();
+        let journal = Journal::beside(&database);
+        keep(&journal, &[answer(1, "one")]).unwrap();
+        let closed = journal.close_segments();
+        let (number, path) = &closed[0];
+        keep(&journal, &[answer(2, "two")]).unwrap();
+        assert_eq!(texts(path), [(1, "one".to_owned())]);
+        journal.forget([key(1), key(2)]);
+        assert!(texts(path).is_empty(), "one that is gone holds nothing");
+        keep(&journal, &[answer(3, "three")]).unwrap();
+        journal.forget_segment(*number);
+        assert!(journal.has_any(&[hint(3)]));
+        assert_eq!(numbers(folder.path()), [3]);
+        journal.forget_segment(3);
+        assert!(!journal.has_any(&[hint(3)]));
+        assert!(numbers(folder.path()).is_empty());
     }
 
     #[test]
     fn what_a_process_left_behind_is_found_and_not_written_to() {
-        let folder = tempfile::tempdir().unwrap();
-        let database = folder.path().join("assay.db");
+        let (folder, database) = folder();
         let (dead, living) = (Journal::beside(&database), Journal::beside(&database));
         keep(&dead, &[answer(1, "one"), answer(2, "two")]).unwrap();
         // Others lie beside it, a store among them.
@@ -347,26 +411,45 @@ mod tests {
             fs::write(folder.path().join(name), "SQLite format 3\0".repeat(64)).unwrap();
         }
         fs::create_dir(folder.path().join("assay.db-answers-8")).unwrap();
-        fs::write(folder.path().join("assay.db-answers-9"), HEADER.split_last().unwrap().1).unwrap();
-        // It died as it wrote the third.
+        // One died as it began, another as it wrote its third answer.
+        let begun = folder.path().join("assay.db-answers-9");
+        fs::write(&begun, HEADER.split_last().unwrap().1).unwrap();
         let segment = folder.path().join("assay.db-answers-1");
         let whole = fs::read(&segment).unwrap();
-        fs::write(&segment, [&whole[..], &whole[..whole.len() / 3]].concat()).unwrap();
+        fs::write(&segment, [&whole[..], &whole[HEADER.len()..whole.len() - 9]].concat()).unwrap();
         keep(&living, &[answer(3, "three")]).unwrap();
-        assert_eq!(living.left_behind().unwrap(), std::slice::from_ref(&segment));
-        assert_eq!(texts(&segment), [(1, "one".to_owned()), (2, "two".to_owned())]);
+        assert_eq!(living.left_behind().unwrap(), [segment.clone(), begun.clone()]);
+        let doubled = [(1, "one".to_owned()), (2, "two".to_owned()), (1, "one".to_owned())];
+        assert_eq!((texts(&segment), texts(&begun)), (doubled.into(), Vec::new()));
         assert_eq!(texts(&folder.path().join("assay.db-answers-2")), [(3, "three".to_owned())]);
     }
 
     #[test]
     fn what_cannot_be_written_is_said_and_tried_anew() {
         let folder = tempfile::tempdir().unwrap();
-        let inner = folder.path().join("inner");
-        let journal = Journal::beside(&inner.join("assay.db"));
+        let database = folder.path().join("assay.db");
+        let journal = Journal::beside(&database);
         assert!(keep(&journal, &[answer(1, "one")]).is_err());
         assert!(!journal.has_any(&[hint(1)]));
-        fs::create_dir(&inner).unwrap();
+        fs::write(&database, "").unwrap();
         keep(&journal, &[answer(1, "one")]).unwrap();
         assert!(journal.has_any(&[hint(1)]));
+    }
+
+    #[test]
+    fn it_lies_beside_the_file_and_not_beside_links_to_it() {
+        let (folder, database) = folder();
+        let (inner, dangling) = (folder.path().join("inner"), folder.path().join("inner/dangling.db"));
+        fs::create_dir(&inner).unwrap();
+        std::os::unix::fs::symlink("../link.db", inner.join("second.db")).unwrap();
+        std::os::unix::fs::symlink("assay.db", folder.path().join("link.db")).unwrap();
+        std::os::unix::fs::symlink("../later.db", &dangling).unwrap();
+        keep(&Journal::beside(&inner.join("second.db")), &[answer(1, "one")]).unwrap();
+        assert_eq!(numbers(folder.path()), [1]);
+        assert_eq!(Journal::beside(&database).left_behind().unwrap().len(), 1);
+        assert_eq!(resolved(&dangling).file_name(), Some("later.db".as_ref()));
+        let before = resolved(&dangling);
+        fs::write(folder.path().join("later.db"), "").unwrap();
+        assert_eq!(resolved(&dangling), before, "its lock is the same before it is made and after");
     }
 }

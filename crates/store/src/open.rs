@@ -253,7 +253,10 @@ fn is_no_text(error: &sqlx::Error) -> bool {
 /// Whether a database has no room to write: SQLite's full disk and failed write, PostgreSQL's full disk, and that of a file.
 fn is_unwritable(error: &sqlx::Error) -> bool {
     if let sqlx::Error::Io(error) = error {
-        return matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+        return matches!(
+            error.kind(),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge
+        );
     }
     let code = error.as_database_error().and_then(|error| error.code());
     matches!(code.as_deref(), Some("13" | "778" | "53100"))

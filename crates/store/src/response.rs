@@ -96,21 +96,22 @@ impl Store {
     /// Moves into the database what processes that are gone left in the journal.
     pub(crate) async fn recover_responses(&self) -> Result<(), StoreError> {
         let Some(journal) = self.journal() else { return Ok(()) };
-        let failed = |error| self.placed(sqlx::Error::Io(error).into());
-        let segments = journal.left_behind().map_err(failed)?;
+        let segments = journal.left_behind()?;
         for segment in &segments {
             // It may have been on the disk for long.
             self.move_responses(segment, Durability::Machine).await?;
-            std::fs::remove_file(segment).map_err(failed)?;
+            if let Err(error) = std::fs::remove_file(segment) {
+                // The next who takes the file finds nothing new in it.
+                tracing::warn!(%error, "cannot remove {}, which is of no use any more", segment.display());
+            }
         }
         if segments.is_empty() { Ok(()) } else { self.forget_settled().await }
     }
 
     async fn move_responses(&self, segment: &Path, durability: Durability) -> Result<(), StoreError> {
-        let failed = |error| self.placed(sqlx::Error::Io(error).into());
-        let mut answers = journal::read(segment).map_err(failed)?;
+        let mut answers = journal::read(segment)?;
         loop {
-            let read = answers.by_ref().take(MOVED_AT_ONCE).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+            let read = answers.by_ref().take(MOVED_AT_ONCE).collect::<Result<Vec<_>, _>>()?;
             if read.is_empty() {
                 return Ok(());
             }
@@ -136,7 +137,7 @@ impl Store {
 const KEPT_RESPONSES: &str = "SELECT COUNT(*) FROM responses WHERE run_id = $1";
 
 impl Store {
-    /// How many answers of a run are kept and not settled.
+    /// How many answers of a run are kept and not settled. One that is being moved counts twice.
     pub async fn kept_responses(&self, run: RunId) -> Result<u64, StoreError> {
         let count: i64 = reading!(self, |conn| {
             Ok(sqlx::query_scalar(KEPT_RESPONSES).bind(run.to_string()).fetch_one(&mut *conn).await?)

@@ -144,6 +144,12 @@ async fn a_file_has_one_owner() {
     assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
     drop(lock);
     assert!(FileLock::take(&place).unwrap().is_some());
+    // By whatever link, also before the file is there.
+    let link = folder.path().join("link.db");
+    std::os::unix::fs::symlink(".assay/assay.db", &link).unwrap();
+    let lock = FileLock::take(&StoreUrl::Sqlite(link)).unwrap();
+    assert!(matches!(FileLock::take(&place), Err(StoreError::Locked { .. })));
+    drop(lock);
     let server = "postgres://db/assay".parse().unwrap();
     assert!(FileLock::take(&server).unwrap().is_none());
 }

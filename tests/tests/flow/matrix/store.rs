@@ -155,6 +155,7 @@ async fn row_16_a_full_disk() {
     assert_eq!(ended.status.code(), Some(0), "{told}");
     let unheard = told.matches("failed to report the state of").count();
     assert!(unheard <= 2, "an outage is told once of the account and once of its model:\n{told}");
+    assert!(!told.contains("cannot reach"), "it is there, and full:\n{told}");
     let store = store_of(&place).await;
     // The first could not keep what was in flight when it ended.
     assert_books(&store, latest(&store).await, &[provider.bill()], IN_FLIGHT).await;
