@@ -13,8 +13,10 @@ use sqlx::AssertSqlSafe;
 
 use crate::pools::Dialect;
 
-/// Chunks have 1, 2, 4, … 128 rows.
-const SIZES: u32 = 8;
+/// Chunks have 1, 2, 4, … 512 rows.
+const SIZES: u32 = 10;
+/// Those that are filled up have 128 at most: half of one may be its filling.
+const FILLED_SIZES: u32 = 8;
 
 /// A statement over a list of rows. Every `$` in its texts is a placeholder, bound in the order in which they stand:
 /// first those of `before`, then those of each row.
@@ -87,10 +89,11 @@ impl Bulk {
         rows: &'a [R],
     ) -> impl Iterator<Item = (AssertSqlSafe<Arc<str>>, &'a [R], usize)> {
         let mut rest = rows;
+        let largest = if self.repeatable { FILLED_SIZES } else { SIZES } - 1;
         std::iter::from_fn(move || {
             let exact = rest.len().checked_ilog2()?;
             let fits = rest.len().is_power_of_two() || !self.repeatable;
-            let size = if fits { exact } else { exact + 1 }.min(SIZES - 1);
+            let size = if fits { exact } else { exact + 1 }.min(largest);
             let (chunk, left) = rest.split_at(rest.len().min(1 << size));
             rest = left;
             // Safe: made of this crate's own texts and of placeholders.
@@ -260,7 +263,7 @@ mod tests {
         check(0, &[]);
         check(1, &[1]);
         check(63, &[32, 16, 8, 4, 2, 1]);
-        check(300, &[128, 128, 32, 8, 4]);
+        check(1_300, &[512, 512, 256, 16, 4]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::error::StoreError;
 use crate::open::Store;
 use crate::outcome::OutcomeRow;
 use crate::pools::reading;
-use crate::row::{before, integer, json, usage, whole};
+use crate::row::{before, json, usage, whole};
 
 pub(crate) const SQL: &[&str] = &[OUTCOMES, MARKS, CASE_NAMES, UNITS];
 
@@ -211,24 +211,25 @@ fn case_name(rest: &mut Rest<'_>) -> Result<CaseName, StoreError> {
 
 // A unit may be called anything: its length in bytes stands before it.
 const UNITS: &str = "
-    SELECT COALESCE(STRING_AGG(OCTET_LENGTH(unit) || ' ' || unit, '' ORDER BY position), '')
-    FROM (
-        SELECT position, COALESCE(cluster, case_id) AS unit FROM cases
-        WHERE dataset = $1 AND position >= $2 ORDER BY position LIMIT $3
-    ) AS page";
+    SELECT STRING_AGG(packed.unit, '') FROM (
+        SELECT CONCAT_WS(' ', position, OCTET_LENGTH(COALESCE(cluster, case_id)), COALESCE(cluster, case_id)) AS unit
+        FROM cases WHERE dataset = $1 AND position > $2 ORDER BY position LIMIT $3
+    ) AS packed";
 
 impl Store {
     /// The units of a dataset's cases from position `first` on, at most `limit`: the cluster of each case, else its own id.
     pub async fn units(&self, dataset: Digest, first: u64, limit: u32) -> Result<Vec<String>, StoreError> {
-        let packed: String = reading!(self, |conn| {
-            let query = sqlx::query_scalar(UNITS).bind(dataset.as_str()).bind(integer(first));
-            Ok(query.bind(i64::from(limit)).fetch_one(&mut *conn).await?)
-        })?;
-        each(&packed, |rest| {
-            let bytes = rest.number()?;
-            rest.text(bytes).map(str::to_owned)
-        })
+        let packed = self.packed_page(UNITS, dataset.to_string(), first.checked_sub(1), limit).await?;
+        let mut units = each(&packed, unit)?;
+        // As above.
+        units.sort_unstable_by_key(|(position, _)| *position);
+        Ok(units.into_iter().map(|(_, unit)| unit).collect())
     }
+}
+
+fn unit(rest: &mut Rest<'_>) -> Result<(i64, String), StoreError> {
+    let [position, bytes] = [rest.number()?, rest.number()?];
+    Ok((position, rest.text(bytes)?.to_owned()))
 }
 
 impl Store {

@@ -33,6 +33,11 @@ impl Held {
         self.lock().remove(&hint).unwrap_or_default()
     }
 
+    /// How many jobs are held.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
     /// The runs whose jobs are held.
     pub(crate) fn runs(&self) -> BTreeSet<RunId> {
         self.lock().keys().map(|hint| hint.run).collect()
@@ -61,6 +66,7 @@ mod tests {
         let first = held.hold(subscription.next().await.unwrap()).expect("the job");
         assert!(held.hold(subscription.next().await.unwrap()).is_none());
         assert!(held.hold(subscription.next().await.unwrap()).is_none());
+        assert_eq!(held.count(), 1);
         let further = held.let_go(hint);
         assert_eq!(further.len(), 2);
         for delivery in further.into_iter().chain([first]) {

@@ -23,8 +23,7 @@ use crate::{WorkerError, spans};
 
 /// The most jobs recorded in one transaction.
 const RECORD_BATCH: usize = 500;
-/// How long a batch waits for more than its first job, and how long for the next one: the last jobs of a run do not
-/// wait for company that will not come.
+/// How long a batch waits for more than its first job, and how long for the next one.
 const RECORD_WINDOW: Duration = Duration::from_millis(50);
 const QUIET: Duration = Duration::from_millis(5);
 
@@ -62,7 +61,8 @@ pub(crate) async fn record(
     let mut batch = Vec::with_capacity(RECORD_BATCH);
     while given_back.recv_many(&mut batch, RECORD_BATCH).await > 0 {
         let window = Instant::now() + RECORD_WINDOW;
-        while batch.len() < RECORD_BATCH {
+        // The last jobs of a run do not wait for company that will not come.
+        while batch.len() < RECORD_BATCH.min(recorder.held.count()) {
             let room = RECORD_BATCH - batch.len();
             let quiet = window.min(Instant::now() + QUIET);
             match timeout_at(quiet, given_back.recv_many(&mut batch, room)).await {
