@@ -51,8 +51,16 @@ impl Store {
         if let Some(journal) = self.journal() {
             return journal.keep(responses).map_err(|error| self.placed(error));
         }
+        self.insert_responses(responses, Durability::Process).await
+    }
+
+    async fn insert_responses(
+        &self,
+        responses: &[(JobKey, &Response)],
+        durability: Durability,
+    ) -> Result<(), StoreError> {
         let rows = rows(responses)?;
-        stating!(self, Durability::Process, |conn| {
+        stating!(self, durability, |conn| {
             executed!(conn, KEEP_RESPONSES(), &rows, |(run, ordinal, generation, content)| (
                 run, ordinal, generation, content
             ));
@@ -115,13 +123,8 @@ impl Store {
             if read.is_empty() {
                 return Ok(());
             }
-            let rows = rows(&read.iter().map(|(key, response)| (*key, response)).collect::<Vec<_>>())?;
-            stating!(self, durability, |conn| {
-                executed!(conn, KEEP_RESPONSES(), &rows, |(run, ordinal, generation, content)| (
-                    run, ordinal, generation, content
-                ));
-                Ok(())
-            })?;
+            let read: Vec<_> = read.iter().map(|(key, response)| (*key, response)).collect();
+            self.insert_responses(&read, durability).await?;
         }
     }
 
